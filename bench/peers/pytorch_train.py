@@ -1,0 +1,230 @@
+"""The step that `firth bench train` measures, done by PyTorch and transformers.
+
+    python bench/peers/pytorch_train.py --model bert-base --batch 8 --seq 128
+
+One step: forward with dropout 0.1, masked-LM loss on 15 % of the positions, backward, clipping of the gradients to a global
+norm of 1, AdamW (no decay on bias and LayerNorm). Parameters, optimizer state and loss are float32; with --dtype bf16 the
+matrix products run under autocast. Batches are drawn before the timing starts.
+
+Two heads: `gathered` applies the masked-LM head to the scored positions only (the same work as Firth's); `stock` is the forward
+of transformers' BertForMaskedLM, which computes the logits of every position.
+
+Prints one JSON object. With --interactive each line "step" on standard input makes one step and is answered by one JSON line
+{"stepMs": …}; at the end of input the report over those steps is printed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import sys
+import time
+
+SIZES = {  # layers, hidden, heads
+    "bert-tiny": (2, 128, 2),
+    "bert-mini": (4, 256, 4),
+    "bert-small": (4, 512, 8),
+    "bert-medium": (8, 512, 8),
+    "bert-base": (12, 768, 12),
+    "bert-large": (24, 1024, 16),
+}
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", choices=SIZES, default="bert-base")
+    parser.add_argument("--vocab", type=int, default=30522)
+    parser.add_argument("--batch", type=int, default=8, help="sequences a step")
+    parser.add_argument("--seq", type=int, default=128, help="tokens a sequence")
+    parser.add_argument("--head", choices=("gathered", "stock"), default="gathered")
+    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa")
+    parser.add_argument("--optimizer", choices=("auto", "fused", "foreach", "loop"), default="auto")
+    parser.add_argument("--compile", action="store_true", help="torch.compile (needs a C++ compiler)")
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--interactive", action="store_true")
+    return parser.parse_args()
+
+
+def import_torch():
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        print(f"bench/peers: {error}. Run: pip install -r bench/peers/requirements.txt", file=sys.stderr)
+        sys.exit(2)
+    transformers.utils.logging.set_verbosity_error()
+    return torch, transformers
+
+
+class Step:
+    """Model, optimizer and batches; calling it makes one update and returns the loss."""
+
+    def __init__(self, options, torch, transformers):
+        self.options, self.torch = options, torch
+        torch.manual_seed(options.seed)
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        layers, hidden, heads = SIZES[options.model]
+        config = transformers.BertConfig(
+            vocab_size=options.vocab,
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * hidden,
+            max_position_embeddings=max(512, options.seq),
+            hidden_dropout_prob=options.dropout,
+            attention_probs_dropout_prob=options.dropout,
+            attn_implementation=options.attention,
+        )
+        self.model = transformers.BertForMaskedLM(config).train()
+        self.parameters = list(self.model.parameters())
+        self.parameter_count = sum(parameter.numel() for parameter in self.parameters)
+        self.scored_per_row = max(1, int(0.15 * options.seq))
+        self.batches = [self.draw() for _ in range(4)]
+        self.optimizer, self.optimizer_ms = self.choose_optimizer()
+        self.loss = torch.compile(self.compute_loss) if options.compile else self.compute_loss
+        self.count = 0
+
+    def draw(self):
+        """Random tokens without padding; the scored positions are drawn without repetition in each row."""
+        torch, options = self.torch, self.options
+        ids = torch.randint(1, options.vocab, (options.batch, options.seq))
+        columns = torch.rand(options.batch, options.seq).argsort(dim=1)[:, : self.scored_per_row].sort(dim=1).values
+        rows = (torch.arange(options.batch)[:, None] * options.seq + columns).flatten()
+        targets = torch.randint(1, options.vocab, (rows.numel(),))
+        labels = torch.full((options.batch * options.seq,), -100)
+        labels[rows] = targets
+        types = torch.zeros_like(ids)
+        types[:, options.seq // 2 :] = 1
+        return {"ids": ids, "types": types, "rows": rows, "targets": targets, "labels": labels.view_as(ids)}
+
+    def compute_loss(self, ids, types, rows, targets, labels):
+        torch = self.torch
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.options.dtype == "bf16"):
+            if self.options.head == "stock":
+                return self.model(input_ids=ids, token_type_ids=types, labels=labels).loss
+            states = self.model.bert(input_ids=ids, token_type_ids=types).last_hidden_state
+            logits = self.model.cls(states.flatten(0, 1)[rows])
+            return torch.nn.functional.cross_entropy(logits, targets)
+
+    def make_optimizer(self, kind):
+        named = list(self.model.named_parameters())
+        undecayed = ("bias", "LayerNorm.weight")
+        groups = [
+            {"params": [p for n, p in named if not n.endswith(undecayed)], "weight_decay": 0.01},
+            {"params": [p for n, p in named if n.endswith(undecayed)], "weight_decay": 0.0},
+        ]
+        flags = {"fused": kind == "fused", "foreach": kind == "foreach"}
+        return self.torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.999), eps=1e-6, **flags)
+
+    def choose_optimizer(self):
+        """The fastest of PyTorch's three implementations, timed on these parameters (rate 0, so nothing moves)."""
+        if self.options.optimizer != "auto":
+            return self.make_optimizer(self.options.optimizer), {}
+        for parameter in self.parameters:
+            parameter.grad = self.torch.full_like(parameter, 1e-3)
+        found = {}
+        for kind in ("fused", "foreach", "loop"):
+            optimizer = self.make_optimizer(kind)
+            for group in optimizer.param_groups:
+                group["lr"] = 0.0
+            times = []
+            for _ in range(4):
+                start = time.perf_counter()
+                optimizer.step()
+                times.append(1000 * (time.perf_counter() - start))
+            found[kind] = statistics.median(times[1:])
+            del optimizer
+        for parameter in self.parameters:
+            parameter.grad = None
+        return self.make_optimizer(min(found, key=found.get)), found
+
+    def __call__(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(**self.batches[self.count % len(self.batches)])
+        loss.backward()
+        self.torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self.count += 1
+        return loss.item()
+
+    def timed(self):
+        start = time.perf_counter()
+        loss = self()
+        return 1000 * (time.perf_counter() - start), loss
+
+    def optimizer_kind(self):
+        group = self.optimizer.param_groups[0]
+        return "fused" if group["fused"] else "foreach" if group["foreach"] else "loop"
+
+
+def report(step, times, losses, torch, transformers):
+    options = step.options
+    median = statistics.median(times) if times else None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
+    kind = step.optimizer_kind()
+    return {
+        "peer": "pytorch",
+        "variant": f"{options.head} {options.dtype} {options.attention}" + (" compile" if options.compile else ""),
+        "model": options.model,
+        "vocab": options.vocab,
+        "batch": options.batch,
+        "seq": options.seq,
+        "dropout": options.dropout,
+        "scoredPositions": options.batch * step.scored_per_row,
+        "parameters": step.parameter_count,
+        "tokensPerSecond": 1000 * options.batch * options.seq / median if times else None,
+        "stepMs": median,
+        "allStepMs": times,
+        "losses": losses,
+        "optimizer": kind,
+        "optimizerMs": step.optimizer_ms,
+        "optimizerNsPerParameter": 1e6 * step.optimizer_ms[kind] / step.parameter_count if step.optimizer_ms else None,
+        "peakRssBytes": peak,
+        "threads": torch.get_num_threads(),
+        "cpuCapability": torch.backends.cpu.get_cpu_capability(),
+        "warmup": options.warmup,
+        "steps": len(times),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def main():
+    options = parse()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    torch, transformers = import_torch()
+    step = Step(options, torch, transformers)
+    for _ in range(options.warmup):
+        step()
+    times, losses = [], []
+
+    def one():
+        elapsed, loss = step.timed()
+        times.append(elapsed)
+        losses.append(loss)
+        return {"stepMs": elapsed, "loss": loss}
+
+    if options.interactive:
+        print(json.dumps({"ready": True, "threads": torch.get_num_threads()}), flush=True)
+        for line in sys.stdin:
+            if line.strip() == "step":
+                print(json.dumps(one()), flush=True)
+            elif line.strip():
+                print(json.dumps({"error": f"unknown command {line.strip()!r}; only 'step'"}), flush=True)
+    else:
+        for _ in range(options.steps):
+            one()
+    print(json.dumps(report(step, times, losses, torch, transformers)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
