@@ -1,0 +1,93 @@
+/**
+ * @file What the rest of Firth knows of an engine.
+ *
+ * An engine compiles graphs to executables and owns the memory they work on. Buffers are opaque: nothing
+ * outside an engine assumes where or how they lie. Weights and their companions (gradients, moments) live in
+ * a *store*, so that an update rule can run over them as one sweep.
+ */
+
+import type { DType, HostData, TensorType } from "../ir/dtype.ts";
+import type { CompositeName, Graph, Node } from "../ir/graph.ts";
+
+/** A tensor in an engine's memory. */
+export interface Buffer extends TensorType {
+  /** Copies host data in; lengths must agree. */
+  write(data: HostData): void;
+  /** Copies out into new host memory. */
+  read(): Promise<HostData>;
+  dispose(): void;
+}
+
+/** A compiled graph. */
+export interface Executable {
+  readonly graph: Graph;
+  /**
+   * Runs once. Buffers are given in the order of the graph's inputs and outputs; outputs are overwritten.
+   * A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
+   */
+  run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Parameters with companion tensors of the same shapes: section "value" holds the weights, further sections
+ * hold gradients and optimizer state. Sections are f32 and lie flat, 64-byte aligned, in the engine's memory.
+ */
+export interface ParameterStore {
+  readonly types: readonly TensorType[];
+  readonly sections: readonly string[];
+  /** The tensor of one parameter in one section; owned by the store. */
+  buffer(section: string, index: number): Buffer;
+  dispose(): void;
+}
+
+/**
+ * A pointwise program mapped over a store. The graph works on scalars (shape []): each input is either a
+ * section ("one element of it"), or a scalar given at run time; each output goes to a section, or is summed.
+ */
+export interface SweepProgram {
+  readonly graph: Graph;
+  /** For each graph input: the section it reads, or a run-time scalar. */
+  readonly inputs: readonly ({ readonly section: string } | { readonly scalar: string })[];
+  /** For each graph output: the section it overwrites, or the name of a sum over all elements (in f64). */
+  readonly outputs: readonly ({ readonly section: string } | { readonly sum: string })[];
+}
+
+/** A range of parameters [first, last) swept with the same scalars. */
+export interface SweepRange {
+  readonly first: number;
+  readonly last: number;
+  readonly scalars: Readonly<Record<string, number>>;
+}
+
+export interface Sweep {
+  /** Runs over the ranges in order and gives the sums over all of them. Independent of the number of threads. */
+  run(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Readonly<Record<string, number>>>;
+  dispose(): Promise<void>;
+}
+
+/** What an engine found out about itself. */
+export interface Probe {
+  readonly engine: string;
+  /** Library version and binding, for people. */
+  readonly description: string;
+  readonly threads: number;
+  readonly computeDtypes: readonly DType[];
+  /** Measured rate of one f32 matrix product (M 1024, K 768, N 3072), in 10⁹ floating point operations a second. */
+  readonly gemmGflops: number;
+}
+
+export interface Backend {
+  readonly name: string;
+  /** dtypes in which matrix products and activations may be computed. */
+  readonly computeDtypes: readonly DType[];
+  /** Whether this engine takes a composite as it is; all others are decomposed before `compile`. */
+  fuses(node: Node & { readonly op: CompositeName }): boolean;
+  /** @throws {BackendError} naming the node that the engine cannot take */
+  compile(graph: Graph): Promise<Executable>;
+  allocate(type: TensorType): Buffer;
+  createStore(types: readonly TensorType[], sections: readonly string[]): ParameterStore;
+  compileSweep(program: SweepProgram): Promise<Sweep>;
+  probe(): Promise<Probe>;
+  dispose(): Promise<void>;
+}
