@@ -1,0 +1,103 @@
+import { Readable } from "node:stream";
+import { type CsvError, parse } from "csv-parse";
+import { DataError } from "../base/errors.ts";
+import { fileBlocks, fileLines } from "./file-lines.ts";
+import { type DelimitedOptions, type TableRow, TableSource, type TextColumnOptions } from "./table.ts";
+
+/** A row of cells, before columns have names. */
+interface CellRow {
+  readonly cells: readonly string[];
+  readonly line: number;
+}
+
+/**
+ * A tab-separated file in the manner of GLUE: quotes are plain text and a row is a line; also gzipped.
+ */
+export function tsv(file: string, options: DelimitedOptions & TextColumnOptions = {}): TableSource {
+  return new TableSource(file, () => named(file, plainRows(file, options), options), options);
+}
+
+/** A comma-separated file with CSV quoting (RFC 4180), so cells may hold commas, quotes and line ends; also gzipped. */
+export function csv(file: string, options: DelimitedOptions & TextColumnOptions = {}): TableSource {
+  return new TableSource(file, () => named(file, quotedRows(file, options), options), options);
+}
+
+async function* plainRows(file: string, options: DelimitedOptions): AsyncGenerator<CellRow> {
+  const { delimiter = "\t" } = options;
+  for await (const { text, line } of fileLines(file, options)) {
+    if (text !== "") yield { cells: text.split(delimiter), line };
+  }
+}
+
+async function* quotedRows(file: string, options: DelimitedOptions): AsyncGenerator<CellRow> {
+  const { delimiter = "," } = options;
+  const parser = parse({ delimiter, relax_column_count: true, skip_empty_lines: true, info: true });
+  const blocks = Readable.from(texts(file, options));
+  blocks.on("error", (error) => parser.destroy(error));
+  blocks.pipe(parser);
+  let end = 0;
+  try {
+    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
+      // csv-parse counts the lines read so far: a row begins after the one before it.
+      yield { cells: record, line: end + 1 };
+      end = info.lines;
+    }
+  } catch (cause) {
+    const { code, lines } = cause as CsvError & { lines?: number };
+    if (!String(code).startsWith("CSV_")) throw cause;
+    throw new DataError(
+      `line ${lines ?? end + 1}: CSV quoting is broken (${(cause as Error).message}). If quotes are plain text, read it with tsv and a delimiter.`,
+      { code: "CSV_INVALID", path: file, details: { line: lines }, cause },
+    );
+  } finally {
+    blocks.destroy();
+  }
+}
+
+async function* texts(file: string, options: DelimitedOptions): AsyncGenerator<string> {
+  for await (const { text } of fileBlocks(file, options)) yield text;
+}
+
+/** Gives cells their column names and checks that every row has as many as the first. */
+async function* named(file: string, rows: AsyncIterable<CellRow>, options: DelimitedOptions): AsyncGenerator<TableRow> {
+  const { header = "auto", extraColumns = "error" } = options;
+  let names: readonly string[] | undefined;
+  for await (const { cells, line } of rows) {
+    if (names === undefined) {
+      const hasHeader = header === "auto" ? looksLikeHeader(cells) : header;
+      names = options.columns ?? (hasHeader ? cells : cells.map((_, i) => String(i)));
+      refuseDuplicates(names, file, line);
+      if (hasHeader) continue;
+    }
+    const surplus = cells.length - names.length;
+    if (surplus < 0 || (surplus > 0 && extraColumns === "error")) throw wrongCount(file, line, names, cells.length);
+    yield { fields: Object.fromEntries(names.map((name, i) => [name, cells[i]])), line };
+  }
+}
+
+/** A first row is taken for a header when its cells are short, different, not empty and none is a number. */
+function looksLikeHeader(cells: readonly string[]): boolean {
+  const isName = (cell: string) => cell !== "" && cell.length <= 40 && !/^[-+]?\d+(\.\d+)?$/.test(cell.trim());
+  return cells.every(isName) && new Set(cells).size === cells.length && cells.some((cell) => !/\s\S+\s/.test(cell));
+}
+
+function refuseDuplicates(names: readonly string[], file: string, line: number): void {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return;
+  throw new DataError(`line ${line}: two columns are named "${twice}". Set columns, or header to false.`, {
+    code: "COLUMN_NAME_TWICE",
+    path: file,
+  });
+}
+
+function wrongCount(file: string, line: number, names: readonly string[], found: number): DataError {
+  const fix =
+    found > names.length
+      ? 'Correct the row, or set extraColumns to "ignore"'
+      : "Correct the row; a line end inside quotes needs csv instead of tsv";
+  return new DataError(`line ${line}: a row must have ${names.length} columns; got ${found}. ${fix}.`, {
+    code: "COLUMN_COUNT",
+    path: file,
+    details: { line, expected: names.length, found },
+  });
+}

@@ -1,0 +1,121 @@
+import { DataError, nearestName } from "../base/errors.ts";
+import { DocumentBuilder, type DocumentOptions } from "./document-builder.ts";
+import type { DecodeOptions } from "./encoding.ts";
+import { type TextDocument, TextSource } from "./source.ts";
+
+/** A column by its name, or by its number from 0. */
+export type ColumnRef = string | number;
+
+/** One row as it stands in its file. */
+export interface TableRow {
+  /** The row's own fields under their column names (`0`, `1`, … where the file has no header). */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Number of the row's first line in the file, from 1. */
+  readonly line: number;
+}
+
+/** How the cells of a TSV or CSV file are found. */
+export interface DelimitedOptions extends DecodeOptions {
+  /** Whether the first row names the columns; `auto` (default) says yes unless a cell of it looks like data. */
+  readonly header?: boolean | "auto";
+  /** Names for the columns of a file without a header, or other names for those of one with it. */
+  readonly columns?: readonly string[];
+  /** What to do with a row that has more cells than the others: an error (default), or drop the surplus. */
+  readonly extraColumns?: "error" | "ignore";
+  /** One character between cells: a tab for `tsv`, a comma for `csv`. */
+  readonly delimiter?: string;
+}
+
+/** Which column holds the text when a table is read as a corpus. */
+export interface TextColumnOptions extends DocumentOptions {
+  /** The column whose texts are the documents; needed by `documents`, not by `rows`. */
+  readonly column?: ColumnRef;
+}
+
+/** Reads the rows of one file from the beginning. */
+export type RowReader = () => AsyncIterable<TableRow>;
+
+/** Rows of a file for labelled tasks; also a corpus of the texts in one column, each a document. */
+export class TableSource extends TextSource {
+  readonly name: string;
+  private readonly read: RowReader;
+  private readonly options: TextColumnOptions;
+
+  constructor(name: string, read: RowReader, options: TextColumnOptions) {
+    super();
+    this.name = name;
+    this.read = read;
+    this.options = options;
+  }
+
+  /**
+   * The rows in order, in constant memory.
+   * @throws {DataError} TABLE_EMPTY when there is none, and the file's own errors
+   */
+  async *rows(): AsyncGenerator<TableRow> {
+    let isEmpty = true;
+    for await (const row of this.read()) {
+      isEmpty = false;
+      yield row;
+    }
+    if (isEmpty) throw new DataError("the table has no rows.", { code: "TABLE_EMPTY", path: this.name });
+  }
+
+  /** @throws {DataError} COLUMN_NEEDED, COLUMN_UNKNOWN, CELL_NOT_TEXT */
+  async *documents(): AsyncGenerator<TextDocument> {
+    const { column } = this.options;
+    if (column === undefined) {
+      throw new DataError(
+        "reading a table as text needs the column that holds it. Set column (field for JSON Lines).",
+        {
+          code: "COLUMN_NEEDED",
+          path: this.name,
+        },
+      );
+    }
+    const builder = new DocumentBuilder({ ...this.options, documentEnd: "file" });
+    for await (const row of this.rows()) {
+      for (const line of cellText(row, column, this.name).split(/\r?\n/)) {
+        const part = builder.line(line);
+        if (part !== undefined) yield part;
+      }
+      const document = builder.finish();
+      if (document !== undefined) yield document;
+    }
+  }
+}
+
+/**
+ * The value in one column of a row.
+ * @throws {DataError} COLUMN_UNKNOWN, naming the file, the line and the columns there are
+ */
+export function cellValue(row: TableRow, column: ColumnRef, file: string): unknown {
+  // A number counts columns, also where the header has names.
+  const key = typeof column === "number" ? Object.keys(row.fields)[column] : column;
+  if (key !== undefined && Object.hasOwn(row.fields, key)) return row.fields[key];
+  const names = Object.keys(row.fields);
+  const nearest = typeof column === "string" ? nearestName(column, names) : undefined;
+  const shown = typeof column === "string" ? `"${column}"` : String(column);
+  const fix = nearest === undefined ? "Use one of these names, or a number from 0" : `Did you mean "${nearest}"?`;
+  throw new DataError(`line ${row.line}: no column ${shown}; the columns are ${names.join(", ")}. ${fix}.`, {
+    code: "COLUMN_UNKNOWN",
+    path: file,
+    details: { column, columns: names, line: row.line },
+  });
+}
+
+/**
+ * The text in one column of a row; numbers and booleans of JSON become text.
+ * @throws {DataError} COLUMN_UNKNOWN, CELL_NOT_TEXT
+ */
+export function cellText(row: TableRow, column: ColumnRef, file: string): string {
+  const value = cellValue(row, column, file);
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  const kind = value === null ? "null" : Array.isArray(value) ? "a list" : typeof value;
+  throw new DataError(`line ${row.line}: column ${column} must hold text; got ${kind}. Choose another column.`, {
+    code: "CELL_NOT_TEXT",
+    path: file,
+    details: { column, line: row.line },
+  });
+}
