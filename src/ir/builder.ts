@@ -41,15 +41,24 @@ export class GraphBuilder {
     return value;
   }
 
-  /** Adds a node and gives its results. @throws {ShapeError} with the line that traced it */
-  emit<P extends OpName>(op: P, inputs: readonly Value[], params: OpParams[P]): Value[] {
-    const mark = new SourceMark();
+  /**
+   * Adds a node and gives its results.
+   * @param origin the node this one stands for; its source line is kept
+   * @throws {ShapeError} with the line that traced it
+   */
+  emit<P extends OpName>(
+    op: P,
+    inputs: readonly Value[],
+    params: OpParams[P],
+    origin?: { readonly source: string | undefined },
+  ): Value[] {
+    const mark = origin === undefined ? new SourceMark() : undefined;
     const local = inputs.map((value) => this.adopt(value));
     let types: TensorType[];
     try {
       types = inferTypes(op, local, params);
     } catch (error) {
-      const source = mark.format();
+      const source = mark === undefined ? origin?.source : mark.format();
       if (!(error instanceof ShapeError) || source === undefined) throw error;
       const { code, details } = error;
       throw new ShapeError(`${error.message} Traced at ${source}.`, { code, details, cause: error });
@@ -61,7 +70,7 @@ export class GraphBuilder {
       inputs: local,
       outputs,
       get source() {
-        return mark.format();
+        return mark === undefined ? origin?.source : mark.format();
       },
     } as NodeOf<P> as Node;
     this.nodes.push(node);

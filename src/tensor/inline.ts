@@ -7,7 +7,7 @@ export function replay(nodes: readonly Node[], known: Map<Value, Value>): void {
   const builder = currentBuilder();
   for (const node of nodes) {
     const inputs = node.inputs.map((value) => known.get(value) ?? value);
-    const outputs = builder.emit(node.op, inputs, node.params as never);
+    const outputs = builder.emit(node.op, inputs, node.params as never, node);
     node.outputs.forEach((value, i) => {
       known.set(value, outputs[i]!);
     });
