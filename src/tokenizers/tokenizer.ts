@@ -10,9 +10,19 @@ export interface Encoding {
   readonly ends: Int32Array;
 }
 
+/** One text as pieces without places: what pre-training shards hold. */
+export interface IdEncoding {
+  /** Piece ids. */
+  readonly ids: Int32Array;
+  /** For each piece, 1 where it begins a word (pre-token), else 0. */
+  readonly wordStarts: Uint8Array;
+}
+
 /** Ids of the special tokens; undefined where the vocabulary has none of that kind. */
 export interface SpecialTokenIds {
+  /** Fills rows; where the vocabulary has none, the end-of-text token, else 0 (padding is never attended to). */
   readonly pad: number;
+  /** Stands for what the vocabulary cannot spell; -1 where it can spell everything. */
   readonly unk: number;
   readonly cls: number | undefined;
   readonly sep: number | undefined;
@@ -30,6 +40,8 @@ export interface Tokenizer {
   readonly hash: string;
   /** Encodes many texts at once, without special tokens. */
   encodeBatch(texts: readonly string[]): Promise<Encoding[]>;
+  /** The ids of `encodeBatch` and where words begin, several times as fast. */
+  encodeIds(texts: readonly string[]): Promise<IdEncoding[]>;
   /** Text of ids; special tokens are left out unless asked for. */
   decode(ids: ArrayLike<number>, options?: { readonly keepSpecialTokens?: boolean }): Promise<string>;
   idToToken(id: number): string | undefined;

@@ -1,0 +1,177 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError } from "../base/errors.ts";
+import { library, type NativeTokenizer } from "./library.ts";
+import type { Encoding, IdEncoding, SpecialTokenIds, Tokenizer } from "./tokenizer.ts";
+import { hashOf, parseTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
+import { codePointToUnit } from "./unicode-offset.ts";
+
+/** Texts handed to the native library at a time: bounds the memory that its results hold. */
+const CHUNK = 1_000;
+
+/** Contents of `tokenizer_config.json` that name the roles of special tokens. */
+export type TokenizerSettings = Readonly<Record<string, unknown>>;
+
+type Role = "pad" | "unk" | "cls" | "sep" | "mask" | "bos" | "eos";
+
+/** Usual spellings, for files that do not say which token plays a role. */
+const USUAL: Readonly<Record<Role, readonly string[]>> = {
+  pad: ["[PAD]", "<pad>", "<|pad|>"],
+  unk: ["[UNK]", "<unk>"],
+  cls: ["[CLS]", "<s>"],
+  sep: ["[SEP]", "</s>"],
+  mask: ["[MASK]", "<mask>"],
+  bos: ["<s>", "<|startoftext|>", "<|endoftext|>"],
+  eos: ["</s>", "<|endoftext|>"],
+};
+
+function roleToken(settings: TokenizerSettings, role: Role): string | undefined {
+  const value = settings[`${role}_token`];
+  if (typeof value === "string") return value;
+  const content = (value as { content?: unknown } | null | undefined)?.content;
+  return typeof content === "string" ? content : undefined;
+}
+
+/** Id of the token that plays a role: as the settings name it, else by its usual spelling. */
+export function roleId(ids: ReadonlyMap<string, number>, settings: TokenizerSettings, role: Role): number | undefined {
+  const named = roleToken(settings, role);
+  if (named !== undefined && ids.has(named)) return ids.get(named);
+  for (const token of USUAL[role]) if (ids.has(token)) return ids.get(token);
+  return undefined;
+}
+
+/** Any tokenizer that the native library reads from a `tokenizer.json`. */
+export class LibraryTokenizer implements Tokenizer {
+  readonly vocabSize: number;
+  readonly special: SpecialTokenIds;
+  readonly specialIds: readonly number[];
+  readonly hash: string;
+  protected readonly file: TokenizerFile;
+  protected readonly fileText: string;
+  protected readonly settings: TokenizerSettings;
+  protected readonly native: NativeTokenizer;
+
+  /**
+   * @param fileText contents of a `tokenizer.json`
+   * @param path named in errors
+   * @throws {CheckpointError} TOKENIZER_FILE_MALFORMED
+   */
+  constructor(fileText: string, path: string, settings: TokenizerSettings = {}, identity?: unknown) {
+    const file = parseTokenizerFile(fileText, path);
+    this.file = file;
+    this.fileText = fileText;
+    this.settings = settings;
+    try {
+      this.native = library().Tokenizer.fromString(fileText);
+    } catch (cause) {
+      throw new CheckpointError(
+        `the tokenizer library refuses it: ${(cause as Error).message}. Restore the file from where it came.`,
+        { code: "TOKENIZER_FILE_MALFORMED", path, cause },
+      );
+    }
+    // A file may carry the settings of its last use; they would cut or fill texts in silence.
+    this.native.disableTruncation();
+    this.native.disablePadding();
+    this.vocabSize = file.tokens.length;
+    const id = (role: Role): number | undefined => roleId(file.ids, settings, role);
+    this.special = {
+      pad: id("pad") ?? id("eos") ?? 0,
+      unk: id("unk") ?? -1,
+      cls: id("cls"),
+      sep: id("sep"),
+      mask: id("mask"),
+    };
+    const special = new Set<number>(file.addedTokens.filter((token) => token.special).map((token) => token.id));
+    for (const role of Object.keys(USUAL) as Role[]) {
+      const value = id(role);
+      if (value !== undefined) special.add(value);
+    }
+    file.tokens.forEach((token, index) => {
+      if (token === undefined || /^\[unused\d+\]$/.test(token)) special.add(index);
+    });
+    this.specialIds = [...special].sort((a, b) => a - b);
+    const { truncation: _truncation, padding: _padding, version: _version, ...rest } = file.json;
+    this.hash = hashOf(identity ?? rest);
+  }
+
+  async encodeBatch(texts: readonly string[]): Promise<Encoding[]> {
+    const result: Encoding[] = [];
+    for (let from = 0; from < texts.length; from += CHUNK) {
+      const chunk = texts.slice(from, from + CHUNK);
+      const encodings = await this.native.encodeBatch(chunk, { addSpecialTokens: false });
+      encodings.forEach((encoding, index) => {
+        const ids = Int32Array.from(encoding.getIds());
+        const offsets = encoding.getOffsets();
+        const starts = new Int32Array(ids.length);
+        const ends = new Int32Array(ids.length);
+        const units = codePointToUnit(chunk[index]!);
+        for (let i = 0; i < ids.length; i++) {
+          const [start, end] = offsets[i] as [number, number];
+          starts[i] = units === undefined ? start : units[start]!;
+          ends[i] = units === undefined ? end : units[end]!;
+        }
+        result.push({ ids, wordIds: countWords(encoding.getWordIds()), starts, ends });
+      });
+    }
+    return result;
+  }
+
+  async encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
+    const result: IdEncoding[] = [];
+    for (let from = 0; from < texts.length; from += CHUNK) {
+      const encodings = await this.native.encodeBatch(texts.slice(from, from + CHUNK), { addSpecialTokens: false });
+      for (const encoding of encodings) {
+        const ids = Int32Array.from(encoding.getIds());
+        const wordIds = countWords(encoding.getWordIds());
+        const wordStarts = new Uint8Array(ids.length);
+        for (let i = 0; i < ids.length; i++) wordStarts[i] = i === 0 || wordIds[i] !== wordIds[i - 1] ? 1 : 0;
+        result.push({ ids, wordStarts });
+      }
+    }
+    return result;
+  }
+
+  decode(ids: ArrayLike<number>, options: { readonly keepSpecialTokens?: boolean } = {}): Promise<string> {
+    return this.native.decode(Array.from(ids), !(options.keepSpecialTokens ?? false));
+  }
+
+  idToToken(id: number): string | undefined {
+    return this.file.tokens[id];
+  }
+
+  tokenToId(token: string): number | undefined {
+    return this.file.ids.get(token);
+  }
+
+  async save(folder: string): Promise<void> {
+    await this.saveFiles(folder, {
+      "tokenizer.json": this.fileText,
+      "tokenizer_config.json": `${JSON.stringify(this.settings, null, 2)}\n`,
+    });
+  }
+
+  /** Writes files by name into a folder, making it where needed. @throws {CheckpointError} TOKENIZER_SAVE */
+  protected async saveFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+    try {
+      await mkdir(folder, { recursive: true });
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    } catch (cause) {
+      throw new CheckpointError(
+        `the tokenizer cannot be written (${(cause as NodeJS.ErrnoException).code ?? "unknown"}). Choose a folder that can be.`,
+        { code: "TOKENIZER_SAVE", path: folder, cause },
+      );
+    }
+  }
+}
+
+/** Word index of every piece, counted from 0 without gaps; a piece outside any word is a word of its own. */
+function countWords(wordIds: readonly (number | null | undefined)[]): Int32Array {
+  const words = new Int32Array(wordIds.length);
+  let word = -1;
+  for (let i = 0; i < wordIds.length; i++) {
+    const raw = wordIds[i];
+    if (i === 0 || raw === null || raw === undefined || raw !== wordIds[i - 1]) word++;
+    words[i] = word;
+  }
+  return words;
+}

@@ -1,0 +1,185 @@
+import { CheckpointError } from "../base/errors.ts";
+import type { TokenizerSettings } from "./library-tokenizer.ts";
+import { type AddedToken, isRecord, type TokenizerFile } from "./tokenizer-file.ts";
+import type { ResolvedWordPiece } from "./wordpiece-option.ts";
+
+/**
+ * Tokens of a `vocab.txt`: one a line, the line number is the id.
+ * @throws {CheckpointError} TOKENIZER_VOCAB_EMPTY
+ */
+export function parseVocabulary(text: string, path: string): string[] {
+  const lines = text.split(/\r\n|\n|\r/);
+  if (lines.at(-1) === "") lines.pop();
+  if (lines.length === 0) {
+    throw new CheckpointError("holds no token. Restore the file from where it came.", {
+      code: "TOKENIZER_VOCAB_EMPTY",
+      path,
+    });
+  }
+  return lines;
+}
+
+function specialContents(options: ResolvedWordPiece): string[] {
+  return [options.padToken, options.unkToken, options.clsToken, options.sepToken, options.maskToken];
+}
+
+function addedToken(id: number, content: string): AddedToken {
+  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+}
+
+function templateProcessing(ids: ReadonlyMap<string, number>, { clsToken, sepToken }: ResolvedWordPiece): unknown {
+  const cls = ids.get(clsToken);
+  const sep = ids.get(sepToken);
+  if (cls === undefined || sep === undefined) return null;
+  const special = (id: string, type: number): unknown => ({ SpecialToken: { id, type_id: type } });
+  const sequence = (id: string, type: number): unknown => ({ Sequence: { id, type_id: type } });
+  const single = [special(clsToken, 0), sequence("A", 0), special(sepToken, 0)];
+  return {
+    type: "TemplateProcessing",
+    single,
+    pair: [...single, sequence("B", 1), special(sepToken, 1)],
+    special_tokens: {
+      [clsToken]: { id: clsToken, ids: [cls], tokens: [clsToken] },
+      [sepToken]: { id: sepToken, ids: [sep], tokens: [sepToken] },
+    },
+  };
+}
+
+/** Text of a JSON value, indented as part of a file two levels deep or less. */
+function indented(value: unknown, depth: number): string {
+  return JSON.stringify(value, null, 2).replaceAll("\n", `\n${"  ".repeat(depth)}`);
+}
+
+/** Text of the `tokenizer.json` that Hugging Face's BERT tokenizer writes for a vocabulary and its options. */
+export function wordPieceFileText(tokens: readonly string[], options: ResolvedWordPiece): string {
+  const ids = new Map(tokens.map((token, id) => [token, id]));
+  const added = [...new Set(specialContents(options))]
+    .filter((token) => ids.has(token))
+    .map((token) => addedToken(ids.get(token)!, token))
+    .sort((a, b) => a.id - b.id);
+  const normalizer = {
+    type: "BertNormalizer",
+    clean_text: options.cleanText,
+    handle_chinese_chars: options.handleChineseChars,
+    strip_accents: options.stripAccents === options.lowercase ? null : options.stripAccents,
+    lowercase: options.lowercase,
+  };
+  const decoder = { type: "WordPiece", prefix: options.continuingSubwordPrefix, cleanup: true };
+  // Written by hand: an object would move tokens that look like numbers to the front.
+  const vocabulary = [...ids].map(([token, id]) => `      ${JSON.stringify(token)}: ${id}`).join(",\n");
+  const parts: [string, string][] = [
+    ["version", '"1.0"'],
+    ["truncation", "null"],
+    ["padding", "null"],
+    ["added_tokens", indented(added, 1)],
+    ["normalizer", indented(normalizer, 1)],
+    ["pre_tokenizer", indented({ type: "BertPreTokenizer" }, 1)],
+    ["post_processor", indented(templateProcessing(ids, options), 1)],
+    ["decoder", indented(decoder, 1)],
+    [
+      "model",
+      `{\n    "type": "WordPiece",\n    "unk_token": ${JSON.stringify(options.unkToken)},\n` +
+        `    "continuing_subword_prefix": ${JSON.stringify(options.continuingSubwordPrefix)},\n` +
+        `    "max_input_chars_per_word": ${options.maxInputCharsPerWord},\n    "vocab": {\n${vocabulary}\n    }\n  }`,
+    ],
+  ];
+  return `{\n${parts.map(([key, text]) => `  "${key}": ${text}`).join(",\n")}\n}`;
+}
+
+/** `tokenizer_config.json` of Hugging Face's BERT tokenizer; what a loaded file had besides is kept. */
+export function wordPieceSettings(
+  ids: ReadonlyMap<string, number>,
+  options: ResolvedWordPiece,
+  kept: TokenizerSettings,
+): Record<string, unknown> {
+  const decoder: Record<string, unknown> = {};
+  for (const content of specialContents(options)) {
+    const id = ids.get(content);
+    if (id === undefined) continue;
+    const { id: _id, ...token } = addedToken(id, content);
+    decoder[String(id)] = token;
+  }
+  return {
+    added_tokens_decoder: decoder,
+    clean_up_tokenization_spaces: true,
+    tokenizer_class: "BertTokenizer",
+    ...kept,
+    ...(options.modelMaxLength === undefined ? {} : { model_max_length: options.modelMaxLength }),
+    ...specialTokensMap(ids, options),
+    do_lower_case: options.lowercase,
+    strip_accents: options.stripAccents === options.lowercase ? null : options.stripAccents,
+    tokenize_chinese_chars: options.handleChineseChars,
+  };
+}
+
+/** `special_tokens_map.json`: the token of every role that the vocabulary has. */
+export function specialTokensMap(ids: ReadonlyMap<string, number>, options: ResolvedWordPiece): Record<string, string> {
+  const roles = {
+    cls_token: options.clsToken,
+    mask_token: options.maskToken,
+    pad_token: options.padToken,
+    sep_token: options.sepToken,
+    unk_token: options.unkToken,
+  };
+  return Object.fromEntries(Object.entries(roles).filter(([, token]) => ids.has(token)));
+}
+
+function textOf(value: unknown, fallback: string): string {
+  if (typeof value === "string") return value;
+  return isRecord(value) && typeof value.content === "string" ? value.content : fallback;
+}
+
+/** Options as a `tokenizer_config.json` states them, the defaults of BERT elsewhere. */
+export function optionsFromSettings(settings: TokenizerSettings): ResolvedWordPiece {
+  const flag = (key: string, fallback: boolean): boolean =>
+    typeof settings[key] === "boolean" ? settings[key] : fallback;
+  const lowercase = flag("do_lower_case", true);
+  const length = settings.model_max_length;
+  return {
+    cleanText: true,
+    handleChineseChars: flag("tokenize_chinese_chars", true),
+    lowercase,
+    stripAccents: flag("strip_accents", lowercase),
+    continuingSubwordPrefix: "##",
+    maxInputCharsPerWord: 100,
+    unkToken: textOf(settings.unk_token, "[UNK]"),
+    padToken: textOf(settings.pad_token, "[PAD]"),
+    clsToken: textOf(settings.cls_token, "[CLS]"),
+    sepToken: textOf(settings.sep_token, "[SEP]"),
+    maskToken: textOf(settings.mask_token, "[MASK]"),
+    // Hugging Face writes 1e30 for "no limit".
+    modelMaxLength: typeof length === "number" && Number.isSafeInteger(length) ? length : undefined,
+  };
+}
+
+/** Whether a file is BERT's pipeline from end to end, so that words can be split ahead of the library. */
+export function isBertPipeline(file: TokenizerFile): boolean {
+  const { normalizer, pre_tokenizer: preTokenizer } = file.json;
+  return (
+    isRecord(normalizer) &&
+    normalizer.type === "BertNormalizer" &&
+    isRecord(preTokenizer) &&
+    preTokenizer.type === "BertPreTokenizer" &&
+    file.addedTokens.every((token) => !token.normalized)
+  );
+}
+
+/** Options as a WordPiece `tokenizer.json` states them; roles of special tokens come from the settings. */
+export function optionsFromFile(file: TokenizerFile, settings: TokenizerSettings): ResolvedWordPiece {
+  const base = optionsFromSettings(settings);
+  const model = file.json.model as Record<string, unknown>;
+  const normalizer = isRecord(file.json.normalizer) ? file.json.normalizer : {};
+  const flag = (key: string, fallback: boolean): boolean =>
+    typeof normalizer[key] === "boolean" ? normalizer[key] : fallback;
+  const lowercase = flag("lowercase", true);
+  return {
+    ...base,
+    cleanText: flag("clean_text", true),
+    handleChineseChars: flag("handle_chinese_chars", true),
+    lowercase,
+    stripAccents: flag("strip_accents", lowercase),
+    continuingSubwordPrefix: textOf(model.continuing_subword_prefix, "##"),
+    maxInputCharsPerWord: typeof model.max_input_chars_per_word === "number" ? model.max_input_chars_per_word : 100,
+    unkToken: textOf(model.unk_token, base.unkToken),
+  };
+}

@@ -1,0 +1,192 @@
+import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
+
+/** How text is cleaned before it is split into words. */
+export interface TextOptions {
+  /** Remove control characters and make every white space a space. */
+  readonly cleanText: boolean;
+  /** Make every Chinese character a word of its own. */
+  readonly handleChineseChars: boolean;
+  readonly lowercase: boolean;
+  /** Remove accents (canonical decomposition without non-spacing marks). */
+  readonly stripAccents: boolean;
+}
+
+/** How a WordPiece vocabulary is used. */
+export interface WordPieceOptions extends Partial<TextOptions> {
+  /** Marks a piece that continues a word; `##` by default. */
+  readonly continuingSubwordPrefix?: string;
+  /** Words of more characters become the unknown token; 100 by default. */
+  readonly maxInputCharsPerWord?: number;
+  readonly unkToken?: string;
+  readonly padToken?: string;
+  readonly clsToken?: string;
+  readonly sepToken?: string;
+  readonly maskToken?: string;
+  /** Longest sequence of the model, written to `tokenizer_config.json`. */
+  readonly modelMaxLength?: number;
+}
+
+/** How a vocabulary is learned. */
+export interface TrainOptions extends WordPieceOptions {
+  /** Entries in all: special tokens, alphabet and pieces; 30 000 by default. */
+  readonly vocabSize?: number;
+  /** A pair of pieces seen less often is not merged; 0 by default. */
+  readonly minFrequency?: number;
+  /** Keep only so many of the most frequent characters; all by default. */
+  readonly limitAlphabet?: number;
+  /** Characters to keep even where the text has none. */
+  readonly initialAlphabet?: readonly string[];
+  /** First entries of the vocabulary; the five of BERT by default. */
+  readonly specialTokens?: readonly string[];
+  readonly onProgress?: (progress: TrainProgress) => void;
+}
+
+/** Where training stands. */
+export interface TrainProgress {
+  readonly phase: "count" | "merge";
+  /** Texts counted, or entries that the vocabulary has. */
+  readonly done: number;
+  /** Entries that the vocabulary shall have; undefined while counting. */
+  readonly total: number | undefined;
+}
+
+/** Every option with its value. */
+export interface ResolvedWordPiece extends TextOptions {
+  readonly continuingSubwordPrefix: string;
+  readonly maxInputCharsPerWord: number;
+  readonly unkToken: string;
+  readonly padToken: string;
+  readonly clsToken: string;
+  readonly sepToken: string;
+  readonly maskToken: string;
+  readonly modelMaxLength: number | undefined;
+}
+
+/** Every training option with its value. */
+export interface ResolvedTraining extends ResolvedWordPiece {
+  readonly vocabSize: number;
+  readonly minFrequency: number;
+  readonly limitAlphabet: number | undefined;
+  readonly initialAlphabet: readonly string[];
+  readonly specialTokens: readonly string[];
+  readonly onProgress: ((progress: TrainProgress) => void) | undefined;
+}
+
+const USE_KEYS = [
+  "cleanText",
+  "handleChineseChars",
+  "lowercase",
+  "stripAccents",
+  "continuingSubwordPrefix",
+  "maxInputCharsPerWord",
+  "unkToken",
+  "padToken",
+  "clsToken",
+  "sepToken",
+  "maskToken",
+  "modelMaxLength",
+];
+const TRAIN_KEYS = [
+  ...USE_KEYS,
+  "vocabSize",
+  "minFrequency",
+  "limitAlphabet",
+  "initialAlphabet",
+  "specialTokens",
+  "onProgress",
+];
+
+function unknownKeys(options: object, known: readonly string[]): ConfigIssue[] {
+  return Object.keys(options)
+    .filter((key) => !known.includes(key))
+    .map((key) => {
+      const near = nearestName(key, known);
+      const hint = near === undefined ? "Remove it" : `Did you mean ${near}`;
+      return {
+        path: key,
+        message: `is no option; ${hint}${near === undefined ? "." : "?"}`,
+        code: "CONFIG_UNKNOWN_KEY",
+      };
+    });
+}
+
+function wholeNumber(options: object, key: string, least: number): ConfigIssue[] {
+  const value = (options as Readonly<Record<string, unknown>>)[key];
+  if (value === undefined || (typeof value === "number" && Number.isInteger(value) && value >= least)) return [];
+  return [
+    { path: key, message: `must be a whole number from ${least}; got ${String(value)}.`, code: "CONFIG_OUT_OF_RANGE" },
+  ];
+}
+
+function resolveUse(options: WordPieceOptions): ResolvedWordPiece {
+  const lowercase = options.lowercase ?? true;
+  return {
+    cleanText: options.cleanText ?? true,
+    handleChineseChars: options.handleChineseChars ?? true,
+    lowercase,
+    // As in BERT: accents go with the capital letters unless something else is asked for.
+    stripAccents: options.stripAccents ?? lowercase,
+    continuingSubwordPrefix: options.continuingSubwordPrefix ?? "##",
+    maxInputCharsPerWord: options.maxInputCharsPerWord ?? 100,
+    unkToken: options.unkToken ?? "[UNK]",
+    padToken: options.padToken ?? "[PAD]",
+    clsToken: options.clsToken ?? "[CLS]",
+    sepToken: options.sepToken ?? "[SEP]",
+    maskToken: options.maskToken ?? "[MASK]",
+    modelMaxLength: options.modelMaxLength,
+  };
+}
+
+/**
+ * Options of a WordPiece tokenizer with every default filled in.
+ * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE
+ */
+export function resolveWordPieceOptions(options: WordPieceOptions): ResolvedWordPiece {
+  const issues = [
+    ...unknownKeys(options, USE_KEYS),
+    ...wholeNumber(options, "maxInputCharsPerWord", 1),
+    ...wholeNumber(options, "modelMaxLength", 1),
+  ];
+  if (issues.length > 0) throw new ConfigError("wordpiece", issues);
+  return resolveUse(options);
+}
+
+/**
+ * Training options with every default filled in.
+ * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_UNK_MISSING
+ */
+export function resolveTrainOptions(options: TrainOptions): ResolvedTraining {
+  const use = resolveUse(options);
+  const specialTokens = options.specialTokens ?? [
+    use.padToken,
+    use.unkToken,
+    use.clsToken,
+    use.sepToken,
+    use.maskToken,
+  ];
+  const issues = [
+    ...unknownKeys(options, TRAIN_KEYS),
+    ...wholeNumber(options, "vocabSize", 1),
+    ...wholeNumber(options, "minFrequency", 0),
+    ...wholeNumber(options, "limitAlphabet", 1),
+    ...wholeNumber(options, "maxInputCharsPerWord", 1),
+    ...wholeNumber(options, "modelMaxLength", 1),
+  ];
+  if (!specialTokens.includes(use.unkToken)) {
+    issues.push({
+      path: "specialTokens",
+      message: `must hold the unknown token ${use.unkToken}; got ${JSON.stringify(specialTokens)}. Add it.`,
+      code: "TOKENIZER_UNK_MISSING",
+    });
+  }
+  if (issues.length > 0) throw new ConfigError("wordpiece.train", issues);
+  return {
+    ...use,
+    vocabSize: options.vocabSize ?? 30_000,
+    minFrequency: options.minFrequency ?? 0,
+    limitAlphabet: options.limitAlphabet,
+    initialAlphabet: options.initialAlphabet ?? [],
+    specialTokens,
+    onProgress: options.onProgress,
+  };
+}
