@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { DataError } from "../base/errors.ts";
-import type { Encoding, Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { IdEncoding, Tokenizer } from "../tokenizers/tokenizer.ts";
 import { type CorpusManifest, manifestFile, shardFormatVersion } from "./manifest.ts";
 import { ShardWriter } from "./shard-writer.ts";
 import type { TextSource } from "./source.ts";
@@ -105,7 +105,7 @@ export async function prepareCorpus(options: PrepareOptions): Promise<CorpusMani
 async function encodeInto(writer: ShardWriter, options: PrepareOptions): Promise<PrepareProgress> {
   const { tokenizer, signal, onProgress, minDocumentTokens = 1 } = options;
   const totals = { numDocuments: 0, numSentences: 0, numTokens: 0, textBytes: 0 };
-  const store = async (batch: TextBatch, encodings: readonly Encoding[]): Promise<void> => {
+  const store = async (batch: TextBatch, encodings: readonly IdEncoding[]): Promise<void> => {
     let at = 0;
     for (const end of batch.documentEnds) {
       let numTokens = 0;
@@ -133,7 +133,7 @@ async function encodeInto(writer: ShardWriter, options: PrepareOptions): Promise
     }
     onProgress?.({ ...totals });
   };
-  const waiting: { batch: TextBatch; encodings: Promise<Encoding[]> }[] = [];
+  const waiting: { batch: TextBatch; encodings: Promise<IdEncoding[]> }[] = [];
   const storeOldest = async (): Promise<void> => {
     const oldest = waiting.shift();
     if (oldest !== undefined) await store(oldest.batch, await oldest.encodings);
@@ -141,7 +141,7 @@ async function encodeInto(writer: ShardWriter, options: PrepareOptions): Promise
   try {
     for await (const batch of textBatches(options.source)) {
       signal?.throwIfAborted();
-      waiting.push({ batch, encodings: tokenizer.encodeBatch(batch.sentences) });
+      waiting.push({ batch, encodings: tokenizer.encodeIds(batch.sentences) });
       if (waiting.length > batchesAhead) await storeOldest();
     }
     while (waiting.length > 0) await storeOldest();
@@ -170,7 +170,7 @@ async function* textBatches(source: TextSource): AsyncGenerator<TextBatch> {
   if (batch.documentEnds.length > 0) yield batch;
 }
 
-function checkIds(ids: ArrayLike<number>, vocabSize: number): void {
+function checkIds(ids: Int32Array, vocabSize: number): void {
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i]!;
     if (id >= 0 && id < vocabSize) continue;

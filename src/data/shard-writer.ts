@@ -1,15 +1,9 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import type { IdEncoding } from "../tokenizers/tokenizer.ts";
 import type { ShardEntry } from "./manifest.ts";
 import { shardLayout, writeShardHeader } from "./shard-layout.ts";
-
-/** An encoded sentence on its way into a shard. */
-export interface EncodedSentence {
-  readonly ids: ArrayLike<number>;
-  /** For each token the number of its word; a word begins where it changes. */
-  readonly wordIds: ArrayLike<number>;
-}
 
 /** Settings of a {@link ShardWriter}. */
 export interface ShardWriterOptions {
@@ -39,7 +33,7 @@ export class ShardWriter {
   }
 
   /** Adds a sentence to the open document; one without tokens is left out. */
-  sentence({ ids, wordIds }: EncodedSentence): void {
+  sentence({ ids, wordStarts }: IdEncoding): void {
     const { length } = ids;
     if (length === 0) return;
     const start = this.numTokens;
@@ -47,14 +41,11 @@ export class ShardWriter {
       this.tokens = grown(this.tokens, start + length);
       this.wordStarts = grown(this.wordStarts, Math.ceil(this.tokens.length / 8));
     }
-    const { tokens, wordStarts } = this;
-    let word = -1;
+    this.tokens.set(ids, start);
+    const bits = this.wordStarts;
     for (let i = 0; i < length; i++) {
       const at = start + i;
-      tokens[at] = ids[i]!;
-      const next = wordIds[i]!;
-      if (next !== word || i === 0) wordStarts[at >>> 3]! |= 1 << (at & 7);
-      word = next;
+      if (wordStarts[i] === 1) bits[at >>> 3]! |= 1 << (at & 7);
     }
     this.numTokens = start + length;
     this.numSentences++;
