@@ -1,0 +1,7 @@
+/** Files: weights, checkpoints, configurations. */
+export * from "./atomic.ts";
+export type { ByteSink, FileDigest } from "./byte-sink.ts";
+export * from "./checkpoint.ts";
+export { formatJson, parseJson, readJsonFile, readJsonObject } from "./json-file.ts";
+export { isJsonObject, type JsonObject, type JsonValue } from "./json-text.ts";
+export * from "./safetensors.ts";
