@@ -15,11 +15,11 @@ export interface TokenizerReport {
   readonly numTexts: number;
   readonly numWords: number;
   readonly numPieces: number;
-  /** Pieces per word; 1 is best, NaN without words. */
+  /** Pieces per word; 1 is best, 0 without words. */
   readonly fertility: number;
   /** Share of words that are the unknown token, in [0, 1]. */
   readonly unknownRate: number;
-  /** Characters (code points, white space included) per piece. */
+  /** Characters (code points, white space included) per piece; 0 without pieces. */
   readonly charactersPerPiece: number;
   /** Share of words that are one piece, in [0, 1]. */
   readonly wholeWordRate: number;
@@ -112,9 +112,9 @@ export async function inspectTokenizer(
     numTexts,
     numWords,
     numPieces,
-    fertility: numPieces / numWords,
+    fertility: numWords === 0 ? 0 : numPieces / numWords,
     unknownRate: numWords === 0 ? 0 : unknown / numWords,
-    charactersPerPiece: characters / numPieces,
+    charactersPerPiece: numPieces === 0 ? 0 : characters / numPieces,
     wholeWordRate: numWords === 0 ? 0 : whole / numWords,
     usedEntries: used.reduce((sum, value) => sum + value, 0),
     longestPieces: longestEntries(tokenizer, numLongest),
