@@ -1,0 +1,127 @@
+/** @file Maps a pointwise program over the parameters of a store. */
+import { BackendError, nearestName } from "../../base/errors.ts";
+import { formatType, sizeOf } from "../../ir/shape.ts";
+import type { ParameterStore, Sweep, SweepProgram, SweepRange } from "../backend.ts";
+import { compilePointwise, type Kernel, type PointwiseInput, type PointwiseOutput } from "./compile-pointwise.ts";
+import { MemoryStore } from "./store.ts";
+import { type KernelTeam, type Piece, pieceElements } from "./team.ts";
+
+function fail(code: string, message: string): never {
+  throw new BackendError(message, { code, path: "sweep" });
+}
+
+class MemorySweep implements Sweep {
+  private readonly kernel: Kernel;
+  private readonly team: KernelTeam;
+  /** The section behind every pointer of the kernel. */
+  private readonly sections: readonly string[];
+  private readonly writes: boolean;
+  private disposed = false;
+
+  constructor(kernel: Kernel, sections: readonly string[], writes: boolean, team: KernelTeam) {
+    this.kernel = kernel;
+    this.sections = sections;
+    this.writes = writes;
+    this.team = team;
+  }
+
+  async run(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Readonly<Record<string, number>>> {
+    if (this.disposed) fail("SWEEP_DISPOSED", "the sweep was disposed and is run again.");
+    if (!(store instanceof MemoryStore)) fail("SWEEP_STORE", "the store belongs to another engine.");
+    for (const section of this.sections) store.requireSection(section);
+    this.checkRanges(store, ranges);
+    const pieces = ranges.flatMap((range) => this.piecesOf(store, range));
+    const partial = await this.team.run(this.kernel, pieces);
+    const { sums } = this.kernel;
+    const totals = new Float64Array(sums.length);
+    // Piece after piece, whoever computed it: the same total for any number of threads.
+    for (let i = 0; i < partial.length; i++) totals[i % sums.length]! += partial[i]!;
+    return Object.fromEntries(sums.map((name, s) => [name, totals[s]!]));
+  }
+
+  private checkRanges(store: MemoryStore, ranges: readonly SweepRange[]): void {
+    const { scalars } = this.kernel;
+    for (const { first, last, scalars: given } of ranges) {
+      const whole = Number.isInteger(first) && Number.isInteger(last);
+      if (!whole || first < 0 || first > last || last > store.types.length) {
+        fail("SWEEP_RANGE", `a range must lie in [0, ${store.types.length}]; got [${first}, ${last}).`);
+      }
+      for (const name of scalars) {
+        if (typeof given[name] !== "number") fail("SWEEP_SCALAR", `range [${first}, ${last}) lacks scalar "${name}".`);
+      }
+      for (const name of Object.keys(given)) {
+        if (scalars.includes(name)) continue;
+        const near = nearestName(name, scalars);
+        fail("SWEEP_SCALAR", `there is no scalar "${name}".${near === undefined ? "" : ` Did you mean "${near}"?`}`);
+      }
+    }
+    if (!this.writes) return;
+    const ordered = ranges.filter(({ first, last }) => first < last).sort((a, b) => a.first - b.first);
+    ordered.forEach((range, i) => {
+      const next = ordered[i + 1];
+      if (next === undefined || next.first >= range.last) return;
+      fail(
+        "SWEEP_OVERLAP",
+        `ranges [${range.first}, ${range.last}) and [${next.first}, ${next.last}) overlap. Run them one after the other.`,
+      );
+    });
+  }
+
+  private piecesOf(store: MemoryStore, { first, last, scalars }: SweepRange): Piece[] {
+    const uniforms = this.kernel.uniforms(scalars);
+    const pieces: Piece[] = [];
+    for (let i = first; i < last; i++) {
+      const { memory, sectionOffsets } = store.part(i);
+      const starts = this.sections.map((section) => sectionOffsets.get(section)! + store.offsets[i]!);
+      const size = sizeOf(store.types[i]!.shape);
+      for (let index = 0; index < size; index += pieceElements) {
+        const count = Math.min(pieceElements, size - index);
+        pieces.push({ memory, count, index, pointers: starts.map((start) => start + 4 * index), uniforms });
+      }
+    }
+    return pieces;
+  }
+
+  async dispose(): Promise<void> {
+    this.disposed = true;
+  }
+}
+
+/**
+ * Compiles a sweep for stores in shared memory.
+ * Expressions of run-time scalars and constants alone are evaluated once a range, in doubles, and rounded once.
+ * @throws {BackendError} POINTWISE_UNSUPPORTED naming a node without a vector form
+ */
+export function compileSweep(program: SweepProgram, team: KernelTeam): Sweep {
+  const { graph } = program;
+  if (program.inputs.length !== graph.inputs.length || program.outputs.length !== graph.outputs.length) {
+    fail(
+      "SWEEP_PROGRAM",
+      `"${graph.name}" has ${graph.inputs.length} inputs and ${graph.outputs.length} outputs; the program names ${program.inputs.length} and ${program.outputs.length}.`,
+    );
+  }
+  const sections: string[] = [];
+  const pointerOf = (section: string): number => {
+    if (!sections.includes(section)) sections.push(section);
+    return sections.indexOf(section);
+  };
+  const requireF32 = (section: string, value: { readonly dtype: string }, text: string) => {
+    if (value.dtype !== "f32") fail("SWEEP_DTYPE", `section "${section}" is f32, but the graph has ${text}.`);
+  };
+  const inputs = program.inputs.map((input, i): PointwiseInput => {
+    if ("scalar" in input) return { kind: "scalar", name: input.scalar };
+    const { value } = graph.inputs[i]!;
+    requireF32(input.section, value, formatType(value));
+    return { kind: "memory", pointer: pointerOf(input.section) };
+  });
+  const written = new Set<string>();
+  const outputs = program.outputs.map((output, i): PointwiseOutput => {
+    if ("sum" in output) return { kind: "sum", name: output.sum };
+    const { value } = graph.outputs[i]!;
+    requireF32(output.section, value, formatType(value));
+    if (written.has(output.section)) fail("SWEEP_PROGRAM", `section "${output.section}" is written twice.`);
+    written.add(output.section);
+    return { kind: "memory", pointer: pointerOf(output.section) };
+  });
+  return new MemorySweep(compilePointwise({ graph, inputs, outputs }), sections, written.size > 0, team);
+}
