@@ -1,0 +1,54 @@
+import { internalError } from "../base/errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Initializer } from "./initializer.ts";
+
+/** One trainable tensor of a module; its numbers live elsewhere, by name. */
+export class Parameter {
+  readonly shape: readonly number[];
+  readonly init: Initializer;
+  /** Whether weight decay applies: not to biases and normalisation gains. */
+  readonly decays: boolean;
+
+  constructor(shape: readonly number[], init: Initializer, options: { readonly decays: boolean }) {
+    this.shape = shape;
+    this.init = init;
+    this.decays = options.decays;
+  }
+}
+
+/** A piece of a network: parameters and further modules as properties, whose paths are the parameters' names. */
+export abstract class Module {
+  /** Marks modules to the type system; carries nothing. */
+  readonly isModule = true;
+}
+
+/** What a module needs while a graph is traced. */
+export interface ForwardContext {
+  /** Dropout happens only in training. */
+  readonly training: boolean;
+  parameter(parameter: Parameter): Tensor;
+  /** A fresh random key u32[2]. @throws outside training */
+  randomKey(): Tensor;
+}
+
+/**
+ * Every parameter below a module with its name: property names and list positions joined by dots.
+ * A parameter reached twice (tied weights) appears once, under its first name.
+ */
+export function namedParameters(root: Module): Map<string, Parameter> {
+  const found = new Map<string, Parameter>();
+  const seen = new Set<object>();
+  const visit = (item: unknown, path: string): void => {
+    if (item === null || typeof item !== "object" || seen.has(item)) return;
+    if (item instanceof Parameter) {
+      seen.add(item);
+      found.set(path, item);
+    } else if (item instanceof Module || Array.isArray(item)) {
+      seen.add(item);
+      for (const [key, child] of Object.entries(item)) visit(child, path === "" ? key : `${path}.${key}`);
+    }
+  };
+  visit(root, "");
+  if (found.size === 0) throw internalError("a module without parameters was given as a model");
+  return found;
+}

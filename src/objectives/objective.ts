@@ -1,0 +1,35 @@
+import type { Random } from "../base/random.ts";
+import type { Batch } from "../data/batch.ts";
+import type { ForwardContext, Module } from "../nn/module.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** A scalar summed over a batch, and the name of the count that turns sums into means. */
+export interface SummedFigure {
+  /** float scalar. */
+  readonly sum: Tensor;
+  readonly count: string;
+}
+
+export interface LossTerm extends SummedFigure {
+  /** Factor of the term's mean in the whole loss. */
+  readonly weight: number;
+}
+
+/** What a model makes of a batch. The loss is Σ weight · sum / count, with counts of the whole optimizer step. */
+export interface LossFigures {
+  readonly terms: Readonly<Record<string, LossTerm>>;
+  readonly metrics: Readonly<Record<string, SummedFigure>>;
+}
+
+/**
+ * What is learnt: how examples become batches, and what a model's answer costs.
+ * @typeParam E what the data gives
+ * @typeParam M the parts a model must have
+ */
+export interface Objective<E, M extends Module> {
+  readonly name: string;
+  /** Builds a batch; all randomness comes from `random`, so the same examples and seed give the same batch. */
+  collate(examples: readonly E[], random: Random): Batch;
+  /** Traces the loss. `batch` holds the tensors of `collate` by name. */
+  loss(model: M, context: ForwardContext, batch: Readonly<Record<string, Tensor>>): LossFigures;
+}

@@ -1,0 +1,50 @@
+import type { Backend, Buffer, ParameterStore } from "../backend/backend.ts";
+import { internalError } from "../base/errors.ts";
+import { tensorType } from "../ir/shape.ts";
+import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
+import type { Weights } from "../nn/weights.ts";
+
+/** A model's parameters in an engine's memory, addressed by name. */
+export class ModelStore {
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  readonly names: readonly string[];
+  readonly store: ParameterStore;
+  private readonly indices: ReadonlyMap<string, number>;
+
+  /** @param sections "value" and what else is to be kept per parameter */
+  constructor(backend: Backend, model: Module, sections: readonly string[]) {
+    this.parameters = namedParameters(model);
+    this.names = [...this.parameters.keys()];
+    this.indices = new Map(this.names.map((name, i) => [name, i]));
+    this.store = backend.createStore(
+      [...this.parameters.values()].map(({ shape }) => tensorType("f32", shape)),
+      sections,
+    );
+  }
+
+  buffer(section: string, name: string): Buffer {
+    const index = this.indices.get(name);
+    if (index === undefined) throw internalError(`the model has no parameter "${name}"`);
+    return this.store.buffer(section, index);
+  }
+
+  /** Fills a section; every parameter must be there. */
+  write(section: string, weights: Weights): void {
+    for (const name of this.names) {
+      const data = weights.get(name);
+      if (data === undefined) throw internalError(`no numbers for parameter "${name}"`);
+      this.buffer(section, name).write(data);
+    }
+  }
+
+  /** Copies a section out. */
+  async read(section: string): Promise<Weights> {
+    const result = new Map<string, Float32Array>();
+    for (const name of this.names) result.set(name, (await this.buffer(section, name).read()) as Float32Array);
+    return result;
+  }
+
+  dispose(): void {
+    this.store.dispose();
+  }
+}

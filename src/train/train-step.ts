@@ -1,0 +1,166 @@
+/** @file One optimizer step: gradients of a batch, clipping, update. Knows neither BERT nor masked words. */
+
+import type { Backend, Sweep, SweepRange } from "../backend/backend.ts";
+import { FirthError, internalError } from "../base/errors.ts";
+import { foldSeed } from "../base/random.ts";
+import type { Batch } from "../data/batch.ts";
+import type { Module } from "../nn/module.ts";
+import type { Weights } from "../nn/weights.ts";
+import type { Objective } from "../objectives/objective.ts";
+import {
+  accumulateProgram,
+  sectionsOf,
+  squaredNormProgram,
+  type UpdateRule,
+  updateProgram,
+} from "../optim/update-rule.ts";
+import { GraphRunner } from "./graph-runner.ts";
+import type { DTypePolicy } from "./loss-graph.ts";
+import { ModelStore } from "./model-store.ts";
+
+/** How one parameter is trained. */
+export interface ParameterTreatment {
+  /** Multiplies the learning rate; 0 freezes the parameter: no gradient is computed for it. */
+  readonly learningRateScale: number;
+  readonly weightDecay: number;
+}
+
+export interface TrainStepOptions<M extends Module> {
+  readonly backend: Backend;
+  readonly model: M;
+  readonly weights: Weights;
+  readonly loss: Objective<never, M>["loss"];
+  readonly optimizer: UpdateRule;
+  readonly treatment: (name: string) => ParameterTreatment;
+  /** Gradients are scaled down to this global norm; Infinity for no clipping. */
+  readonly maxGradNorm: number;
+  readonly policy: DTypePolicy;
+  /** Whether a step may consist of several batches. */
+  readonly accumulates: boolean;
+  readonly seed: number;
+}
+
+export interface StepFigures {
+  /** Σ weight · mean over the loss terms, in nats. */
+  readonly loss: number;
+  /** Mean of each loss term and metric. */
+  readonly means: Readonly<Record<string, number>>;
+  /** Global norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+}
+
+/** A run that met a loss or gradient that is not a number; the weights are those before the step. */
+export class DivergenceError extends FirthError {}
+
+/** Holds weights and optimizer state in the engine and moves them step by step. */
+export class TrainStep<M extends Module> {
+  readonly store: ModelStore;
+  private readonly options: TrainStepOptions<M>;
+  private readonly runner: GraphRunner<M>;
+  private readonly sweeps: { readonly update: Sweep; readonly norm: Sweep; readonly accumulate: Sweep | undefined };
+  private readonly treatments: readonly ParameterTreatment[];
+
+  private constructor(options: TrainStepOptions<M>, store: ModelStore, sweeps: TrainStep<M>["sweeps"]) {
+    this.options = options;
+    this.store = store;
+    this.sweeps = sweeps;
+    this.treatments = store.names.map(options.treatment);
+    const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
+    this.runner = new GraphRunner({ ...options, store, trainable });
+  }
+
+  static async create<M extends Module>(options: TrainStepOptions<M>): Promise<TrainStep<M>> {
+    const { backend, optimizer, accumulates } = options;
+    const sections = [...sectionsOf(optimizer), ...(accumulates ? ["part"] : [])];
+    const store = new ModelStore(backend, options.model, sections);
+    store.write("value", options.weights);
+    return new TrainStep(options, store, {
+      update: await backend.compileSweep(updateProgram(optimizer)),
+      norm: await backend.compileSweep(squaredNormProgram()),
+      accumulate: accumulates ? await backend.compileSweep(accumulateProgram()) : undefined,
+    });
+  }
+
+  /** Ranges of neighbouring parameters that are trained alike. */
+  private ranges(scalarsOf: (treatment: ParameterTreatment) => SweepRange["scalars"]): SweepRange[] {
+    const ranges: SweepRange[] = [];
+    this.treatments.forEach((treatment, i) => {
+      const last = ranges.at(-1);
+      const previous = this.treatments[i - 1];
+      if (treatment.learningRateScale === 0) return;
+      const alike =
+        previous?.learningRateScale === treatment.learningRateScale && previous.weightDecay === treatment.weightDecay;
+      if (alike && last?.last === i) ranges[ranges.length - 1] = { ...last, last: i + 1 };
+      else ranges.push({ first: i, last: i + 1, scalars: scalarsOf(treatment) });
+    });
+    return ranges;
+  }
+
+  /**
+   * Makes one step over one or several batches. The loss is normalised by the counts of all of them together,
+   * so accumulation gives the gradient of the large batch.
+   * @param step the step being made, from 1
+   * @throws {DivergenceError} NOT_FINITE before anything is changed
+   */
+  async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
+    const { store } = this.store;
+    const { optimizer, maxGradNorm, seed } = this.options;
+    const totals = sumRecords(batches.map(({ counts }) => counts));
+    const sums: Record<string, number>[] = [];
+    for (const [i, batch] of batches.entries()) {
+      const key = [foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)] as const;
+      sums.push(await this.runner.run(batch, { totals, key, section: i === 0 ? "gradient" : "part" }));
+      if (i > 0)
+        await this.requireAccumulation().run(
+          store,
+          this.ranges(() => ({})),
+        );
+    }
+    const summed = sumRecords(sums);
+    const means: Record<string, number> = {};
+    let loss = 0;
+    for (const { name, count, weight } of await this.runner.figuresOf(batches[0]!)) {
+      means[name] = summed[name]! / Math.max(1, totals[count] ?? 0);
+      loss += (weight ?? 0) * means[name];
+    }
+    const { squares } = await this.sweeps.norm.run(
+      store,
+      this.ranges(() => ({})),
+    );
+    const gradientNorm = Math.sqrt(squares!);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+      throw new DivergenceError(
+        `the loss is ${loss} and the gradient norm ${gradientNorm}. The weights are those before this step; lower learningRate or raise warmupSteps.`,
+        { code: "NOT_FINITE", path: `step ${step}`, details: { step, loss, gradientNorm } },
+      );
+    }
+    // The same small constant as PyTorch's clip_grad_norm_.
+    const gradientScale = Math.min(1, maxGradNorm / (gradientNorm + 1e-6));
+    await this.sweeps.update.run(
+      store,
+      this.ranges(({ learningRateScale, weightDecay }) =>
+        optimizer.scalars({ learningRate: learningRate * learningRateScale, weightDecay, gradientScale, step }),
+      ),
+    );
+    return { loss, means, gradientNorm };
+  }
+
+  private requireAccumulation(): Sweep {
+    if (this.sweeps.accumulate === undefined) throw internalError("several batches in a step that does not accumulate");
+    return this.sweeps.accumulate;
+  }
+
+  async dispose(): Promise<void> {
+    await this.runner.dispose();
+    for (const sweep of Object.values(this.sweeps)) await sweep?.dispose();
+    this.store.dispose();
+  }
+}
+
+function sumRecords(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const record of records) {
+    for (const [key, value] of Object.entries(record)) total[key] = (total[key] ?? 0) + value;
+  }
+  return total;
+}
