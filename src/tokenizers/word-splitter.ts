@@ -23,7 +23,7 @@ interface Character {
   readonly text: string;
 }
 
-type Visit = (word: string) => void;
+type Visit = (word: string, start: number) => void;
 
 /**
  * Splits texts into words exactly as BertNormalizer and BertPreTokenizer of the native library do.
@@ -61,19 +61,31 @@ export class WordSplitter {
     }
   }
 
-  /** Calls `visit` with every word of a text, in order. */
-  forEachWord(text: string, visit: Visit): void {
+  /**
+   * Calls `visit` with every word of a text, in order.
+   * @returns whether every unit of a word stands for one unit of the text, so that the starts given to `visit` hold
+   */
+  forEachWord(text: string, visit: Visit): boolean {
     const kinds = this.#kinds;
     // A word is a slice of the text from `start`, or `built` plus such a slice once a character of it has changed.
     let start = -1;
     let built = "";
-    const words: string[] | undefined = this.#inner === undefined ? undefined : [];
-    const emit: Visit = words === undefined ? visit : (word) => words.push(word);
+    let wordStart = 0;
+    let aligned = true;
+    const words: string[] = [];
+    const starts: number[] = [];
+    const emit: Visit = (word, at) => {
+      words.push(word);
+      starts.push(at);
+    };
     for (let i = 0; i < text.length; i++) {
       const unit = text.charCodeAt(i);
       let kind = kinds[unit]!;
       if (kind === PLAIN) {
-        if (start < 0) start = i;
+        if (start < 0) {
+          start = i;
+          if (built === "") wordStart = i;
+        }
         continue;
       }
       let mapped = "";
@@ -87,49 +99,53 @@ export class WordSplitter {
         if (!paired && kind === PLAIN) kind = MAPPED;
         mapped = character.text;
         width = paired ? 2 : 1;
+        aligned = false;
       } else if (kind === MAPPED || kind === SPREAD) {
         mapped = this.#texts[unit]!;
       }
       if (kind === CONTEXT) {
         this.#inner!.forEachWord(this.#normalize(text), visit);
-        return;
-      }
-      if (kind === PLAIN) {
-        if (start < 0) start = i;
-        i += width - 1;
-        continue;
+        return false;
       }
       const open = start < 0 ? built : built + text.slice(start, i);
       start = -1;
-      if (kind === MAPPED) {
+      if (open === "") wordStart = i;
+      if (kind === PLAIN) {
+        built = open + text.slice(i, i + width);
+      } else if (kind === MAPPED) {
         built = open + mapped;
+        if (mapped.length !== 1) aligned = false;
       } else if (kind === REMOVED) {
         built = open;
-      } else if (kind === SPREAD) {
-        built = this.#spread(open, mapped, emit);
+        aligned = false;
       } else {
-        if (open !== "") emit(open);
-        built = "";
-        if (kind === ALONE) emit(text.slice(i, i + width));
+        if (open !== "" && kind !== SPREAD) emit(open, wordStart);
+        built = kind === SPREAD ? this.#spread(open, mapped, wordStart, i, emit) : "";
+        if (kind === ALONE) emit(text.slice(i, i + width), i);
+        if (kind === SPREAD && mapped.trim().length !== 1) aligned = false;
       }
       i += width - 1;
     }
     const open = start < 0 ? built : built + text.slice(start);
-    if (open !== "") emit(open);
-    if (words !== undefined) for (const word of words) visit(word);
+    if (open !== "") emit(open, wordStart);
+    // Only now is it sure that no later character changes what came before.
+    for (let k = 0; k < words.length; k++) visit(words[k]!, starts[k]!);
+    return aligned;
   }
 
-  /** Goes through the text that one character became; returns the word left open. */
-  #spread(open: string, mapped: string, emit: Visit): string {
+  /** Goes through the text that the character at `at` became; returns the word left open. */
+  #spread(open: string, mapped: string, wordStart: number, at: number, emit: Visit): string {
     let word = open;
+    let from = wordStart;
     for (const part of mapped) {
       const { kind } = this.#inner!.#character(part.codePointAt(0)!);
       if (kind === PLAIN) {
+        if (word === "") from = at;
         word += part;
       } else {
-        if (word !== "") emit(word);
+        if (word !== "") emit(word, from);
         word = "";
-        if (kind === ALONE) emit(part);
+        if (kind === ALONE) emit(part, at);
       }
     }
     return word;

@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LibraryTokenizer } from "./library-tokenizer.ts";
 import { loadTokenizer } from "./load.ts";
 import { codePointToUnit } from "./unicode-offset.ts";
 import { WordPiece } from "./wordpiece.ts";
 import { wordPieceFileText } from "./wordpiece-file.ts";
-import { resolveWordPieceOptions } from "./wordpiece-option.ts";
+import { resolveWordPieceOptions, type WordPieceOptions } from "./wordpiece-option.ts";
 
 const SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz0123456789!,.'-()"];
@@ -70,6 +71,11 @@ const hostile = fc
     { maxLength: 8 },
   )
   .map((parts) => parts.join(""));
+
+/** The same tokenizer without the cache of words. */
+function libraryOnly(tokens: readonly string[], options: WordPieceOptions): LibraryTokenizer {
+  return new LibraryTokenizer(wordPieceFileText(tokens, resolveWordPieceOptions(options)), "test");
+}
 
 describe("encodings of BERT", () => {
   for (const name of ["bert-base-uncased", "bert-base-chinese"]) {
@@ -179,11 +185,14 @@ describe("encodeIds", () => {
     { handleChineseChars: false, cleanText: false },
     { lowercase: false, stripAccents: true },
   ]) {
-    it(`equals encodeBatch on hostile text with ${JSON.stringify(options)} (catches a second table of Unicode)`, async () => {
+    it(`equals the library, as encodeBatch does, on hostile text with ${JSON.stringify(options)} (catches a second table of Unicode)`, async () => {
       const tokenizer = WordPiece.fromVocabulary(TOKENS, { maxInputCharsPerWord: 12, ...options });
+      const library = libraryOnly(TOKENS, { maxInputCharsPerWord: 12, ...options });
       await fc.assert(
         fc.asyncProperty(fc.array(hostile, { maxLength: 5 }), async (texts) => {
-          const [slow, fast] = await Promise.all([tokenizer.encodeBatch(texts), tokenizer.encodeIds(texts)]);
+          const slow = await library.encodeBatch(texts);
+          const [full, fast] = await Promise.all([tokenizer.encodeBatch(texts), tokenizer.encodeIds(texts)]);
+          expect(full).toEqual(slow);
           slow.forEach(({ ids, wordIds }, index) => {
             expect(Array.from(fast[index]!.ids), JSON.stringify(texts[index])).toEqual(Array.from(ids));
             const starts = Array.from(wordIds, (word, i) => (i === 0 || word !== wordIds[i - 1] ? 1 : 0));
@@ -194,6 +203,41 @@ describe("encodeIds", () => {
       );
     });
   }
+
+  it("equals the library on mild text, where places come from the cache (catches a piece measured with its prefix)", async () => {
+    const tokenizer = WordPiece.fromVocabulary(TOKENS, { maxInputCharsPerWord: 12 });
+    const library = libraryOnly(TOKENS, { maxInputCharsPerWord: 12 });
+    const parts = [
+      "the",
+      "un",
+      "able",
+      "Éa",
+      "ï",
+      "b",
+      "q",
+      "日本",
+      "語",
+      ";",
+      "\u037e",
+      "\t",
+      " ",
+      ".",
+      "—",
+      "Σ",
+      "Z9",
+      "字",
+    ];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(fc.constantFrom(...parts), { maxLength: 12 }), { maxLength: 4 }),
+        async (lists) => {
+          const texts = lists.map((list) => list.join(""));
+          expect(await tokenizer.encodeBatch(texts)).toEqual(await library.encodeBatch(texts));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
 
   it("gives concurrent calls their own pieces (catches words met by one call and spelled by another)", async () => {
     const tokenizer = WordPiece.fromVocabulary(TOKENS);

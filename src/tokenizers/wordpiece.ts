@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError, ConfigError } from "../base/errors.ts";
 import { LibraryTokenizer, type TokenizerSettings } from "./library-tokenizer.ts";
-import type { IdEncoding } from "./tokenizer.ts";
+import type { Encoding, IdEncoding } from "./tokenizer.ts";
 import { parseJsonObject, parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
 import { trainWordPiece } from "./train-wordpiece.ts";
 import { WordCache } from "./word-cache.ts";
@@ -65,7 +65,7 @@ export class WordPiece extends LibraryTokenizer {
     const other = isBertPipeline(file) ? {} : { normalizer, preTokenizer };
     super(fileText, path, settings, { ...identity, ...other, tokens: file.tokens, added: file.addedTokens });
     this.options = options;
-    this.#cache = isBertPipeline(file) ? new WordCache(file.ids, options) : undefined;
+    this.#cache = isBertPipeline(file) ? new WordCache(file.ids, file.tokens, options) : undefined;
     const contents = file.addedTokens.map((token) => token.content.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
     this.#special = contents.length === 0 ? undefined : new RegExp(contents.join("|"));
   }
@@ -140,17 +140,45 @@ export class WordPiece extends LibraryTokenizer {
     return new WordPiece(wordPieceFileText(tokens, options), "wordpiece", wordPieceSettings(ids, options, {}));
   }
 
+  override async encodeBatch(texts: readonly string[]): Promise<Encoding[]> {
+    const cache = this.#cache;
+    if (cache === undefined) return super.encodeBatch(texts);
+    return this.#encodeMixed(
+      texts,
+      (plain) => cache.encode(plain),
+      (others) => super.encodeBatch(others),
+    );
+  }
+
   override async encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
     const cache = this.#cache;
     if (cache === undefined) return super.encodeIds(texts);
-    // Special tokens in raw text are found before words are: only the library does that.
-    const plain = texts.map((text) => !(this.#special?.test(text) ?? false));
-    if (plain.every(Boolean)) return cache.encode(texts);
-    const cached = await cache.encode(texts.filter((_, i) => plain[i]!));
-    const others = await super.encodeIds(texts.filter((_, i) => !plain[i]!));
-    let nextCached = 0;
-    let nextOther = 0;
-    return plain.map((isPlain) => (isPlain ? cached[nextCached++]! : others[nextOther++]!));
+    return this.#encodeMixed(
+      texts,
+      (plain) => cache.encodeIds(plain),
+      (others) => super.encodeIds(others),
+    );
+  }
+
+  /** Encodes what the cache can, and the rest with the library: special tokens are found before words are. */
+  async #encodeMixed<E>(
+    texts: readonly string[],
+    fast: (texts: readonly string[]) => Promise<(E | undefined)[]>,
+    slow: (texts: readonly string[]) => Promise<E[]>,
+  ): Promise<E[]> {
+    const isPlain = (text: string): boolean => !(this.#special?.test(text) ?? false);
+    const plain = texts.map((_, index) => index).filter((index) => isPlain(texts[index]!));
+    const found = await fast(plain.map((index) => texts[index]!));
+    const result: (E | undefined)[] = texts.map(() => undefined);
+    plain.forEach((index, i) => {
+      result[index] = found[i];
+    });
+    const rest = texts.map((_, index) => index).filter((index) => result[index] === undefined);
+    const others = await slow(rest.map((index) => texts[index]!));
+    rest.forEach((index, i) => {
+      result[index] = others[i];
+    });
+    return result as E[];
   }
 
   /** Writes `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json` and `vocab.txt` (where ids have no gap). */
