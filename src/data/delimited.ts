@@ -10,6 +10,12 @@ interface CellRow {
   readonly line: number;
 }
 
+/** What csv-parse gives for a row. */
+interface ParsedRow {
+  readonly record: string[];
+  readonly info: { readonly empty_lines: number };
+}
+
 /**
  * A tab-separated file in the manner of GLUE: quotes are plain text and a row is a line; also gzipped.
  */
@@ -35,19 +41,20 @@ async function* quotedRows(file: string, options: DelimitedOptions): AsyncGenera
   const blocks = Readable.from(texts(file, options));
   blocks.on("error", (error) => parser.destroy(error));
   blocks.pipe(parser);
+  // csv-parse's own line numbers count a CRLF inside quotes twice.
   let end = 0;
   try {
-    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      // csv-parse counts the lines read so far: a row begins after the one before it.
-      yield { cells: record, line: end + 1 };
-      end = info.lines;
+    for await (const { record, info } of parser as AsyncIterable<ParsedRow>) {
+      yield { cells: record, line: end + info.empty_lines + 1 };
+      end++;
+      for (const cell of record) for (let at = cell.indexOf("\n"); at !== -1; at = cell.indexOf("\n", at + 1)) end++;
     }
   } catch (cause) {
-    const { code, lines } = cause as CsvError & { lines?: number };
+    const { code } = cause as CsvError;
     if (!String(code).startsWith("CSV_")) throw cause;
     throw new DataError(
-      `line ${lines ?? end + 1}: CSV quoting is broken (${(cause as Error).message}). If quotes are plain text, read it with tsv and a delimiter.`,
-      { code: "CSV_INVALID", path: file, details: { line: lines }, cause },
+      `the row at line ${end + 1}: CSV quoting is broken (${(cause as Error).message}). If quotes are plain text, read it with tsv and a delimiter.`,
+      { code: "CSV_INVALID", path: file, details: { line: end + 1 }, cause },
     );
   } finally {
     blocks.destroy();

@@ -133,7 +133,7 @@ export async function* fileLines(
     }
     if (at < text.length) {
       held = { text: (held?.text ?? "") + text.slice(at), line: held?.line ?? line };
-      if (held.text.length >= longestLine) {
+      if (held.text.length >= longestLine / 2) {
         yield held;
         held = undefined;
       }

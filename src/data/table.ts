@@ -96,8 +96,8 @@ export function cellValue(row: TableRow, column: ColumnRef, file: string): unkno
   const names = Object.keys(row.fields);
   const nearest = typeof column === "string" ? nearestName(column, names) : undefined;
   const shown = typeof column === "string" ? `"${column}"` : String(column);
-  const fix = nearest === undefined ? "Use one of these names, or a number from 0" : `Did you mean "${nearest}"?`;
-  throw new DataError(`line ${row.line}: no column ${shown}; the columns are ${names.join(", ")}. ${fix}.`, {
+  const fix = nearest === undefined ? "Use one of these names, or a number from 0." : `Did you mean "${nearest}"?`;
+  throw new DataError(`line ${row.line}: no column ${shown}; the columns are ${names.join(", ")}. ${fix}`, {
     code: "COLUMN_UNKNOWN",
     path: file,
     details: { column, columns: names, line: row.line },
