@@ -1,0 +1,54 @@
+/** @file The reference engine: slow, exact and plain; the measure for every other engine. */
+import type { DType } from "../../ir/dtype.ts";
+import type { Graph } from "../../ir/graph.ts";
+import type { Backend, Probe } from "../backend.ts";
+import { ReferenceBuffer } from "./buffer.ts";
+import { dot } from "./dot.ts";
+import { ReferenceExecutable } from "./executable.ts";
+import { allocateTensor, type Precision } from "./storage.ts";
+import { ReferenceStore } from "./store.ts";
+import { ReferenceSweep } from "./sweep.ts";
+
+export interface ReferenceOptions {
+  /** "f64" (default) computes and holds all floats as doubles; "f32" rounds every result to its dtype. */
+  readonly precision?: Precision;
+}
+
+const computeDtypes: readonly DType[] = ["f32", "f64", "bf16", "f16"];
+
+/** Times a thin slice of the probed product: the whole would take seconds in an interpreter. */
+function measureGemm(precision: Precision): number {
+  const [m, k, n] = [16, 768, 3072];
+  const lhs = allocateTensor("f32", [m, k], precision);
+  const rhs = allocateTensor("f32", [n, k], precision);
+  const result = allocateTensor("f32", [m, n], precision);
+  const params = { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [1] };
+  const refuse = (): never => {
+    throw new Error("dot has no body");
+  };
+  const start = performance.now();
+  dot({ inputs: [lhs, rhs], outputs: [result], params, evaluate: refuse });
+  return (2 * m * k * n) / ((performance.now() - start) * 1e6);
+}
+
+/** An engine that interprets graphs of primitives in plain TypeScript on one thread. */
+export function createReferenceBackend(options: ReferenceOptions = {}): Backend {
+  const { precision = "f64" } = options;
+  return {
+    name: "reference",
+    computeDtypes,
+    fuses: () => false,
+    compile: async (graph: Graph) => new ReferenceExecutable(graph, precision),
+    allocate: ({ dtype, shape }) => new ReferenceBuffer(allocateTensor(dtype, shape, precision), precision),
+    createStore: (types, sections) => new ReferenceStore(types, sections, precision),
+    compileSweep: async (program) => new ReferenceSweep(program, precision),
+    probe: async (): Promise<Probe> => ({
+      engine: "reference",
+      description: `interpreter in TypeScript, ${precision}`,
+      threads: 1,
+      computeDtypes,
+      gemmGflops: measureGemm(precision),
+    }),
+    dispose: async () => undefined,
+  };
+}
