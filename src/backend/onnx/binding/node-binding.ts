@@ -10,7 +10,8 @@ import { startSiblingWorker } from "./sibling-module.ts";
  * Opens onnxruntime-node in a worker thread.
  *
  * Slower than the C API: inputs outside shared memory and all outputs are copied at every run, runs of all sessions
- * queue behind each other, and a run cannot be stopped.
+ * queue behind each other, and a run cannot be stopped. bfloat16 does not pass. Leaving the process during a run (also
+ * by an uncaught error) aborts it: await `dispose` first.
  * @throws {BackendError} WORKER_FAILED when onnxruntime-node does not load here
  */
 export async function openNodeBinding(): Promise<OrtBinding> {
