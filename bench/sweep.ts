@@ -1,5 +1,7 @@
 /** Times sweeps over parameters: `npx tsx bench/sweep.ts [parameters in millions] [--json]`. */
 
+import { MemoryPool } from "../src/backend/wasm/memory.ts";
+import { MaskWriter } from "../src/backend/wasm/random-mask.ts";
 import { MemoryStore } from "../src/backend/wasm/store.ts";
 import { compileSweep } from "../src/backend/wasm/sweep.ts";
 import { KernelTeam } from "../src/backend/wasm/team.ts";
@@ -23,6 +25,9 @@ for (const section of sections) {
   });
 }
 const median = (times: number[]): number => times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+const maskElements = 12_582_912;
+const pool = new MemoryPool();
+const masks = (["f32", "bool"] as const).map((dtype) => pool.allocate({ dtype, shape: [maskElements] }));
 const results: Record<string, number> = { parameters };
 for (const threads of [0, 1, 2]) {
   const team = new KernelTeam({ threads });
@@ -42,6 +47,17 @@ for (const threads of [0, 1, 2]) {
       times.push(performance.now() - begin);
     }
     results[`${name}NsPerParameter.threads${threads}`] = (median(times.slice(2)) * 1e6) / parameters;
+  }
+  const writer = new MaskWriter(team);
+  for (const target of masks) {
+    const times: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      const begin = performance.now();
+      await writer.fill([{ target, key: [i, 7], rate: 0.1 }]);
+      times.push(performance.now() - begin);
+    }
+    results[`dropoutMask.${target.dtype}NsPerElement.threads${threads}`] =
+      (median(times.slice(2)) * 1e6) / maskElements;
   }
   await team.dispose();
 }
