@@ -18,6 +18,7 @@ export class WordCache {
   readonly #splitter: WordSplitter;
   readonly #model: NativeTokenizer;
   readonly #unknown: number;
+  readonly #capacity: number;
   readonly #maxWordLength: number;
   /** UTF-16 units of every token. */
   readonly #lengths: Int32Array;
@@ -28,8 +29,16 @@ export class WordCache {
   /** Calls run one after the other: words that one has met and not yet spelled are no use to the next. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param tokens token of every id */
-  constructor(ids: ReadonlyMap<string, number>, tokens: readonly (string | undefined)[], options: ResolvedWordPiece) {
+  /**
+   * @param tokens token of every id
+   * @param capacity different words remembered before the cache starts afresh
+   */
+  constructor(
+    ids: ReadonlyMap<string, number>,
+    tokens: readonly (string | undefined)[],
+    options: ResolvedWordPiece,
+    capacity = CAPACITY,
+  ) {
     this.#splitter = new WordSplitter(options);
     const { unkToken, continuingSubwordPrefix, maxInputCharsPerWord } = options;
     const { Tokenizer, WordPiece } = library();
@@ -38,6 +47,7 @@ export class WordCache {
       WordPiece.init(Object.fromEntries(ids), { unkToken, continuingSubwordPrefix, maxInputCharsPerWord }),
     );
     this.#unknown = ids.get(unkToken)!;
+    this.#capacity = capacity;
     // The library counts code points: beyond twice as many units there are certainly too many.
     this.#maxWordLength = 2 * maxInputCharsPerWord;
     this.#lengths = Int32Array.from(tokens, (token) => token?.length ?? 0);
@@ -73,7 +83,7 @@ export class WordCache {
   }
 
   async #split(texts: readonly string[]): Promise<SplitTexts> {
-    if (this.#indices.size > CAPACITY) this.#reset();
+    if (this.#indices.size > this.#capacity) this.#reset();
     const indices = this.#indices;
     const pending: string[] = [];
     const result: SplitTexts = { words: [], starts: [], lengths: [], ends: [], aligned: [] };
