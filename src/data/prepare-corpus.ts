@@ -144,7 +144,10 @@ async function encodeInto(writer: ShardWriter, options: PrepareOptions): Promise
       waiting.push({ batch, encodings: tokenizer.encodeIds(batch.sentences) });
       if (waiting.length > batchesAhead) await storeOldest();
     }
-    while (waiting.length > 0) await storeOldest();
+    while (waiting.length > 0) {
+      await storeOldest();
+      signal?.throwIfAborted();
+    }
     await writer.finish();
   } finally {
     // After an error, encodings under way must not become unhandled rejections.

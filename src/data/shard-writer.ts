@@ -63,7 +63,10 @@ export class ShardWriter {
       this.documentOffsets = grown(this.documentOffsets, this.numDocuments + 1);
     }
     this.documentOffsets[this.numDocuments] = this.numSentences;
-    if (this.layout().bytes >= this.options.shardBytes) await this.flush();
+    // The sections without header and alignment: near enough to decide, and quick to ask for every document.
+    const { tokenBytes, shardBytes } = this.options;
+    const bytes = this.numTokens * (tokenBytes + 1 / 8) + 4 * (this.numSentences + this.numDocuments);
+    if (bytes >= shardBytes) await this.flush();
   }
 
   /** Writes the last shard, if anything is in it. */
