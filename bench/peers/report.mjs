@@ -22,6 +22,11 @@ export function machine() {
   return `${model}, ${os.availableParallelism()} cores, ${memory} GiB, ${os.type()} ${os.release()}`;
 }
 
+/** True if the slowest counted step took twice the fastest: something else ran on the machine. */
+function noisy({ times }) {
+  return Math.max(...times) > 2 * Math.min(...times);
+}
+
 function caseSection({ name, rows }) {
   const lines = [
     `## ${name}`,
@@ -31,10 +36,11 @@ function caseSection({ name, rows }) {
   ];
   for (const row of rows) {
     const { firth, peer } = row;
+    const doubt = noisy(firth) || noisy(peer) ? " (noisy)" : "";
     lines.push(
       `| ${row.firthLabel} | ${fixed(firth.stepMs)} (${spread(firth.times)}) | ${fixed(firth.tokensPerSecond)} ` +
         `| ${peer.report.variant} | ${fixed(peer.stepMs)} (${spread(peer.times)}) | ${fixed(peer.tokensPerSecond)} ` +
-        `| **${fixed(row.ratio, 2)}** | ${gigabytes(firth.report.peakRssBytes)} / ${gigabytes(peer.report.peakRssBytes)} |`,
+        `| **${fixed(row.ratio, 2)}**${doubt} | ${gigabytes(firth.report.peakRssBytes)} / ${gigabytes(peer.report.peakRssBytes)} |`,
     );
   }
   return `${lines.join("\n")}\n`;
@@ -56,7 +62,8 @@ Written by \`npm run bench:peers\` on ${date}; do not edit.
 - *gathered*: the peer computes logits at the scored positions only, as Firth does. *stock*: transformers' \`BertForMaskedLM\` as it
   comes, with logits at every position. *bf16*: matrix products under autocast.
 - The peer's allocator: ${options.malloc === "tuned" ? "glibc told to keep freed memory (faster than the default)" : "as it comes"}.
-- A ratio above 1 means that Firth is faster.
+- A ratio above 1 means that Firth is faster. *(noisy)*: one side's slowest step took more than twice its fastest, so the machine was
+  not idle; PyTorch's threads wait for each other and suffer more from a busy neighbour, so such a ratio says nothing.
 
 ${cases.map(caseSection).join("\n")}
 ## Commands
