@@ -1,4 +1,3 @@
-import type { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import type { ForwardContext, Module } from "../nn/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -21,6 +20,14 @@ export interface LossFigures {
   readonly metrics: Readonly<Record<string, SummedFigure>>;
 }
 
+/** An example and where it was drawn: the randomness of its corruption is a function of this. */
+export interface Drawn<E> {
+  readonly example: E;
+  readonly epoch: number;
+  /** Number of the example in its data set. */
+  readonly item: number;
+}
+
 /**
  * What is learnt: how examples become batches, and what a model's answer costs.
  * @typeParam E what the data gives
@@ -28,8 +35,8 @@ export interface LossFigures {
  */
 export interface Objective<E, M extends Module> {
   readonly name: string;
-  /** Builds a batch; all randomness comes from `random`, so the same examples and seed give the same batch. */
-  collate(examples: readonly E[], random: Random): Batch;
+  /** Builds a batch; the same examples and seed give the same batch. */
+  collate(examples: readonly Drawn<E>[], seed: number): Batch;
   /** Traces the loss. `batch` holds the tensors of `collate` by name. */
   loss(model: M, context: ForwardContext, batch: Readonly<Record<string, Tensor>>): LossFigures;
 }

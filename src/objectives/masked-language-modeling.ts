@@ -1,0 +1,203 @@
+/** @file BERT's objective: predict chosen words from their context and, if asked, how two segments relate. */
+import { ConfigError, FirthError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import type { Batch } from "../data/batch.ts";
+import type { PretrainingExample, TokenSegment } from "../data/segment.ts";
+import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
+import type { ForwardContext } from "../nn/module.ts";
+import { compare, convert } from "../tensor/elementwise.ts";
+import { crossEntropy } from "../tensor/fused.ts";
+import { gather, reshape } from "../tensor/movement.ts";
+import { argMax, sum } from "../tensor/reduction.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { Drawn, LossFigures, Objective } from "./objective.ts";
+import { integers, type RowSequence, rowBatch } from "./row-batch.ts";
+import { type MaskingOptions, type MaskingUnit, maskTokens } from "./token-masking.ts";
+
+export interface MaskedLanguageModelingOptions {
+  readonly tokenizer: Tokenizer;
+  /** Tokens in a row, special tokens included. */
+  readonly maxSeqLength: number;
+  /** 0.15 by default. */
+  readonly maskProbability?: number;
+  /** What is masked together: `token` by default. */
+  readonly unit?: MaskingUnit;
+  /** Longest n-gram with `unit: "ngram"`: 3 by default. */
+  readonly maxNgram?: number;
+  readonly maxPredictionsPerSequence?: number;
+  readonly maskTokenProbability?: number;
+  readonly randomTokenProbability?: number;
+  /** Masks drawn anew every epoch (`dynamic`, the default), or once for each example (`static`). */
+  readonly masking?: "dynamic" | "static";
+  /** Also predict whether B follows A (`nextSentence`) or whether they were exchanged (`sentenceOrder`). */
+  readonly pair?: "none" | "nextSentence" | "sentenceOrder";
+  /** Put several short sequences into one row; true by default. */
+  readonly packed?: boolean;
+}
+
+/** Ignored by crossEntropy. */
+const UNSCORED = -100;
+
+function resolve(options: MaskedLanguageModelingOptions): MaskingOptions {
+  const { maskProbability = 0.15, unit = "token", maxNgram = 3, maxPredictionsPerSequence } = options;
+  const { maskTokenProbability = 0.8, randomTokenProbability = 0.1 } = options;
+  const issues = [
+    ...(maskProbability > 0 && maskProbability < 1
+      ? []
+      : [{ path: "maskProbability", message: `must lie in (0, 1); got ${maskProbability}.`, code: "CONFIG_RANGE" }]),
+    ...(maskTokenProbability >= 0 && randomTokenProbability >= 0 && maskTokenProbability + randomTokenProbability <= 1
+      ? []
+      : [
+          {
+            path: "maskTokenProbability",
+            message: `and randomTokenProbability must be ≥ 0 and sum to at most 1; got ${maskTokenProbability} and ${randomTokenProbability}.`,
+            code: "CONFIG_RANGE",
+          },
+        ]),
+    ...(Number.isInteger(maxNgram) && maxNgram >= 1
+      ? []
+      : [{ path: "maxNgram", message: `must be a whole number ≥ 1; got ${maxNgram}.`, code: "CONFIG_RANGE" }]),
+  ];
+  if (issues.length > 0) throw new ConfigError("maskedLanguageModeling", issues);
+  return { maskProbability, unit, maxNgram, maxPredictionsPerSequence, maskTokenProbability, randomTokenProbability };
+}
+
+/** `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, with the word starts beside it (special tokens start words). */
+function joinSegments(
+  { a, b }: PretrainingExample,
+  cls: number,
+  sep: number,
+): RowSequence & { readonly wordStarts: Uint8Array } {
+  const parts: TokenSegment[] = b === undefined ? [a] : [a, b];
+  const length = 1 + parts.reduce((total, part) => total + part.tokens.length + 1, 0);
+  const tokens = new Int32Array(length);
+  const tokenTypeIds = new Int32Array(length);
+  const wordStarts = new Uint8Array(length).fill(1);
+  tokens[0] = cls;
+  let at = 1;
+  parts.forEach((part, segment) => {
+    tokens.set(part.tokens, at);
+    wordStarts.set(part.wordStarts, at);
+    const end = at + part.tokens.length;
+    tokens[end] = sep;
+    if (segment === 1) tokenTypeIds.fill(1, at, end + 1);
+    at = end + 1;
+  });
+  return { tokens, tokenTypeIds, wordStarts };
+}
+
+/** Number of scored places in a batch's shape: the budget of full rows, more only if the batch needs it. */
+function scoredCapacity(scored: number, numPlaces: number, maskProbability: number): number {
+  const usual = Math.ceil((numPlaces * maskProbability) / 8) * 8;
+  return scored <= usual ? usual : Math.ceil(scored / 64) * 64;
+}
+
+/**
+ * Masked language modelling, with next-sentence or sentence-order prediction if asked.
+ *
+ * The vocabulary scores are computed at the chosen places only. Terms: `mlm` (nats per masked token) and, with
+ * pairs, `pair` (nats per sequence); metrics when evaluating: `mlmAccuracy`, `pairAccuracy`.
+ * @throws {FirthError} TOKENIZER_LACKS_TOKEN when the tokenizer has no [MASK], [CLS] or [SEP]
+ * @source Devlin et al. 2019 §3.1, arXiv:1810.04805; Lan et al. 2020 §3.1, arXiv:1909.11942 (sentence order)
+ */
+export function maskedLanguageModeling(
+  options: MaskedLanguageModelingOptions,
+): Objective<PretrainingExample, PretrainingModel> & { readonly options: MaskedLanguageModelingOptions } {
+  const { tokenizer, maxSeqLength, masking = "dynamic", pair = "none", packed = true } = options;
+  const settings = resolve(options);
+  const { cls, sep, mask, pad } = tokenizer.special;
+  if (cls === undefined || sep === undefined || mask === undefined) {
+    throw new FirthError("the tokenizer must have [MASK], [CLS] and [SEP]. Train it with BERT's special tokens.", {
+      code: "TOKENIZER_LACKS_TOKEN",
+      path: "maskedLanguageModeling",
+    });
+  }
+  const specials = new Set(tokenizer.specialIds);
+  const vocabulary = { maskId: mask, vocabSize: tokenizer.vocabSize, isSpecial: (id: number) => specials.has(id) };
+
+  const collate = (drawn: readonly Drawn<PretrainingExample>[], seed: number): Batch => {
+    const joined = drawn.map(({ example }) => joinSegments(example, cls, sep));
+    const masked = joined.map(({ tokens, wordStarts }, i) => {
+      const { epoch, item } = drawn[i]!;
+      const random = masking === "dynamic" ? new Random(seed, "mask", epoch, item) : new Random(seed, "mask", item);
+      return maskTokens(tokens, wordStarts, settings, vocabulary, random);
+    });
+    const rows = rowBatch(
+      masked.map(({ tokens }, i) => ({ tokens, tokenTypeIds: joined[i]!.tokenTypeIds })),
+      { width: maxSeqLength, padId: pad, packed, rowMultiple: Math.max(1, Math.floor(drawn.length / 8)) },
+    );
+    const scored = masked.reduce((total, { positions }) => total + positions.length, 0);
+    const capacity = scoredCapacity(scored, rows.numPlaces, settings.maskProbability);
+    const maskedPositions = new Int32Array(capacity);
+    const maskedLabels = new Int32Array(capacity).fill(UNSCORED);
+    let at = 0;
+    masked.forEach(({ positions, labels }, i) => {
+      positions.forEach((place, k) => {
+        maskedPositions[at] = rows.starts[i]! + place;
+        maskedLabels[at++] = labels[k]!;
+      });
+    });
+    const pairTensors = {
+      firstTokens: integers(rows.starts, [drawn.length]),
+      pairLabels: integers(
+        Int32Array.from(drawn, ({ example }) => Number(example.isNext === false || example.isSwapped === true)),
+        [drawn.length],
+      ),
+    };
+    return {
+      tensors: {
+        ...rows.tensors,
+        maskedPositions: integers(maskedPositions, [capacity]),
+        maskedLabels: integers(maskedLabels, [capacity]),
+        ...(pair === "none" ? {} : pairTensors),
+      },
+      counts: { maskedTokens: scored, ...(pair === "none" ? {} : { sequences: drawn.length }) },
+      numSequences: drawn.length,
+      numTokens: rows.numTokens,
+      numPlaces: rows.numPlaces,
+    };
+  };
+
+  const loss = (
+    model: PretrainingModel,
+    context: ForwardContext,
+    batch: Readonly<Record<string, Tensor>>,
+  ): LossFigures => {
+    if (model.maskedLmLogits === undefined) throw missingHead("maskedLmLogits");
+    const { lastHiddenState } = model.encoder.encode(context, batch as unknown as EncoderInputs);
+    const hidden = reshape(lastHiddenState, [-1, lastHiddenState.dim(-1)]);
+    const logits = model.maskedLmLogits(context, gather(hidden, batch.maskedPositions!));
+    const figures: LossFigures = {
+      terms: { mlm: { sum: sum(crossEntropy(logits, batch.maskedLabels!)), count: "maskedTokens", weight: 1 } },
+      metrics: context.training
+        ? {}
+        : { mlmAccuracy: { sum: hits(logits, batch.maskedLabels!), count: "maskedTokens" } },
+    };
+    if (pair === "none") return figures;
+    if (model.sequencePairLogits === undefined) throw missingHead("sequencePairLogits");
+    const pooled = model.encoder.pool(context, gather(hidden, batch.firstTokens!));
+    const pairLogits = model.sequencePairLogits(context, pooled);
+    const pairLoss = sum(crossEntropy(pairLogits, batch.pairLabels!));
+    return {
+      terms: { ...figures.terms, pair: { sum: pairLoss, count: "sequences", weight: 1 } },
+      metrics: context.training
+        ? {}
+        : { ...figures.metrics, pairAccuracy: { sum: hits(pairLogits, batch.pairLabels!), count: "sequences" } },
+    };
+  };
+
+  return { name: "maskedLanguageModeling", options, collate, loss };
+}
+
+/** How many rows have their largest score at the label. */
+function hits(logits: Tensor, labels: Tensor): Tensor {
+  return sum(convert(compare("eq", argMax(logits), labels), "f32"));
+}
+
+function missingHead(head: string): FirthError {
+  return new FirthError(`the model has no ${head}; this objective needs it. Use a pre-training model of the family.`, {
+    code: "MODEL_LACKS_HEAD",
+    path: "maskedLanguageModeling",
+  });
+}

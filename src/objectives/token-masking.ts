@@ -1,0 +1,136 @@
+import type { Random } from "../base/random.ts";
+
+/** What is chosen as a whole: single pieces, whole words, or spans of up to `maxNgram` words. */
+export type MaskingUnit = "token" | "wholeWord" | "ngram";
+
+export interface MaskingOptions {
+  /** Share of a sequence's tokens that is chosen. */
+  readonly maskProbability: number;
+  readonly unit: MaskingUnit;
+  /** Longest span of words with `ngram`; lengths n are drawn with p(n) ∝ 1/n. */
+  readonly maxNgram: number;
+  /** Most tokens chosen in one sequence; no limit when left out. */
+  readonly maxPredictionsPerSequence?: number | undefined;
+  /** Of the chosen tokens: share replaced by [MASK]. */
+  readonly maskTokenProbability: number;
+  /** Of the chosen tokens: share replaced by a random token; the rest stays as it is. */
+  readonly randomTokenProbability: number;
+}
+
+/** Ids a tokenizer gives for masking. */
+export interface MaskingVocabulary {
+  readonly maskId: number;
+  readonly vocabSize: number;
+  /** Whether an id is a special or reserved token. */
+  readonly isSpecial: (id: number) => boolean;
+}
+
+export interface MaskedSequence {
+  /** The sequence with its chosen tokens corrupted. */
+  readonly tokens: Int32Array;
+  /** Places of the chosen tokens, rising. */
+  readonly positions: number[];
+  /** The original tokens at those places. */
+  readonly labels: number[];
+}
+
+/** Groups of places that are chosen together: [start, end) over runs of maskable tokens. */
+function maskingUnits(
+  tokens: Int32Array,
+  wordStarts: Uint8Array,
+  options: MaskingOptions,
+  vocabulary: MaskingVocabulary,
+): [number, number][] {
+  const units: [number, number][] = [];
+  for (let i = 0; i < tokens.length; i++) {
+    if (vocabulary.isSpecial(tokens[i]!)) continue;
+    const last = units.at(-1);
+    const continues = options.unit !== "token" && wordStarts[i] === 0 && last !== undefined && last[1] === i;
+    if (continues) last[1] = i + 1;
+    else units.push([i, i + 1]);
+  }
+  return units;
+}
+
+/** A span length in words with p(n) ∝ 1/n, n ≤ longest. */
+function drawSpan(random: Random, longest: number): number {
+  let total = 0;
+  for (let n = 1; n <= longest; n++) total += 1 / n;
+  let draw = random.next() * total;
+  for (let n = 1; n < longest; n++) {
+    draw -= 1 / n;
+    if (draw < 0) return n;
+  }
+  return longest;
+}
+
+/** Places chosen for prediction: units in random order, skipping those that would exceed the budget. */
+function choosePositions(
+  units: readonly [number, number][],
+  budget: number,
+  options: MaskingOptions,
+  random: Random,
+): number[] {
+  const order = random.shuffle(Array.from(units, (_, i) => i));
+  const taken = new Uint8Array(units.length);
+  const positions: number[] = [];
+  for (const first of order) {
+    if (positions.length >= budget) break;
+    if (taken[first] === 1) continue;
+    let words = options.unit === "ngram" ? drawSpan(random, options.maxNgram) : 1;
+    // A span ends at a gap (special tokens), at a unit already taken, and at the budget.
+    let end = first;
+    const span: number[] = [];
+    while (
+      words > 0 &&
+      end < units.length &&
+      taken[end] === 0 &&
+      (end === first || units[end]![0] === units[end - 1]![1])
+    ) {
+      const [from, to] = units[end]!;
+      if (positions.length + span.length + (to - from) > budget) break;
+      for (let place = from; place < to; place++) span.push(place);
+      end++;
+      words--;
+    }
+    for (let unit = first; unit < end; unit++) taken[unit] = 1;
+    positions.push(...span);
+  }
+  return positions.sort((a, b) => a - b);
+}
+
+/**
+ * Chooses tokens of one sequence and corrupts them: 80 % become [MASK], 10 % a random token, 10 % stay.
+ *
+ * Special tokens are never chosen, and random replacements are never special.
+ * @param tokens the sequence with its special tokens; not changed
+ * @param wordStarts for each token 1 where a word begins
+ * @source Devlin et al. 2019 §3.1, arXiv:1810.04805 (tokens, whole words: the authors' repository);
+ * Lan et al. 2020 §3.1, arXiv:1909.11942 (n-grams). Differs: replacements are drawn from ordinary tokens only.
+ */
+export function maskTokens(
+  tokens: Int32Array,
+  wordStarts: Uint8Array,
+  options: MaskingOptions,
+  vocabulary: MaskingVocabulary,
+  random: Random,
+): MaskedSequence {
+  const units = maskingUnits(tokens, wordStarts, options, vocabulary);
+  const rounded = Math.max(1, Math.round(tokens.length * options.maskProbability));
+  const budget = Math.min(rounded, options.maxPredictionsPerSequence ?? rounded);
+  const positions = choosePositions(units, budget, options, random);
+  const masked = tokens.slice();
+  for (const place of positions) {
+    const draw = random.next();
+    if (draw < options.maskTokenProbability) masked[place] = vocabulary.maskId;
+    else if (draw < options.maskTokenProbability + options.randomTokenProbability)
+      masked[place] = drawToken(vocabulary, random);
+  }
+  return { tokens: masked, positions, labels: positions.map((place) => tokens[place]!) };
+}
+
+function drawToken(vocabulary: MaskingVocabulary, random: Random): number {
+  let id = random.nextInt(vocabulary.vocabSize);
+  while (vocabulary.isSpecial(id)) id = random.nextInt(vocabulary.vocabSize);
+  return id;
+}
