@@ -1,0 +1,144 @@
+import { BackendError, ShapeError } from "../../base/errors.ts";
+import type { Graph, NamedValue } from "../../ir/graph.ts";
+import { formatType, sameType } from "../../ir/shape.ts";
+import type { Buffer, Executable } from "../backend.ts";
+import { MemoryBuffer, type MemoryPool } from "../wasm/memory.ts";
+import type { MaskWriter } from "../wasm/random-mask.ts";
+import type { MemoryRegion, OrtBoundRun, OrtSession } from "./binding/binding.ts";
+import type { Ref } from "./lower/emitter.ts";
+import type { LoweredGraph } from "./lower/lower-graph.ts";
+import { type BoundMask, fillMasks } from "./mask-filler.ts";
+
+/** Sets of buffers whose bindings are kept: training alternates between very few. */
+const KEPT_BINDINGS = 8;
+
+/** Names of buffers, for telling sets of them apart. */
+const bufferIds = new WeakMap<MemoryBuffer, number>();
+let nextBufferId = 0;
+
+function idOf(buffer: MemoryBuffer): number {
+  const known = bufferIds.get(buffer) ?? nextBufferId++;
+  bufferIds.set(buffer, known);
+  return known;
+}
+
+function regionOf(buffer: MemoryBuffer, ref: Ref): MemoryRegion {
+  const { buffer: memory, byteOffset } = buffer.region;
+  return { buffer: memory, byteOffset, dtype: ref.dtype, shape: ref.shape };
+}
+
+/** Where an executable gets its masks' memory, and what fills them. */
+export interface ExecutableMemory {
+  readonly pool: MemoryPool;
+  readonly maskWriter: MaskWriter;
+}
+
+/** A compiled graph: one session of ONNX Runtime, with one binding for each set of buffers it is run on. */
+export class OnnxExecutable implements Executable {
+  readonly graph: Graph;
+  private readonly session: OrtSession;
+  private readonly lowered: LoweredGraph;
+  private readonly maskWriter: MaskWriter;
+  private readonly masks: readonly BoundMask[];
+  private readonly bindings = new Map<string, OrtBoundRun>();
+  private readonly onDispose: (executable: OnnxExecutable) => void;
+  private tail: Promise<unknown> = Promise.resolve();
+  private disposed: Promise<void> | undefined;
+
+  constructor(
+    graph: Graph,
+    lowered: LoweredGraph,
+    session: OrtSession,
+    memory: ExecutableMemory,
+    onDispose: (executable: OnnxExecutable) => void,
+  ) {
+    this.graph = graph;
+    this.lowered = lowered;
+    this.session = session;
+    this.onDispose = onDispose;
+    this.maskWriter = memory.maskWriter;
+    this.masks = lowered.inputs.flatMap(({ origin }) =>
+      origin.kind === "mask" ? [{ plan: origin.mask, buffer: memory.pool.allocate(origin.mask.value) }] : [],
+    );
+  }
+
+  /** @throws {ShapeError} BUFFER_TYPE naming the graph's input or output whose buffer does not fit */
+  async run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
+    if (this.disposed !== undefined) throw this.error("was disposed and is run again", "EXECUTABLE_DISPOSED");
+    const given = this.check("input", this.graph.inputs, inputs);
+    const results = this.check("output", this.graph.outputs, outputs);
+    const turn = this.tail.then(() => this.execute(given, results));
+    this.tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async execute(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): Promise<void> {
+    if (this.masks.length > 0) await fillMasks(this.maskWriter, this.masks, (index) => inputs[index]!.view());
+    await this.bindingFor(inputs, outputs).run();
+  }
+
+  private bindingFor(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): OrtBoundRun {
+    const key = `${inputs.map(idOf).join(",")};${outputs.map(idOf).join(",")}`;
+    const known = this.bindings.get(key);
+    if (known !== undefined) {
+      this.bindings.delete(key);
+      this.bindings.set(key, known);
+      return known;
+    }
+    let nextMask = 0;
+    const bound = this.session.bind(
+      this.lowered.inputs.map(({ ref, origin }) =>
+        regionOf(origin.kind === "input" ? inputs[origin.index]! : this.masks[nextMask++]!.buffer, ref),
+      ),
+      this.lowered.outputs.map((ref, i) => regionOf(outputs[i]!, ref)),
+    );
+    this.bindings.set(key, bound);
+    for (const [oldest, run] of this.bindings) {
+      if (this.bindings.size <= KEPT_BINDINGS) break;
+      this.bindings.delete(oldest);
+      void run.dispose();
+    }
+    return bound;
+  }
+
+  private check(side: string, expected: readonly NamedValue[], buffers: readonly Buffer[]): MemoryBuffer[] {
+    if (buffers.length !== expected.length) {
+      throw new ShapeError(`takes ${expected.length} ${side} buffers; got ${buffers.length}.`, {
+        code: "BUFFER_COUNT",
+        path: `executable "${this.graph.name}"`,
+      });
+    }
+    return expected.map(({ name, value }, i) => {
+      const buffer = buffers[i]!;
+      if (!sameType(value, buffer)) {
+        throw new ShapeError(
+          `the graph has ${formatType(value)}, the buffer ${formatType(buffer)}. Pass a buffer of the graph's type.`,
+          { code: "BUFFER_TYPE", path: `executable "${this.graph.name}", ${side} "${name}"` },
+        );
+      }
+      if (!(buffer instanceof MemoryBuffer)) {
+        throw this.error(`was given a buffer of another engine as ${side} "${name}"`, "BUFFER_FOREIGN");
+      }
+      return buffer;
+    });
+  }
+
+  private error(what: string, code: string): BackendError {
+    return new BackendError(`${what}.`, { code, path: `executable "${this.graph.name}"` });
+  }
+
+  /** Waits for the runs in flight, then gives everything back; repeating it does nothing. */
+  dispose(): Promise<void> {
+    this.disposed ??= this.release();
+    return this.disposed;
+  }
+
+  private async release(): Promise<void> {
+    await this.tail;
+    await Promise.all([...this.bindings.values()].map((run) => run.dispose()));
+    this.bindings.clear();
+    await this.session.dispose();
+    for (const { buffer } of this.masks) buffer.dispose();
+    this.onDispose(this);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Graph, Node, OpName } from "../../../ir/graph.ts";
+import { isComposite } from "../../../ir/op.ts";
+import type { OnnxModel } from "../proto/model.ts";
+import { LowerContext, type Rule, unsupported } from "./context.ts";
+import { Emitter, MICROSOFT, type Ref, usedNames } from "./emitter.ts";
+import { type PlannedMask, planMasks } from "./mask-plan.ts";
+import { compositeRules, primitiveRules } from "./table.ts";
+
+/** Version of the standard operators that the lowering is written in (Gelu is there from 20 on). */
+const OPSET = 20;
+
+const rules = { ...primitiveRules, ...compositeRules } as Partial<Record<OpName, Rule<never>>>;
+
+/** Where an ONNX input gets its data from. */
+export type InputOrigin =
+  | { readonly kind: "input"; readonly index: number }
+  | { readonly kind: "mask"; readonly mask: PlannedMask };
+
+export interface LoweredInput {
+  readonly ref: Ref;
+  readonly origin: InputOrigin;
+}
+
+/** A graph as an ONNX model, and how its inputs and outputs belong to the graph's. */
+export interface LoweredGraph {
+  readonly model: OnnxModel;
+  /** ONNX inputs in order; graph inputs that nothing reads are left out. */
+  readonly inputs: readonly LoweredInput[];
+  /** ONNX outputs, in the order of the graph's: the shape may be another view of the same elements. */
+  readonly outputs: readonly Ref[];
+}
+
+/** Operations that only move or convert: half-precision values may be stored, not computed with. */
+const HALF_PRECISION = new Set<OpName>(["convert", "reshape", "transpose", "slice", "concatenate", "broadcast"]);
+
+function lowerNode(context: LowerContext, node: Node, index: number): void {
+  const rule = rules[node.op];
+  if (rule === undefined) throw unsupported(node, "this composite must be decomposed before it is compiled");
+  const isHalf = [...node.inputs, ...node.outputs].some(({ dtype }) => dtype === "bf16" || dtype === "f16");
+  if (isHalf && !HALF_PRECISION.has(node.op)) {
+    throw unsupported(node, "ONNX Runtime computes in f32 on this device; convert first");
+  }
+  context.emitter.label = `${node.op}.${index}${node.source === undefined ? "" : `@${node.source}`}`;
+  const results = rule(context, node as never);
+  node.outputs.forEach((value, i) => {
+    context.define(value, results[i]!);
+  });
+}
+
+function lowerNodes(context: LowerContext): void {
+  context.graph.nodes.forEach((node, index) => {
+    if (!node.outputs.every((value) => context.isDefined(value))) lowerNode(context, node, index);
+  });
+}
+
+/** Results under names of their own: not an input's, not a constant's, not each other's, and not a mere view. */
+function namedOutputs(context: LowerContext, inputNames: ReadonlySet<string>): Ref[] {
+  const { emitter } = context;
+  const taken = new Set(inputNames);
+  for (const name of Object.keys(emitter.initializers)) taken.add(name);
+  return context.graph.outputs.map(({ value }) => {
+    const source = emitter.viewedBy(context.ref(value));
+    const ref = taken.has(source.name) ? emitter.op("Identity", [source], source) : source;
+    taken.add(ref.name);
+    return ref;
+  });
+}
+
+/** Translates a graph into an ONNX model. @throws {BackendError} UNSUPPORTED_NODE naming the node */
+export function lowerGraph(graph: Graph): LoweredGraph {
+  const emitter = new Emitter();
+  const context = new LowerContext(graph, emitter, lowerNodes);
+  const inputs: LoweredInput[] = graph.inputs.map(({ value }, index) => ({
+    ref: { name: `input_${index}`, dtype: value.dtype, shape: value.shape },
+    origin: { kind: "input", index },
+  }));
+  planMasks(graph).forEach((mask, i) => {
+    const { dtype, shape } = mask.value;
+    inputs.push({ ref: { name: `mask_${i}`, dtype, shape }, origin: { kind: "mask", mask } });
+  });
+  for (const { ref, origin } of inputs) {
+    context.define(origin.kind === "input" ? graph.inputs[origin.index]!.value : origin.mask.value, ref);
+  }
+  lowerNodes(context);
+  const outputs = namedOutputs(context, new Set(inputs.map(({ ref }) => ref.name)));
+  const nodes = emitter.needed(outputs.map(({ name }) => name));
+  const read = new Set(nodes.flatMap(usedNames));
+  const used = inputs.filter(({ ref }) => read.has(ref.name));
+  const model: OnnxModel = {
+    graph: {
+      name: graph.name,
+      nodes,
+      inputs: used.map(({ ref }) => ref),
+      outputs,
+      initializers: Object.fromEntries(Object.entries(emitter.initializers).filter(([name]) => read.has(name))),
+    },
+    opsets: { "": OPSET, [MICROSOFT]: 1 },
+  };
+  return { model, inputs: used, outputs };
+}
+
+/** Whether a composite is taken whole. */
+export function isLoweredWhole(op: OpName): boolean {
+  return isComposite(op) && op in compositeRules;
+}
