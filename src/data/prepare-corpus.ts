@@ -22,7 +22,7 @@ export interface PrepareOptions {
   readonly tokenizer: Tokenizer;
   /** A folder that does not exist yet; it appears whole at the end, or not at all. */
   readonly outputFolder: string;
-  /** Size of a shard in bytes; 32 MiB unless given. */
+  /** Size of a shard in bytes, at most 1 GiB; 32 MiB unless given. */
   readonly shardBytes?: number;
   /** Documents with fewer tokens are left out; 1 unless given. */
   readonly minDocumentTokens?: number;
@@ -47,11 +47,18 @@ const batchesAhead = 2;
 
 /**
  * Tokenizes a corpus once into binary shards with a manifest; memory does not grow with the corpus.
- * @throws {DataError} OUTPUT_EXISTS, OUTPUT_UNWRITABLE, CORPUS_EMPTY, TOKEN_OUTSIDE_VOCABULARY, and the source's own
+ * @throws {DataError} SHARD_BYTES_RANGE, OUTPUT_EXISTS, OUTPUT_UNWRITABLE, CORPUS_EMPTY, TOKEN_OUTSIDE_VOCABULARY, and the source's own
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<CorpusManifest> {
   const { source, tokenizer, signal } = options;
   const folder = resolve(options.outputFolder);
+  const { shardBytes = 32 << 20 } = options;
+  if (!(shardBytes >= 1 && shardBytes <= 1 << 30)) {
+    throw new DataError(`shardBytes must lie in [1, 2^30]; got ${shardBytes}. Leave it out for 32 MiB.`, {
+      code: "SHARD_BYTES_RANGE",
+      path: options.outputFolder,
+    });
+  }
   await refuseExisting(folder, options.outputFolder);
   const temporary = join(dirname(folder), `.${basename(folder)}.${randomBytes(4).toString("hex")}.partial`);
   try {
@@ -66,7 +73,6 @@ export async function prepareCorpus(options: PrepareOptions): Promise<CorpusMani
   try {
     signal?.throwIfAborted();
     const tokenBytes = tokenizer.vocabSize <= 0x1_0000 ? 2 : 4;
-    const { shardBytes = 32 << 20 } = options;
     const writer = new ShardWriter({ folder: temporary, tokenBytes, shardBytes });
     const totals = await encodeInto(writer, options);
     if (totals.numTokens === 0) {
