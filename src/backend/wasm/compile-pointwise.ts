@@ -73,6 +73,8 @@ interface Plan {
   readonly varying: readonly Node[];
   /** Uniform values that the loop uses, in the order of the kernel's last parameters. */
   readonly arguments: readonly Value[];
+  /** Uniform values known now, for instructions with immediate operands. */
+  readonly constants: ReadonlyMap<Value, Scalar>;
   readonly numPointers: number;
   readonly sums: readonly string[];
 }
@@ -113,10 +115,12 @@ function plan(program: PointwiseProgram): Plan {
     }
   });
   const pointers = [...inputs, ...outputs].map((x) => (x.kind === "memory" ? x.pointer + 1 : 0));
-  return { program, uniform, varying, arguments: args, numPointers: Math.max(0, ...pointers), sums };
+  const constantNodes = uniformNodes(graph, new Set(graph.inputs.map(({ value }) => value)));
+  const constants = evaluateUniform(graph, constantNodes, new Map());
+  return { program, uniform, varying, arguments: args, constants, numPointers: Math.max(0, ...pointers), sums };
 }
 
-function emit({ program, varying, arguments: args, numPointers, sums }: Plan): Uint8Array<ArrayBuffer> {
+function emit({ program, varying, arguments: args, constants, numPointers, sums }: Plan): Uint8Array<ArrayBuffer> {
   const { graph, inputs, outputs } = program;
   const params: WasmType[] = ["i32", "i32", ...new Array<WasmType>(numPointers).fill("i32")];
   const firstUniform = params.length;
@@ -165,7 +169,7 @@ function emit({ program, varying, arguments: args, numPointers, sums }: Plan): U
     });
     for (const node of varying) {
       const local = code.local("v128");
-      emitNode({ graph, code, locals, scalarOf }, node);
+      emitNode({ graph, code, locals, scalarOf, constants }, node);
       code.set(local);
       locals.set(node.outputs[0]!, local);
     }
@@ -236,6 +240,8 @@ export function compilePointwise(program: PointwiseProgram): Kernel {
   const planned = plan(program);
   const { graph, inputs } = program;
   const scalars = inputs.flatMap((input) => (input.kind === "scalar" ? [input.name] : []));
+  // Once with any numbers, so that a scalar expression without a host form is refused now.
+  evaluateUniform(graph, planned.uniform, new Map(graph.inputs.map(({ value }) => [value, 1])));
   return {
     module: new WebAssembly.Module(emit(planned)),
     numPointers: planned.numPointers,
