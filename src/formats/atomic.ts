@@ -3,7 +3,7 @@ import { lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { type ByteSink, type FileDigest, writeThroughSink } from "./byte-sink.ts";
-import { systemCode, writeFailure } from "./file-failure.ts";
+import { systemCode, underFinalName, writeFailure } from "./file-failure.ts";
 
 const partialMark = ".partial-";
 const replacedMark = ".replaced-";
@@ -87,17 +87,8 @@ export async function writeFileAtomic(
     return digest;
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw withTarget(await writeFailure(cause, target, expected), temporary, target);
+    throw await underFinalName(await writeFailure(cause, target, expected), temporary, target);
   }
-}
-
-/** Errors name what the caller asked for, not the temporary sibling or something inside it. */
-function withTarget(error: unknown, temporary: string, target: string): unknown {
-  if (!(error instanceof CheckpointError) || error.path === undefined || !error.path.startsWith(temporary))
-    return error;
-  const path = target + error.path.slice(temporary.length);
-  const { code, details, cause } = error;
-  return new CheckpointError(error.message.slice(error.path.length + 2), { code, path, details, cause });
 }
 
 /** How to write a folder atomically. */
@@ -143,7 +134,7 @@ export async function writeFolderAtomic<T>(
     return result;
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    if (systemCode(cause) === undefined) throw withTarget(cause, temporary, target);
+    if (systemCode(cause) === undefined) throw await underFinalName(cause, temporary, target);
     throw await writeFailure(cause, target, options.expectedBytes);
   }
 }
@@ -161,17 +152,18 @@ async function replaceFolder(temporary: string, finalFolder: string): Promise<vo
 }
 
 /**
- * Removes what killed writers left in a folder and brings back a folder that one of them had set aside.
+ * Removes what killed writers left in a folder and brings back what one of them had set aside.
  *
- * Call it only where nobody else is writing, e.g. on the folder of one's own run.
+ * Call it only for names that nobody else is writing, e.g. the checkpoints of one's own run.
  *
+ * @param names which targets are meant
  * @returns names of the entries removed
  */
-export async function removeLeftovers(folder: string): Promise<string[]> {
+export async function removeLeftovers(folder: string, names: RegExp): Promise<string[]> {
   const removed: string[] = [];
   for (const name of (await readdir(folder)).sort()) {
     const match = /^\.(.+)\.(partial|replaced)-[0-9a-f]{12}$/.exec(name);
-    if (match === null) continue;
+    if (match === null || !names.test(match[1]!)) continue;
     const path = join(folder, name);
     const original = join(folder, match[1]!);
     if (match[2] === "replaced" && !(await exists(original))) {

@@ -141,8 +141,15 @@ it("clears away what a killed writer left, and restores a checkpoint that it had
   await mkdir(join(run, ".checkpoint-6.partial-0123456789ab"));
   await cp(folder, join(run, ".checkpoint-4.replaced-0123456789ab"), { recursive: true });
   await symlink("nowhere", join(run, "unrelated"));
+  await writeFile(join(run, ".report.html.partial-0123456789ab"), "another writer is at work here");
   await saveCheckpoint(run, content(7));
-  expect((await readdir(run)).sort()).toEqual(["checkpoint-4", "checkpoint-5", "checkpoint-7", "unrelated"]);
+  expect((await readdir(run)).sort()).toEqual([
+    ".report.html.partial-0123456789ab",
+    "checkpoint-4",
+    "checkpoint-5",
+    "checkpoint-7",
+    "unrelated",
+  ]);
 });
 
 it.each([Number.NaN, Number.NEGATIVE_INFINITY, -0])(

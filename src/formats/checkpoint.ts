@@ -13,6 +13,7 @@ import { defaultMetadata, planSafetensors, type TensorToWrite } from "./safetens
 const stateFile = "state.json";
 const modelFile = "model.safetensors";
 const optimizerFile = "optimizer.safetensors";
+const checkpointName = /^checkpoint-(\d+)$/;
 
 /** What a training run puts into a checkpoint. */
 export interface CheckpointContent {
@@ -88,7 +89,8 @@ export async function saveCheckpoint(
   const model = planSafetensors(content.model, defaultMetadata, join(folder, modelFile));
   const optimizer = planSafetensors(content.optimizer, defaultMetadata, join(folder, optimizerFile));
   const expectedBytes = model.totalBytes + optimizer.totalBytes;
-  if ((await readdir(runFolder).catch(() => undefined)) !== undefined) await removeLeftovers(runFolder);
+  await makeRunFolder(runFolder);
+  await removeLeftovers(runFolder, checkpointName);
   const bytes = await writeFolderAtomic(
     folder,
     async (temporary) => {
@@ -126,7 +128,7 @@ export async function listCheckpoints(runFolder: string): Promise<number[]> {
     throw readFailure(cause, runFolder);
   });
   return entries
-    .map((entry) => (entry.isDirectory() ? /^checkpoint-(\d+)$/.exec(entry.name) : null))
+    .map((entry) => (entry.isDirectory() ? checkpointName.exec(entry.name) : null))
     .flatMap((match) => (match === null ? [] : [Number(match[1])]))
     .sort((a, b) => b - a);
 }

@@ -47,15 +47,8 @@ export async function writeFailure(cause: unknown, path: string, neededBytes?: n
   switch (system) {
     case "ENOSPC":
     case "EDQUOT":
-    case "EFBIG": {
-      const freeBytes = await freeSpace(dirname(path));
-      const needed = neededBytes === undefined ? "" : `; ${neededBytes} bytes needed`;
-      const free = freeBytes === undefined ? "" : `${needed === "" ? ";" : ","} ${freeBytes} bytes free`;
-      return new CheckpointError(
-        `the disk is full${needed}${free}. What was there before is untouched; free some space or choose another folder.`,
-        { code: "DISK_FULL", path, cause, details: { system, neededBytes, freeBytes } },
-      );
-    }
+    case "EFBIG":
+      return diskFull(cause, path, neededBytes);
     case "EACCES":
     case "EPERM":
     case "EROFS":
@@ -77,6 +70,37 @@ export async function writeFailure(cause: unknown, path: string, neededBytes?: n
         details: { system },
       });
   }
+}
+
+/**
+ * The error for a full disk; made once the partial copy is removed, it shows the space that there was for it.
+ */
+async function diskFull(cause: unknown, path: string, neededBytes: number | undefined): Promise<CheckpointError> {
+  const freeBytes = await freeSpace(dirname(path));
+  const needed = neededBytes === undefined ? "" : `; ${neededBytes} bytes needed`;
+  const free = freeBytes === undefined ? "" : `${needed === "" ? ";" : ","} ${freeBytes} bytes free`;
+  return new CheckpointError(
+    `the disk is full${needed}${free}. What was there before is untouched; free some space or choose another folder.`,
+    { code: "DISK_FULL", path, cause, details: { system: systemCode(cause), neededBytes, freeBytes } },
+  );
+}
+
+/** Errors name what the caller asked for, not the temporary sibling or something inside it. */
+export async function underFinalName(error: unknown, temporary: string, target: string): Promise<unknown> {
+  if (!(error instanceof CheckpointError) || error.path === undefined) return error;
+  const path = error.path.startsWith(temporary) ? target + error.path.slice(temporary.length) : error.path;
+  const { code, details, cause } = error;
+  if (code === "DISK_FULL") {
+    const full = await diskFull(
+      cause,
+      target,
+      typeof details.neededBytes === "number" ? details.neededBytes : undefined,
+    );
+    return new CheckpointError(full.message.slice(target.length + 2), { code, path, details: full.details, cause });
+  }
+  return path === error.path
+    ? error
+    : new CheckpointError(error.message.slice(error.path.length + 2), { code, path, details, cause });
 }
 
 function message(cause: unknown): string {
