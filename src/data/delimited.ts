@@ -82,10 +82,18 @@ async function* named(file: string, rows: AsyncIterable<CellRow>, options: Delim
   }
 }
 
-/** A first row is taken for a header when its cells are short, different, not empty and none is a number. */
+/** Words that names of columns are made of. */
+const columnWords =
+  /(^|[^a-z])(text|sentence|string|question|answer|query|title|review|comment|content|premise|hypothesis|source|target|context|passage|document|sequence|label|class|category|intent|sentiment|gold|quality|score|relatedness|entailment|index|idx|id)s?([^a-z]|$)/i;
+
+/**
+ * A first row is taken for a header when its cells are different names of at most three words, one of them usual.
+ * A header missed is noticed (its names are unknown columns); an example taken for a header would be lost in silence.
+ */
 function looksLikeHeader(cells: readonly string[]): boolean {
-  const isName = (cell: string) => cell !== "" && cell.length <= 40 && !/^[-+]?\d+(\.\d+)?$/.test(cell.trim());
-  return cells.every(isName) && new Set(cells).size === cells.length && cells.some((cell) => !/\s\S+\s/.test(cell));
+  const isName = (cell: string) =>
+    cell.length <= 40 && /^[\p{L}_#][\p{L}\p{N}_#.-]*( [\p{L}\p{N}_#.-]+){0,2}$/u.test(cell);
+  return cells.every(isName) && new Set(cells).size === cells.length && cells.some((cell) => columnWords.test(cell));
 }
 
 function refuseDuplicates(names: readonly string[], file: string, line: number): void {

@@ -16,7 +16,8 @@ export interface TableRow {
 
 /** How the cells of a TSV or CSV file are found. */
 export interface DelimitedOptions extends DecodeOptions {
-  /** Whether the first row names the columns; `auto` (default) says yes unless a cell of it looks like data. */
+  /** Whether the first row names the columns; `auto` (default) says yes where its cells look like names, one of
+   * them a usual one (text, label, …). */
   readonly header?: boolean | "auto";
   /** Names for the columns of a file without a header, or other names for those of one with it. */
   readonly columns?: readonly string[];
@@ -96,7 +97,12 @@ export function cellValue(row: TableRow, column: ColumnRef, file: string): unkno
   const names = Object.keys(row.fields);
   const nearest = typeof column === "string" ? nearestName(column, names) : undefined;
   const shown = typeof column === "string" ? `"${column}"` : String(column);
-  const fix = nearest === undefined ? "Use one of these names, or a number from 0." : `Did you mean "${nearest}"?`;
+  const fix =
+    nearest === undefined
+      ? names[0] === "0"
+        ? "Count columns from 0, or set header to true if the first row names them."
+        : "Use one of these names, or a number from 0."
+      : `Did you mean "${nearest}"?`;
   throw new DataError(`line ${row.line}: no column ${shown}; the columns are ${names.join(", ")}. ${fix}`, {
     code: "COLUMN_UNKNOWN",
     path: file,
