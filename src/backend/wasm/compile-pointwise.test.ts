@@ -62,6 +62,7 @@ describe("float operations equal JavaScript's rounded to f32 (wrong opcode, swap
     abs: Math.abs,
     floor: Math.floor,
     sqrt: (x) => f(Math.sqrt(x)),
+    sign: (x) => Math.sign(x) + 0,
     stopGradient: (x) => x,
   };
   it.each(Object.keys(unary) as ("neg" | "abs" | "floor" | "sqrt")[])("%s", (op) => {

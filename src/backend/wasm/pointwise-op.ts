@@ -92,6 +92,19 @@ export function emitNode(context: EmitContext, node: Node): void {
       operand(0);
       code.op("v128.bitselect");
       return;
+    case "sign": {
+      if (node.outputs[0]!.dtype !== "f32") refuseNode(graph, node, "of integer elements has no vector form");
+      const [one, minusOne] = [0x3f800000, 0xbf800000];
+      const zero = [0, 0, 0, 0] as const;
+      // NaN compares as neither and is handed on as it is.
+      operand(0);
+      operand(0).constLanes(zero).op("f32x4.gt").constLanes([one, one, one, one]).op("v128.and");
+      operand(0).constLanes(zero).op("f32x4.lt");
+      code.constLanes([minusOne, minusOne, minusOne, minusOne]).op("v128.and").op("v128.or");
+      operand(0);
+      operand(0).op("f32x4.ne").op("v128.bitselect");
+      return;
+    }
     case "compare": {
       const { dtype } = node.inputs[0]!;
       const { direction } = node.params;

@@ -4,6 +4,7 @@ import { dtypeBytes, type TensorType } from "../../ir/dtype.ts";
 import { formatType, sizeOf } from "../../ir/shape.ts";
 import type { ParameterStore } from "../backend.ts";
 import { alignUp, createMemory, MemoryBuffer, maxMemoryBytes, type Region } from "./memory.ts";
+import type { KernelTeam } from "./team.ts";
 
 /** One memory of a store: parameters [first, last) with all their sections. */
 export interface StorePart {
@@ -17,6 +18,8 @@ export interface StorePart {
 export interface StoreOptions {
   /** Largest size of one memory in bytes (default and maximum 4 GiB). */
   readonly memoryBytes?: number;
+  /** The team whose sweeps run over the store: it lets go of the memories when the store is disposed. */
+  readonly team?: KernelTeam;
 }
 
 /**
@@ -32,17 +35,19 @@ const strideOf = (sectionBytes: number): number => alignUp(sectionBytes, 4096) +
 export class MemoryStore implements ParameterStore {
   readonly types: readonly TensorType[];
   readonly sections: readonly string[];
-  readonly parts: readonly StorePart[];
+  parts: readonly StorePart[];
   /** Byte offset of every parameter from the start of a section in its part. */
   readonly offsets: readonly number[];
   private readonly partOf: readonly number[];
   private readonly buffers = new Map<string, MemoryBuffer[]>();
+  private readonly team: KernelTeam | undefined;
   private disposed = false;
 
   /** @throws {BackendError} OUT_OF_MEMORY when a parameter with its sections does not fit one memory */
   constructor(types: readonly TensorType[], sections: readonly string[], options: StoreOptions = {}) {
     this.types = types;
     this.sections = sections;
+    this.team = options.team;
     const limit = Math.min(options.memoryBytes ?? maxMemoryBytes, maxMemoryBytes);
     const offsets: number[] = [];
     const partOf: number[] = [];
@@ -127,7 +132,10 @@ export class MemoryStore implements ParameterStore {
   }
 
   dispose(): void {
+    if (this.disposed) return;
     this.disposed = true;
+    this.team?.release(this.parts.map(({ memory }) => memory));
+    this.parts = [];
     for (const buffers of this.buffers.values()) for (const buffer of buffers) buffer.invalidate();
   }
 }

@@ -168,6 +168,19 @@ describe("threads and memories", () => {
     expect(await contents(split, "value")).toEqual(await contents(whole, "value"));
   });
 
+  it("a disposed store leaves the team ready for the next one (threads ended and not started again)", async () => {
+    const team = new KernelTeam({ threads: 1 });
+    const sweep = compileSweep(sumOfSquaresProgram(), team);
+    for (const fill of [1, 2]) {
+      const store = new MemoryStore([f32([200_000])], sections, { team });
+      store.buffer("grad", 0).view().fill(fill);
+      const { squares } = await sweep.run(store, [{ first: 0, last: 1, scalars: {} }]);
+      expect(squares).toBe(fill * fill * 200_000);
+      store.dispose();
+    }
+    await team.dispose();
+  });
+
   it("answers calls made at once in order (control block of one job shared with the next)", async () => {
     const store = filledStore(shapes, 11);
     const sweep = compileSweep(sumOfSquaresProgram(), pair);

@@ -165,15 +165,13 @@ export class KernelTeam {
 
   /** Ends all workers, so that none goes on writing; the next call starts new ones. */
   private fail(reason: string): void {
-    const { workers, job } = this;
-    this.workers = [];
-    this.known = new Set();
+    const { job } = this;
     this.job = undefined;
     const error = new BackendError(`a worker thread failed: ${reason}. The memory it worked on is incomplete.`, {
       code: "WORKER_FAILED",
       path: "kernel team",
     });
-    void Promise.all(workers.map((worker) => worker.terminate())).then(() => {
+    void this.stop().then(() => {
       job?.reject(error);
     });
   }
@@ -202,13 +200,28 @@ export class KernelTeam {
     return id;
   }
 
+  /**
+   * Lets go of memories that nobody uses any more. Threads that hold them are ended after the work begun, and
+   * started again when needed: an idle thread collects no garbage and would keep gigabytes.
+   */
+  release(memories: readonly WebAssembly.Memory[]): void {
+    for (const memory of memories) this.instances.delete(memory);
+    const held = memories.some((memory) => this.known.has(this.memoryIds.get(memory) ?? -1));
+    if (held) this.tail = this.tail.then(() => this.stop());
+  }
+
+  private async stop(): Promise<void> {
+    const { workers } = this;
+    this.workers = [];
+    this.known = new Set();
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+
   /** Waits for the work begun, then ends the threads. */
   async dispose(): Promise<void> {
     if (this.disposed) return;
     this.disposed = true;
     await this.tail;
-    const { workers } = this;
-    this.workers = [];
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    await this.stop();
   }
 }
