@@ -1,98 +1,79 @@
+/** @file A loss and its gradients as one graph. */
 import { gradients } from "../autodiff/grad.ts";
-import { internalError } from "../base/errors.ts";
-import type { DType, TensorType } from "../ir/dtype.ts";
+import type { Batch } from "../data/batch.ts";
 import type { Graph } from "../ir/graph.ts";
 import { tensorType } from "../ir/shape.ts";
-import type { ForwardContext, Module, Parameter } from "../nn/module.ts";
-import type { Objective } from "../objectives/objective.ts";
+import type { Module, Parameter } from "../nn/module.ts";
+import type { LossFigures, Objective } from "../objectives/objective.ts";
 import { add, convert, mul } from "../tensor/elementwise.ts";
-import { KeySequence } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Tensors, trace } from "../tensor/trace.ts";
+import { batchSymbols, type DTypePolicy, forwardContext, inputTypes } from "./forward-graph.ts";
 
-/** In which dtype a step computes; parameters, optimizer state, loss and statistics stay f32. */
-export interface DTypePolicy {
-  readonly compute: Extract<DType, "f32" | "bf16">;
+/** What a summed output of a graph means. */
+export interface FigureFacts {
+  readonly name: string;
+  /** The count that turns the sum into a mean. */
+  readonly count: string;
+  /** Factor in the loss; undefined for metrics. */
+  readonly weight: number | undefined;
+}
+
+/** The summed figures of a loss as f32 outputs, and what they mean. */
+export function figureOutputs({ terms, metrics }: LossFigures): {
+  readonly outputs: Tensors;
+  readonly facts: FigureFacts[];
+} {
+  const all = [
+    ...Object.entries(terms).map(([name, { sum, count, weight }]) => ({ name, sum, count, weight })),
+    ...Object.entries(metrics).map(([name, { sum, count }]) => ({ name, sum, count, weight: undefined })),
+  ];
+  return {
+    outputs: Object.fromEntries(all.map(({ name, sum }) => [`figure.${name}`, convert(sum, "f32")])),
+    facts: all.map(({ name, count, weight }) => ({ name, count, weight })),
+  };
 }
 
 export interface LossGraphOptions<M extends Module> {
   readonly model: M;
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly loss: Objective<never, M>["loss"];
-  readonly batchTypes: Readonly<Record<string, TensorType>>;
-  /** Names of the batch's counts: the graph takes the reciprocal of each as `scale.<name>`. */
-  readonly counts: readonly string[];
   readonly policy: DTypePolicy;
-  /** Parameters to differentiate, by name; undefined for a graph without gradients or dropout. */
-  readonly trainable?: readonly string[];
+  /** Parameters to differentiate, by name. */
+  readonly trainable: readonly string[];
 }
 
-/** A traced loss and what its outputs mean. Inputs: parameters, batch tensors, `randomKey`, one scale a count. */
-export interface LossGraph {
-  readonly graph: Graph;
-  /** Names of the outputs after the gradients: terms, then metrics, each a sum. */
-  readonly figures: readonly { readonly name: string; readonly count: string; readonly weight: number | undefined }[];
-}
-
-function contextOf(
-  options: Pick<LossGraphOptions<Module>, "parameters" | "policy" | "trainable">,
-  symbols: Tensors,
-): ForwardContext {
-  const byParameter = new Map(
-    [...options.parameters].map(([name, parameter]) => [
-      parameter,
-      convert(symbols[`parameter.${name}`]!, options.policy.compute),
-    ]),
-  );
-  const keys = new KeySequence(symbols.randomKey!);
-  const training = options.trainable !== undefined;
-  return {
-    training,
-    parameter: (parameter) => {
-      const tensor = byParameter.get(parameter);
-      if (tensor === undefined) throw internalError("a module asks for a parameter that its model does not list");
-      return tensor;
-    },
-    randomKey: () => {
-      if (!training) throw internalError("randomness is used outside training");
-      return keys.next();
-    },
-  };
-}
-
-/** Traces loss and gradients, or the loss alone, as one graph of static shapes. */
-export function traceLoss<M extends Module>(options: LossGraphOptions<M>): LossGraph {
-  const { parameters, batchTypes, model, loss, trainable } = options;
+/**
+ * Traces loss and gradients for batches of one shape. Inputs: parameters, batch tensors, `scale.<count>` (the
+ * reciprocal of each count of the whole optimizer step) and `randomKey`; outputs: `gradient.<parameter>` and
+ * `figure.<name>` (sums).
+ */
+export function traceLoss<M extends Module>(
+  batch: Batch,
+  options: LossGraphOptions<M>,
+): { readonly graph: Graph; readonly facts: readonly FigureFacts[] } {
+  const { parameters, model, loss, policy, trainable } = options;
   const inputs = {
-    ...Object.fromEntries([...parameters].map(([name, { shape }]) => [`parameter.${name}`, tensorType("f32", shape)])),
-    ...Object.fromEntries(Object.entries(batchTypes).map(([name, type]) => [`batch.${name}`, type])),
-    ...Object.fromEntries(options.counts.map((count) => [`scale.${count}`, tensorType("f32", [])])),
+    ...inputTypes(parameters, batch),
+    ...Object.fromEntries(Object.keys(batch.counts).map((count) => [`scale.${count}`, tensorType("f32", [])])),
     randomKey: tensorType("u32", [2]),
   };
-  const figures: { name: string; count: string; weight: number | undefined }[] = [];
-  const graph = trace(trainable === undefined ? "evaluate" : "train", inputs, (symbols: Tensors) => {
-    const batch = Object.fromEntries(Object.keys(batchTypes).map((name) => [name, symbols[`batch.${name}`]!]));
-    const { terms, metrics } = loss(model, contextOf(options, symbols), batch);
-    const outputs: Record<string, Tensor> = {};
-    if (trainable !== undefined) {
-      const parts = Object.values(terms).map(({ sum, count, weight }) =>
-        mul(convert(sum, "f32"), mul(symbols[`scale.${count}`]!, weight)),
-      );
-      const total = parts.reduce((left, right) => add(left, right));
-      const wrt = trainable.map((name) => symbols[`parameter.${name}`]!);
-      gradients(total, wrt).forEach((gradient, i) => {
-        outputs[`gradient.${trainable[i]}`] = gradient;
-      });
-    }
-    for (const [name, { sum, count, weight }] of Object.entries(terms)) {
-      outputs[`term.${name}`] = convert(sum, "f32");
-      figures.push({ name, count, weight });
-    }
-    for (const [name, { sum, count }] of Object.entries(metrics)) {
-      outputs[`metric.${name}`] = convert(sum, "f32");
-      figures.push({ name, count, weight: undefined });
-    }
-    return outputs;
+  let facts: readonly FigureFacts[] = [];
+  const graph = trace("train", inputs, (symbols: Tensors) => {
+    const figures = loss(model, forwardContext(symbols, parameters, policy), batchSymbols(symbols, batch));
+    const total = Object.values(figures.terms)
+      .map(({ sum, count, weight }) => mul(convert(sum, "f32"), mul(symbols[`scale.${count}`]!, weight)))
+      .reduce((left: Tensor, right: Tensor) => add(left, right));
+    const slopes = gradients(
+      total,
+      trainable.map((name) => symbols[`parameter.${name}`]!),
+    );
+    const described = figureOutputs(figures);
+    facts = described.facts;
+    return {
+      ...Object.fromEntries(slopes.map((gradient, i) => [`gradient.${trainable[i]}`, gradient])),
+      ...described.outputs,
+    };
   });
-  return { graph, figures };
+  return { graph, facts };
 }

@@ -14,8 +14,10 @@ import {
   type UpdateRule,
   updateProgram,
 } from "../optim/update-rule.ts";
-import { GraphRunner } from "./graph-runner.ts";
-import type { DTypePolicy } from "./loss-graph.ts";
+import { BatchProgram } from "./batch-program.ts";
+import { FigureTotals, totalCounts } from "./figures.ts";
+import type { DTypePolicy } from "./forward-graph.ts";
+import { type FigureFacts, traceLoss } from "./loss-graph.ts";
 import { ModelStore } from "./model-store.ts";
 
 /** How one parameter is trained. */
@@ -56,7 +58,8 @@ export class DivergenceError extends FirthError {}
 export class TrainStep<M extends Module> {
   readonly store: ModelStore;
   private readonly options: TrainStepOptions<M>;
-  private readonly runner: GraphRunner<M>;
+  private readonly program: BatchProgram;
+  private facts: readonly FigureFacts[] = [];
   private readonly sweeps: { readonly update: Sweep; readonly norm: Sweep; readonly accumulate: Sweep | undefined };
   private readonly treatments: readonly ParameterTreatment[];
 
@@ -66,7 +69,15 @@ export class TrainStep<M extends Module> {
     this.sweeps = sweeps;
     this.treatments = store.names.map(options.treatment);
     const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
-    this.runner = new GraphRunner({ ...options, store, trainable });
+    this.program = new BatchProgram({
+      backend: options.backend,
+      store,
+      trace: (batch) => {
+        const { graph, facts } = traceLoss(batch, { ...options, parameters: store.parameters, trainable });
+        this.facts = facts;
+        return graph;
+      },
+    });
   }
 
   static async create<M extends Module>(options: TrainStepOptions<M>): Promise<TrainStep<M>> {
@@ -105,24 +116,22 @@ export class TrainStep<M extends Module> {
   async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
     const { store } = this.store;
     const { optimizer, maxGradNorm, seed } = this.options;
-    const totals = sumRecords(batches.map(({ counts }) => counts));
-    const sums: Record<string, number>[] = [];
+    const totals = totalCounts(batches);
+    const scales = Object.fromEntries(
+      Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
+    );
+    const sums = new FigureTotals();
     for (const [i, batch] of batches.entries()) {
-      const key = [foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)] as const;
-      sums.push(await this.runner.run(batch, { totals, key, section: i === 0 ? "gradient" : "part" }));
+      const randomKey = new Uint32Array([foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)]);
+      const section = i === 0 ? "gradient" : "part";
+      sums.add(await this.program.run(batch, { ...scales, randomKey }, section), batch.counts);
       if (i > 0)
         await this.requireAccumulation().run(
           store,
           this.ranges(() => ({})),
         );
     }
-    const summed = sumRecords(sums);
-    const means: Record<string, number> = {};
-    let loss = 0;
-    for (const { name, count, weight } of await this.runner.figuresOf(batches[0]!)) {
-      means[name] = summed[name]! / Math.max(1, totals[count] ?? 0);
-      loss += (weight ?? 0) * means[name];
-    }
+    const { loss, means } = sums.means(this.facts);
     const { squares } = await this.sweeps.norm.run(
       store,
       this.ranges(() => ({})),
@@ -151,16 +160,8 @@ export class TrainStep<M extends Module> {
   }
 
   async dispose(): Promise<void> {
-    await this.runner.dispose();
+    await this.program.dispose();
     for (const sweep of Object.values(this.sweeps)) await sweep?.dispose();
     this.store.dispose();
   }
-}
-
-function sumRecords(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const total: Record<string, number> = {};
-  for (const record of records) {
-    for (const [key, value] of Object.entries(record)) total[key] = (total[key] ?? 0) + value;
-  }
-  return total;
 }

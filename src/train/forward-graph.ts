@@ -1,0 +1,67 @@
+/** @file A model's forward computation over a batch, as a graph. */
+import { internalError } from "../base/errors.ts";
+import type { Batch } from "../data/batch.ts";
+import type { DType, TensorType } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import { tensorType } from "../ir/shape.ts";
+import type { ForwardContext, Parameter } from "../nn/module.ts";
+import { convert } from "../tensor/elementwise.ts";
+import { KeySequence } from "../tensor/random.ts";
+import { type Tensors, trace } from "../tensor/trace.ts";
+
+/** In which dtype a step computes; parameters, optimizer state, loss and statistics stay f32. */
+export interface DTypePolicy {
+  readonly compute: Extract<DType, "f32" | "bf16">;
+}
+
+type Parameters = ReadonlyMap<string, Parameter>;
+
+/** Types of the inputs `parameter.<name>` and `batch.<name>`. */
+export function inputTypes(parameters: Parameters, batch: Batch): Record<string, TensorType> {
+  return {
+    ...Object.fromEntries([...parameters].map(([name, { shape }]) => [`parameter.${name}`, tensorType("f32", shape)])),
+    ...Object.fromEntries(
+      Object.entries(batch.tensors).map(([name, { dtype, shape }]) => [`batch.${name}`, tensorType(dtype, shape)]),
+    ),
+  };
+}
+
+/** The batch's tensors among a graph's inputs, under their own names. */
+export function batchSymbols(symbols: Tensors, batch: Batch): Tensors {
+  return Object.fromEntries(Object.keys(batch.tensors).map((name) => [name, symbols[`batch.${name}`]!]));
+}
+
+/** How modules reach their parameters while a graph is traced; with a `randomKey` input it is a training graph. */
+export function forwardContext(symbols: Tensors, parameters: Parameters, policy: DTypePolicy): ForwardContext {
+  const byParameter = new Map(
+    [...parameters].map(([name, parameter]) => [parameter, convert(symbols[`parameter.${name}`]!, policy.compute)]),
+  );
+  const keys = symbols.randomKey === undefined ? undefined : new KeySequence(symbols.randomKey);
+  return {
+    training: keys !== undefined,
+    parameter: (parameter) => {
+      const tensor = byParameter.get(parameter);
+      if (tensor === undefined) throw internalError("a module asks for a parameter that its model does not list");
+      return tensor;
+    },
+    randomKey: () => {
+      if (keys === undefined) throw internalError("randomness is used outside training");
+      return keys.next();
+    },
+  };
+}
+
+/** Traces an evaluation: no dropout, no gradients; outputs in f32 (or as they are, if not float). */
+export function traceForward(
+  parameters: Parameters,
+  batch: Batch,
+  policy: DTypePolicy,
+  run: (context: ForwardContext, batch: Tensors) => Tensors,
+): Graph {
+  return trace("evaluate", inputTypes(parameters, batch), (symbols: Tensors) => {
+    const outputs = run(forwardContext(symbols, parameters, policy), batchSymbols(symbols, batch));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, x]) => [name, x.dtype === "bf16" ? convert(x, "f32") : x]),
+    );
+  });
+}
