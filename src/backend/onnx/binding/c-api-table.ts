@@ -181,6 +181,9 @@ export function findOrtLibrary(): string {
 
 let loaded: Promise<OrtLibrary> | undefined;
 
+/** Handles of loaded libraries: koffi unloads a library when its handle is collected, calls by pointer or not. */
+const kept: unknown[] = [];
+
 /**
  * Loads the engine and the positions of its functions, once in a thread.
  * @throws {BackendError} ORT_LIBRARY_MISSING, ORT_API_VERSION
@@ -208,7 +211,9 @@ async function load(): Promise<OrtLibrary> {
       ),
     );
 
-  const base = koffi.load(path).func("OrtGetApiBase", "void *", [])() as Pointer;
+  const handle = koffi.load(path);
+  kept.push(handle);
+  const base = handle.func("OrtGetApiBase", "void *", [])() as Pointer;
   const [getApiPointer, getVersionPointer] = pointers(base, 2);
   const getApi = callable(getApiPointer!, "p", "i") as (version: number) => Pointer;
   const getVersion = callable(getVersionPointer!, "s", "") as () => string;
