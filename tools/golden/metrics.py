@@ -46,6 +46,15 @@ def correlation(x, y):
     return {"x": x, "y": y, "pearson": stats.pearsonr(x, y)[0], "spearman": stats.spearmanr(x, y)[0]}
 
 
+def surprise(labels, probabilities):
+    classes = len(probabilities[0])
+    return {
+        "labels": labels,
+        "probabilities": probabilities,
+        "logLoss": metrics.log_loss(labels, probabilities, labels=list(range(classes))),
+    }
+
+
 def main():
     warnings.simplefilter("ignore")
     generator = numpy.random.default_rng(SEED)
@@ -88,6 +97,32 @@ def main():
             "constant": correlation([1.0, 2.0, 3.0], [5.0, 5.0, 5.0]),
             "bothConstant": correlation([2.0, 2.0], [5.0, 5.0]),
             "twoPoints": correlation([1.0, 2.0], [4.0, 3.0]),
+        },
+        "ranks": {"values": first, "average": stats.rankdata(first, method="average")},
+        "logLoss": {
+            "binary": surprise([0, 1, 1], [[0.9, 0.1], [0.35, 0.65], [0.5, 0.5]]),
+            "threeClasses": surprise([0, 2, 1, 2], [[0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.25, 0.5, 0.25], [0.6, 0.3, 0.1]]),
+            "oneClassOnly": surprise([0, 0], [[0.9, 0.1], [0.8, 0.2]]),
+            "certainAndWrong": surprise([0, 1], [[1.0, 0.0], [1.0, 0.0]]),
+            "notNormalized": surprise([0, 1], [[0.2, 0.3], [0.1, 0.3]]),
+        },
+        "entropy": {
+            name: {"counts": counts, "nats": stats.entropy(counts)}
+            for name, counts in {
+                "uniform": [3, 3, 3, 3],
+                "zipf": [1000, 500, 333, 250, 200, 167, 0, 0],
+                "oneToken": [0, 7, 0],
+                "nothing": [0, 0],
+            }.items()
+        },
+        "spread": {
+            name: {"values": values, "mean": numpy.mean(values), "deviation": numpy.std(values, ddof=1)}
+            for name, values in {
+                "threeRuns": [0.812, 0.8075, 0.8203],
+                "largeOffset": [1e9 + 1, 1e9 + 2, 1e9 + 4],
+                "same": [0.5, 0.5],
+                "one": [0.25],
+            }.items()
         },
         "empty": emptiness(),
     }

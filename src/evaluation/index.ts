@@ -1,0 +1,15 @@
+export {
+  type Average,
+  accuracy,
+  classPrecisionRecall,
+  matthewsCorrelation,
+  type PrecisionRecall,
+  precisionRecall,
+} from "./classification.ts";
+export { type ClassificationReport, type ClassReport, classificationReport } from "./classification-report.ts";
+export { type ClassCounts, type ConfusionMatrix, classCounts, confusionMatrix } from "./confusion.ts";
+export { averageRanks, pearsonCorrelation, spearmanCorrelation } from "./correlation.ts";
+export { formatClassificationReport } from "./format-classification-report.ts";
+export { bitsPerByte, perplexity, unigramEntropy } from "./language.ts";
+export { logLoss } from "./log-loss.ts";
+export { formatSpread, type Spread, spread } from "./spread.ts";
