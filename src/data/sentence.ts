@@ -18,6 +18,11 @@ export interface SentenceOptions {
 const widestWrap = 160;
 const eastAsian = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff00-\uffef]/u;
 
+/** English abbreviations and initials that stand before a name, where the Unicode rules see a sentence end. */
+const abbreviation =
+  /(?:^|[^\p{L}])(?:Mr|Mrs|Ms|Dr|St|Prof|Rev|Hon|Gen|Col|Maj|Capt|Lieut|Lt|Sgt|Gov|Sen|Messrs|Mme|Mlle|vs|[A-HJ-Z])\.$/u;
+const longestAbbreviation = 8;
+
 /** Cuts the lines of one paragraph (no blank ones among them) into sentences, trimmed and never empty. */
 export type SentenceSplitter = (paragraph: readonly string[]) => string[];
 
@@ -26,11 +31,17 @@ export function sentenceSplitter(options: SentenceOptions = {}): SentenceSplitte
   const { sentences = "segment", locale = "en", unwrap = "auto" } = options;
   if (sentences === "line") return (paragraph) => paragraph.map((line) => line.trim()).filter((line) => line !== "");
   const segmenter = new Intl.Segmenter(locale, { granularity: "sentence" });
+  const isEnglish = /^en\b/i.test(locale);
   const cut = (text: string, out: string[]) => {
+    let held = "";
     for (const { segment } of segmenter.segment(text)) {
-      const sentence = segment.trim();
-      if (sentence !== "") out.push(sentence);
+      const whole = held + segment;
+      held = "";
+      const sentence = whole.trim();
+      if (isEnglish && abbreviation.test(sentence.slice(-longestAbbreviation))) held = whole;
+      else if (sentence !== "") out.push(sentence);
     }
+    if (held !== "") out.push(held.trim());
   };
   return (paragraph) => {
     const out: string[] = [];

@@ -72,6 +72,14 @@ describe("textFile", () => {
     ]);
   });
 
+  it("does not end English sentences after titles and initials (bug: Mr. | Weston)", async () => {
+    const text = "Mr. Weston met J. K. Smith and Mrs. Long. It was I. Then came the Dr.";
+    expect(await documents(text)).toEqual([
+      ["Mr. Weston met J. K. Smith and Mrs. Long.", "It was I.", "Then came the Dr."],
+    ]);
+    expect((await documents(text, { locale: "de" }))[0]!.length).toBeGreaterThan(3);
+  });
+
   it("leaves verse and lists alone (bug: every paragraph is joined)", () => {
     expect(isHardWrapped(["Milk", "Two pounds of the finest flour there is", "Salt"])).toBe(false);
     expect(isHardWrapped(["x".repeat(400), "short"])).toBe(false);
