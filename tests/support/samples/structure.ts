@@ -11,7 +11,15 @@ const dims = (lhsBatch: number[], rhsBatch: number[], lhsContract: number[], rhs
 /** Samples of sources, products, reductions, movements and indexing. */
 export const structureSamples = {
   constant: [
-    direct("constant", (dtype) => ({ dtype, shape: [2, 3], data: Float64Array.of(1, -2, 0.5, 1e-8, 1e8, 3) }), []),
+    direct(
+      "constant",
+      (dtype) => ({
+        dtype,
+        shape: [2, 3],
+        data: (dtype === "f32" ? Float32Array : Float64Array).of(1, -2, 0.5, 1e-8, 1e8, 3),
+      }),
+      [],
+    ),
     direct("constant", { dtype: "i32", shape: [], data: Int32Array.of(-0x80000000) }, []),
     direct("constant", { dtype: "u32", shape: [2], data: Uint32Array.of(0xffffffff, 1) }, []),
     direct("constant", { dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) }, []),
