@@ -5,7 +5,7 @@ import { expand } from "../tensor/decompose/table.ts";
 import { inline } from "../tensor/inline.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { currentBuilder } from "../tensor/trace.ts";
-import { barrier, zeros } from "./ops.ts";
+import { add, barrier, zeros } from "./ops.ts";
 import type { VjpFacts, VjpRule } from "./rule.ts";
 
 /** Emits a function of the operands again and carries the cotangents back through what it emitted. */
@@ -20,7 +20,9 @@ function pullBack(
   const seeds = new Map<Value, Tensor>();
   results.forEach((result, i) => {
     const cotangent = facts.cotangents[i];
-    if (cotangent !== undefined) seeds.set(result.value, cotangent);
+    if (cotangent === undefined) return;
+    const before = seeds.get(result.value);
+    seeds.set(result.value, before === undefined ? cotangent : add(before, cotangent));
   });
   const cotangents = facts.backpropagate(
     builder.nodes.slice(start),

@@ -1,15 +1,16 @@
-import { internalError } from "../base/errors.ts";
 import type { CompositeName } from "../ir/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { emit, emitOne } from "../tensor/trace.ts";
+import { decomposed } from "./call-rule.ts";
 import { dot, reshape, sum, zeros } from "./ops.ts";
 import type { VjpFacts, VjpRule } from "./rule.ts";
 
-/** Refuses to differentiate through a result that exists only for the backward pass (statistics, probabilities). */
-function onlyFirst({ cotangents, node }: VjpFacts<CompositeName>): void {
-  if (cotangents.slice(1).some((cotangent) => cotangent !== undefined)) {
-    throw internalError(`${node.op}: only the first result can be differentiated`);
-  }
+/**
+ * Whether a result that exists for the backward pass (statistics, probabilities) is itself differentiated, as in
+ * second derivatives: the gradient composite knows the first result only.
+ */
+function usesOthers({ cotangents }: VjpFacts<CompositeName>): boolean {
+  return cotangents.slice(1).some((cotangent) => cotangent !== undefined);
 }
 
 /** Composites whose gradient is a composite of its own; all others are differentiated through their decomposition. */
@@ -25,7 +26,7 @@ export const compositeRules = {
     ];
   },
   layerNorm: (facts) => {
-    onlyFirst(facts);
+    if (usesOthers(facts)) return decomposed(facts);
     const [x, gain] = facts.inputs as [Tensor, Tensor];
     const [, mean, rstd] = facts.outputs as [Tensor, Tensor, Tensor];
     return emit("layerNormGrad", [x, gain, mean, rstd, facts.dy], {});
@@ -33,8 +34,9 @@ export const compositeRules = {
   softmax: ({ outputs: [y], dy }) => [emitOne("softmaxGrad", [y!, dy], {})],
   gelu: ({ inputs: [x], params: { approximate }, dy }) => [emitOne("geluGrad", [x!, dy], { approximate })],
   attention: (facts) => {
-    onlyFirst(facts);
     const { inputs, outputs, params, dy, wanted } = facts;
+    const wantsMask = params.mask && wanted[inputs.length - 1];
+    if (wantsMask || usesOthers(facts)) return decomposed(facts);
     const [q, k, v] = inputs as [Tensor, Tensor, Tensor];
     const bias = params.bias ? inputs[3]! : undefined;
     const biasShape = bias !== undefined && wanted[3] ? bias.shape : null;
@@ -47,7 +49,7 @@ export const compositeRules = {
     return [dq, dk, dv, ...(params.bias ? [dBias] : []), ...(params.mask ? [undefined] : [])];
   },
   crossEntropy: (facts) => {
-    onlyFirst(facts);
+    if (usesOthers(facts)) return decomposed(facts);
     const [logits, labels] = facts.inputs as [Tensor, Tensor];
     return [emitOne("crossEntropyGrad", [logits, labels, facts.outputs[1]!, facts.dy], {}), undefined];
   },
