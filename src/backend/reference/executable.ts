@@ -24,19 +24,18 @@ export class ReferenceExecutable implements Executable {
   /**
    * Unlike other engines this one works on the event loop's own thread; the loop turns between runs.
    * @throws {ShapeError} RUN_TYPES naming the input or output that does not fit
+   * @throws {BackendError} REGION_OVERLAP when an output is also an input or another output
    */
   async run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
     const operands = this.bind("input", this.graph.inputs, inputs);
     const targets = this.bind("output", this.graph.outputs, outputs);
+    this.requireApart(operands, targets);
     const turn = this.last.then(async () => {
       await setImmediate();
       this.requireUsable();
       const results = evaluate(this.graph, operands, this.precision);
-      // An output may be the memory of an input: results that are such memory are taken aside before any is written.
-      const given = new Set(operands.map(({ data }) => data));
-      const kept = results.map(({ data }) => (given.has(data) ? data.slice() : data));
       targets.forEach(({ data }, i) => {
-        data.set(kept[i]!);
+        data.set(results[i]!.data);
       });
     });
     this.last = turn.catch(() => undefined);
@@ -52,6 +51,18 @@ export class ReferenceExecutable implements Executable {
     if (!this.disposed) return;
     const facts = { code: "EXECUTABLE_DISPOSED", path: `graph "${this.graph.name}"` };
     throw new BackendError("the executable was disposed and is run again.", facts);
+  }
+
+  /** Other engines write outputs while they still read inputs; here it must not work either. */
+  private requireApart(operands: readonly Tensor[], targets: readonly Tensor[]): void {
+    const read = new Set(operands.map(({ data }) => data));
+    targets.forEach(({ data }, i) => {
+      if (data.length > 0 && (read.has(data) || targets.findIndex((other) => other.data === data) < i)) {
+        const { name } = this.graph.outputs[i]!;
+        const facts = { code: "REGION_OVERLAP", path: `graph "${this.graph.name}"` };
+        throw new BackendError(`output "${name}" shares its memory with another buffer. Bind them apart.`, facts);
+      }
+    });
   }
 
   private bind(kind: "input" | "output", expected: readonly NamedValue[], buffers: readonly Buffer[]): Tensor[] {
