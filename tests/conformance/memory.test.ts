@@ -197,18 +197,25 @@ forEachEngine((backend, engine) => {
       await Promise.all([executable.dispose(), other.dispose()]);
     });
 
-    it("see what was written between them, and may overwrite their inputs", async () => {
-      const type = tensorType("f32", [4]);
-      const executable = await backend.compile(trace("twice", { a: type }, ({ a }) => ({ y: add(a, a) })));
-      const a = backend.allocate(type);
-      a.write(Float32Array.of(1, 2, 3, 4));
-      await executable.run([a], [a]);
-      await executable.run([a], [a]);
-      expect([...(await a.read())]).toEqual([4, 8, 12, 16]);
-      a.write(Float32Array.of(1, 0, 0, 0));
-      await executable.run([a], [a]);
-      expect([...(await a.read())]).toEqual([2, 0, 0, 0]);
+    it("see what was written between them, and take one buffer for two inputs", async () => {
+      const { type, executable } = await square3(backend);
+      const [a, y] = [backend.allocate(type), backend.allocate(type)];
+      for (const x of [1, 2, 5]) {
+        a.write(new Float32Array(9).fill(x));
+        await executable.run([a, a], [y]);
+        expect([...(await y.read())]).toEqual(new Array(9).fill(3 * x * x));
+      }
       await executable.dispose();
+    });
+
+    it("refuse an output that is also an input, or twice an output", async () => {
+      const { type, executable } = await square3(backend);
+      const [a, b] = [backend.allocate(type), backend.allocate(type)];
+      await expect(executable.run([a, b], [a])).rejects.toMatchObject({ code: "REGION_OVERLAP" });
+      await executable.dispose();
+      const two = await backend.compile(trace("two", { a: type }, ({ a }) => ({ x: neg(a), y: add(a, a) })));
+      await expect(two.run([a], [b, b])).rejects.toMatchObject({ code: "REGION_OVERLAP" });
+      await two.dispose();
     });
   });
 

@@ -4,7 +4,7 @@ import { lstmCell } from "../../../src/tensor/fused.ts";
 import { matmul } from "../../../src/tensor/linear-algebra.ts";
 import { scan } from "../../../src/tensor/scan.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
-import { below, float, i32, type Sample } from "./sample.ts";
+import { below, float, given, i32, type Sample } from "./sample.ts";
 
 const both = (make: (reverse: boolean) => Sample): Sample[] => [false, true].map(make);
 const word = (reverse: boolean): string => (reverse ? "reversed" : "forward");
@@ -12,7 +12,7 @@ const word = (reverse: boolean): string => (reverse ? "reversed" : "forward");
 const scanSamples: Sample[] = [
   ...both((reverse) => ({
     title: `sum and products, ${word(reverse)}`,
-    inputs: [float([5, 2]), float([2])],
+    inputs: [float([5, 2]), float([2], given(0.8, -0.6))],
     run: ([x, factor]) => {
       const { carries, outputs } = scan(
         ([sum], [entry]) => {
