@@ -4,7 +4,7 @@ import type { Backend, Sweep, SweepRange } from "../backend/backend.ts";
 import { FirthError, internalError } from "../base/errors.ts";
 import { foldSeed } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
-import type { Module } from "../nn/module.ts";
+import type { Module, Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
 import {
@@ -33,7 +33,7 @@ export interface TrainStepOptions<M extends Module> {
   readonly weights: Weights;
   readonly loss: Objective<never, M>["loss"];
   readonly optimizer: UpdateRule;
-  readonly treatment: (name: string) => ParameterTreatment;
+  readonly treatment: (name: string, parameter: Parameter) => ParameterTreatment;
   /** Gradients are scaled down to this global norm; Infinity for no clipping. */
   readonly maxGradNorm: number;
   readonly policy: DTypePolicy;
@@ -67,7 +67,7 @@ export class TrainStep<M extends Module> {
     this.options = options;
     this.store = store;
     this.sweeps = sweeps;
-    this.treatments = store.names.map(options.treatment);
+    this.treatments = [...store.parameters].map(([name, parameter]) => options.treatment(name, parameter));
     const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
     this.program = new BatchProgram({
       backend: options.backend,

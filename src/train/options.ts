@@ -1,0 +1,93 @@
+import {
+  booleanField,
+  type ConfigInput,
+  type ConfigOf,
+  choiceField,
+  defineFields,
+  integerField,
+  nullableField,
+  numberField,
+  probabilityField,
+} from "../formats/config-fields.ts";
+import { defineConfig } from "../formats/config-table.ts";
+
+const fields = defineFields({
+  maxSteps: nullableField(integerField({ min: 1, doc: "Optimizer steps; null: numEpochs decides." })),
+  numEpochs: nullableField(numberField({ min: 0, doc: "Passes over the examples, when maxSteps is null." })),
+  batchSize: integerField({ default: 32, min: 1, doc: "Sequences in an optimizer step." }),
+  gradientAccumulationSteps: integerField({ default: 1, min: 1, doc: "Parts a step is computed in, to save memory." }),
+  learningRate: numberField({ default: 1e-4, min: 0, doc: "Peak learning rate." }),
+  warmupSteps: nullableField(integerField({ min: 0, doc: "Steps of linear rise; null: warmupRatio decides." })),
+  warmupRatio: probabilityField({ default: 0.1, doc: "Share of the steps that warm up, when warmupSteps is null." }),
+  decay: choiceField(["linear", "cosine", "constant"], { default: "linear", doc: "The rate after the warm-up." }),
+  weightDecay: numberField({ default: 0.01, min: 0, doc: "Decoupled decay; not on biases and LayerNorm." }),
+  maxGradNorm: nullableField(
+    numberField({ min: 0, default: 1, doc: "Global norm gradients are cut to; null: never." }),
+  ),
+  beta1: probabilityField({ default: 0.9, doc: "AdamW's decay of the mean." }),
+  beta2: probabilityField({ default: 0.999, doc: "AdamW's decay of the variance." }),
+  epsilon: numberField({ default: 1e-6, min: 0, doc: "AdamW's smallest denominator." }),
+  evalSteps: nullableField(
+    integerField({ min: 1, doc: "Steps between evaluations; null: once an epoch, and at the end." }),
+  ),
+  maxEvalExamples: nullableField(integerField({ min: 1, doc: "Held-out examples an evaluation uses; null: all." })),
+  checkpointSteps: nullableField(
+    integerField({ min: 1, doc: "Steps between checkpoints; null: with every evaluation." }),
+  ),
+  keepCheckpoints: integerField({ default: 2, min: 1, doc: "Newest checkpoints kept." }),
+  selectBest: booleanField({ default: false, doc: "End with the best evaluated weights instead of the last." }),
+  earlyStoppingPatience: nullableField(
+    integerField({ min: 1, doc: "Evaluations without a new best after which the run stops; null: never." }),
+  ),
+  seed: integerField({ default: 1, min: 0, doc: "Of order, masks, dropout and new weights." }),
+});
+
+export type TrainOptions = ConfigOf<typeof fields>;
+export type TrainOptionsInput = ConfigInput<typeof fields>;
+
+/** Options of a training run: defaults, checks, documentation. */
+export const trainOptionsTable = defineConfig({
+  name: "train",
+  fields,
+  rules: ({ maxSteps, numEpochs, batchSize, gradientAccumulationSteps }) => [
+    ...(maxSteps === null && numEpochs === null
+      ? [{ path: "maxSteps", message: "must be given, or numEpochs.", code: "CONFIG_REQUIRED" }]
+      : []),
+    ...(maxSteps !== null && numEpochs !== null
+      ? [{ path: "numEpochs", message: "must be left out when maxSteps is given.", code: "CONFIG_AMBIGUOUS" }]
+      : []),
+    ...(numEpochs === 0 ? [{ path: "numEpochs", message: "must be above 0; got 0.", code: "CONFIG_RANGE" }] : []),
+    ...(gradientAccumulationSteps > batchSize
+      ? [
+          {
+            path: "gradientAccumulationSteps",
+            message: `must be at most batchSize; got ${gradientAccumulationSteps} and ${batchSize}.`,
+            code: "CONFIG_RANGE",
+          },
+        ]
+      : []),
+  ],
+});
+
+/** The lengths a run works out from its options and the number of examples. */
+export interface RunPlan {
+  readonly maxSteps: number;
+  readonly stepsPerEpoch: number;
+  readonly warmupSteps: number;
+  readonly evalSteps: number;
+  readonly checkpointSteps: number;
+}
+
+export function planRun(options: TrainOptions, numExamples: number): RunPlan {
+  const stepsPerEpoch = Math.max(1, Math.ceil(numExamples / options.batchSize));
+  const epochs = options.numEpochs ?? 0;
+  const maxSteps = options.maxSteps ?? Math.max(1, Math.ceil((epochs * numExamples) / options.batchSize));
+  const evalSteps = options.evalSteps ?? Math.min(stepsPerEpoch, maxSteps);
+  return {
+    maxSteps,
+    stepsPerEpoch,
+    warmupSteps: options.warmupSteps ?? Math.round(options.warmupRatio * maxSteps),
+    evalSteps,
+    checkpointSteps: options.checkpointSteps ?? evalSteps,
+  };
+}

@@ -1,0 +1,227 @@
+/** @file The loop: batches, steps, evaluations, checkpoints, and how a run ends. */
+
+import type { Backend } from "../backend/backend.ts";
+import { DataError } from "../base/errors.ts";
+import type { Batch } from "../data/batch.ts";
+import { endlessOrder } from "../data/order.ts";
+import { checkpointFolder } from "../formats/checkpoint.ts";
+import type { Module } from "../nn/module.ts";
+import type { Weights } from "../nn/weights.ts";
+import type { Drawn, Objective } from "../objectives/objective.ts";
+import { adamW } from "../optim/adamw.ts";
+import { learningRateAt } from "../optim/schedule.ts";
+import type { EndReason, EvaluationEvent, TrainListener } from "./event.ts";
+import type { DTypePolicy } from "./forward-graph.ts";
+import type { ModelStore } from "./model-store.ts";
+import { planRun, type TrainOptions } from "./options.ts";
+import { Pace } from "./pace.ts";
+import { findResume, RunFolder, type RunState, restore } from "./run-folder.ts";
+import { type ParameterTreatment, TrainStep } from "./train-step.ts";
+
+/** Examples by number; drawing one is a pure function of (seed, epoch, index). */
+export interface Examples<E> {
+  readonly numExamples: number;
+  example(seed: number, epoch: number, index: number): E;
+}
+
+/** Figures on held-out data. */
+export interface Evaluation {
+  readonly loss: number;
+  readonly means: Readonly<Record<string, number>>;
+}
+
+/** Opens what evaluates the weights of a store. */
+export type OpenEvaluation = (store: ModelStore) => {
+  readonly run: () => Promise<Evaluation>;
+  readonly dispose: () => Promise<void>;
+};
+
+/** Which figure of an evaluation decides what is best. */
+export interface Selection {
+  /** "loss", or a name among the means. */
+  readonly figure: string;
+  readonly higherIsBetter: boolean;
+}
+
+export interface TrainSpec<E, M extends Module> {
+  readonly backend: Backend;
+  readonly model: M;
+  readonly weights: Weights;
+  readonly objective: Objective<E, M>;
+  readonly examples: Examples<E>;
+  readonly options: TrainOptions;
+  readonly policy?: DTypePolicy;
+  /** How each parameter is trained; everything alike, without decay where a parameter says so, when left out. */
+  readonly treatment?: (name: string) => Partial<ParameterTreatment>;
+  readonly evaluation?: OpenEvaluation | undefined;
+  readonly selection?: Selection;
+  /** Folder for metrics, events and checkpoints; nothing is written without it. */
+  readonly outputDir?: string | undefined;
+  /** Names the run (model, data, options), so that a resume cannot mix two runs. */
+  readonly fingerprint?: string;
+  readonly listener?: TrainListener | undefined;
+  /** Ends the run after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface TrainResult {
+  readonly weights: Weights;
+  readonly steps: number;
+  readonly reason: EndReason;
+  readonly evaluations: readonly EvaluationEvent[];
+  /** The step whose weights these are. */
+  readonly selectedStep: number;
+}
+
+/**
+ * Trains until the planned number of steps, early stopping or an interruption.
+ *
+ * A run with an `outputDir` that holds a checkpoint of the same run goes on from there, and ends with the same
+ * weights, bit for bit, as a run that was never interrupted.
+ * @throws {DivergenceError} NOT_FINITE; the last checkpoint stays
+ * @throws {DataError} DATA_EMPTY
+ */
+export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise<TrainResult> {
+  const { backend, model, objective, examples, options, outputDir, signal, fingerprint = "" } = spec;
+  const { listener = () => undefined, selection = { figure: "loss", higherIsBetter: false } } = spec;
+  const policy = spec.policy ?? { compute: "f32" };
+  if (examples.numExamples === 0) {
+    throw new DataError("there are no training examples. Check the source and its filters.", {
+      code: "DATA_EMPTY",
+      path: "train",
+    });
+  }
+  const plan = planRun(options, examples.numExamples);
+  const optimizer = adamW({ beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon });
+  const found = outputDir === undefined ? undefined : await findResume(outputDir);
+  for (const message of found?.notices ?? []) listener({ kind: "notice", message });
+
+  const step = await TrainStep.create({
+    backend,
+    model,
+    weights: spec.weights,
+    loss: objective.loss,
+    optimizer,
+    treatment: (name, parameter) => ({
+      learningRateScale: 1,
+      weightDecay: parameter.decays ? options.weightDecay : 0,
+      ...spec.treatment?.(name),
+    }),
+    maxGradNorm: options.maxGradNorm ?? Number.POSITIVE_INFINITY,
+    policy,
+    accumulates: options.gradientAccumulationSteps > 1,
+    seed: options.seed,
+  });
+  const { store } = step;
+  const evaluation = spec.evaluation?.(store);
+  const evaluations: EvaluationEvent[] = [];
+  let files: RunFolder | undefined;
+  let bestWeights: Weights | undefined;
+  try {
+    let state: RunState = { step: 0, fingerprint, best: null, evaluationsSinceBest: 0, metricsPosition: 0 };
+    if (found?.checkpoint !== undefined) {
+      state = await restore(found.checkpoint, store, optimizer.state, fingerprint);
+      listener({ kind: "notice", message: `going on from ${found.checkpoint}` });
+    }
+    if (outputDir !== undefined) {
+      const resume = found?.checkpoint === undefined ? undefined : state;
+      files = await RunFolder.open(outputDir, { keepLast: options.keepCheckpoints, resume });
+    }
+    const batchesOf = batchMaker(objective, examples, options);
+    const pace = new Pace(plan.maxSteps);
+    listener({ kind: "start", step: state.step, maxSteps: plan.maxSteps, description: objective.name });
+
+    let { best, evaluationsSinceBest } = state;
+    let done = state.step;
+    let savedAt = found?.checkpoint === undefined ? -1 : done;
+    let reason: EndReason = "finished";
+    const save = async (): Promise<void> => {
+      if (files === undefined || savedAt === done) return;
+      const saved = await files.save(store, optimizer.state, { step: done, fingerprint, best, evaluationsSinceBest });
+      savedAt = done;
+      listener({ kind: "checkpoint", step: done, folder: saved.folder, bytes: saved.bytes });
+    };
+
+    let batches = done < plan.maxSteps ? batchesOf(done) : [];
+    while (done < plan.maxSteps) {
+      const learningRate = learningRateAt(done, {
+        learningRate: options.learningRate,
+        warmupSteps: plan.warmupSteps,
+        maxSteps: plan.maxSteps,
+        decay: options.decay,
+      });
+      const started = performance.now();
+      const running = step.run(batches, done + 1, learningRate);
+      const current = batches;
+      // The engine computes on threads of its own: the next batch is made meanwhile.
+      batches = done + 1 < plan.maxSteps ? batchesOf(done + 1) : [];
+      const figures = await running;
+      done++;
+      const event = pace.stepEvent(done, current, figures, learningRate, (performance.now() - started) / 1000);
+      listener(event);
+      await files?.log(event);
+
+      const last = done === plan.maxSteps;
+      if (evaluation !== undefined && (done % plan.evalSteps === 0 || last)) {
+        const began = performance.now();
+        const result = await evaluation.run();
+        const score = selection.figure === "loss" ? result.loss : (result.means[selection.figure] ?? Number.NaN);
+        const isBest = best === null || (selection.higherIsBetter ? score > best.score : score < best.score);
+        if (isBest) best = { step: done, score };
+        evaluationsSinceBest = isBest ? 0 : evaluationsSinceBest + 1;
+        const told: EvaluationEvent = {
+          kind: "evaluation",
+          step: done,
+          ...result,
+          seconds: (performance.now() - began) / 1000,
+          best: isBest,
+        };
+        evaluations.push(told);
+        listener(told);
+        await files?.log(told);
+        if (isBest && options.selectBest) {
+          if (files === undefined) bestWeights = await store.read("value");
+          else await save();
+        }
+        if (evaluationsSinceBest >= (options.earlyStoppingPatience ?? Number.POSITIVE_INFINITY))
+          reason = "early stopping";
+      }
+      if (signal?.aborted === true && !last) reason = "interrupted";
+      if (done % plan.checkpointSteps === 0 || last || reason !== "finished") await save();
+      if (reason !== "finished") break;
+    }
+
+    let selectedStep = done;
+    if (options.selectBest && best !== null && best.step !== done && reason !== "interrupted") {
+      selectedStep = best.step;
+      if (bestWeights !== undefined) store.write("value", bestWeights);
+      else if (outputDir !== undefined) await restore(checkpointFolder(outputDir, best.step), store, [], fingerprint);
+    }
+    listener({ kind: "end", step: done, reason, seconds: pace.seconds });
+    return { weights: await store.read("value"), steps: done, reason, evaluations, selectedStep };
+  } finally {
+    files?.close();
+    await evaluation?.dispose();
+    await step.dispose();
+  }
+}
+
+/** Makes the batches of a step from its number alone: examples in seeded order, cut into accumulation parts. */
+function batchMaker<E, M extends Module>(
+  objective: Objective<E, M>,
+  examples: Examples<E>,
+  { batchSize, gradientAccumulationSteps, seed }: TrainOptions,
+): (stepsDone: number) => Batch[] {
+  const order = endlessOrder(examples.numExamples, seed);
+  return (stepsDone) => {
+    const drawn = Array.from({ length: batchSize }, (_, i): Drawn<E> => {
+      const { epoch, item } = order(stepsDone * batchSize + i);
+      return { example: examples.example(seed, epoch, item), epoch, item };
+    });
+    const partSize = Math.ceil(batchSize / gradientAccumulationSteps);
+    const parts: Batch[] = [];
+    for (let at = 0; at < drawn.length; at += partSize)
+      parts.push(objective.collate(drawn.slice(at, at + partSize), seed));
+    return parts;
+  };
+}
