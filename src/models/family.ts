@@ -1,0 +1,45 @@
+import type { Module } from "../nn/module.ts";
+import type { Weights } from "../nn/weights.ts";
+import type { ClassificationModel, Encoder, PretrainingModel } from "./model.ts";
+
+/** A network of some family with its numbers, in host memory. */
+export interface ModelState<M extends Module = Module, C = unknown> {
+  readonly family: ModelFamily<C>;
+  readonly config: C;
+  readonly module: M;
+  readonly weights: Weights;
+}
+
+/** What loading a model directory gives besides the model. */
+export interface LoadedState<M extends Module, C = unknown> extends ModelState<M, C> {
+  /** Class names, when the directory says them. */
+  readonly labels: readonly string[] | undefined;
+  /** Parameters the directory does not have, drawn anew from the seed. */
+  readonly newParameters: readonly string[];
+  /** What to tell the user once. */
+  readonly notices: readonly string[];
+}
+
+/** All that Firth knows of one model family: how to build, load and save its networks. */
+export interface ModelFamily<C = unknown> {
+  /** `model_type` of config.json. */
+  readonly name: string;
+  pretraining(config: C): PretrainingModel;
+  classification(config: C, numLabels: number): ClassificationModel;
+  /** Facts other parts need of a configuration. */
+  facts(
+    config: C,
+  ): Pick<Encoder, "hiddenSize" | "vocabSize" | "maxPositionEmbeddings" | "typeVocabSize" | "numHiddenLayers">;
+  /** A pre-training model of a directory; heads it lacks are new. */
+  loadPretraining(folder: string, seed: number): Promise<LoadedState<PretrainingModel, C>>;
+  /** A classifier of a directory; `numLabels` allows a new head. */
+  loadClassification(folder: string, seed: number, numLabels?: number): Promise<LoadedState<ClassificationModel, C>>;
+  /** Writes config.json and the weights into an existing folder, as Hugging Face does. */
+  save(folder: string, state: Omit<ModelState<Module, C>, "family">, options?: SaveOptions): Promise<void>;
+}
+
+export interface SaveOptions {
+  /** Class names of a classifier. */
+  readonly labels?: readonly string[];
+  readonly maxShardBytes?: number;
+}
