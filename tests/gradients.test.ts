@@ -77,6 +77,22 @@ describe("first derivatives", () => {
     }
   });
 
+  it.each(opNames.filter((op) => notDifferentiable[op] === undefined))("%s, one operand at a time", (op) => {
+    for (const sample of opSamples[op].filter(usable)) {
+      const inputs = drawInputs(op, opSamples[op].indexOf(sample), sample, "f64");
+      const floats = inputs.flatMap(({ dtype }, i) => (isFloat(dtype) ? [i] : []));
+      if (floats.length < 2) continue;
+      const joint = derivedGradients(tested(sample), inputs);
+      floats.forEach((chosen, i) => {
+        // All other operands become constants to differentiation: rules then leave out their part of the work.
+        const alone: TestedFunction = (xs) =>
+          tested(sample)(xs.map((x, k) => (k === chosen || !isFloat(x.dtype) ? x : stopGradient(x))));
+        const single = derivedGradients(alone, inputs)[i]!;
+        expect([sample.title, chosen, ...single.data]).toEqual([sample.title, chosen, ...joint[i]!.data]);
+      });
+    }
+  });
+
   it.each(["sign", "floor", "stopGradient"] as const)("%s passes nothing", (op) => {
     const sample = opSamples[op].find(usable)!;
     const gradients = derivedGradients(tested(sample), drawInputs(op, 0, sample, "f64"));
