@@ -36,6 +36,11 @@ export interface MaskedLanguageModelingOptions {
   readonly packed?: boolean;
 }
 
+/** The objective with the options it was made from. */
+export interface MaskedLanguageModeling extends Objective<PretrainingExample, PretrainingModel> {
+  readonly options: MaskedLanguageModelingOptions;
+}
+
 /** Ignored by crossEntropy. */
 const UNSCORED = -100;
 
@@ -101,9 +106,7 @@ function scoredCapacity(scored: number, numPlaces: number, maskProbability: numb
  * @throws {FirthError} TOKENIZER_LACKS_TOKEN when the tokenizer has no [MASK], [CLS] or [SEP]
  * @source Devlin et al. 2019 §3.1, arXiv:1810.04805; Lan et al. 2020 §3.1, arXiv:1909.11942 (sentence order)
  */
-export function maskedLanguageModeling(
-  options: MaskedLanguageModelingOptions,
-): Objective<PretrainingExample, PretrainingModel> & { readonly options: MaskedLanguageModelingOptions } {
+export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): MaskedLanguageModeling {
   const { tokenizer, maxSeqLength, masking = "dynamic", pair = "none", packed = true } = options;
   const settings = resolve(options);
   const { cls, sep, mask, pad } = tokenizer.special;

@@ -1,0 +1,222 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend } from "../backend/backend.ts";
+import { ConfigError } from "../base/errors.ts";
+import type { Batch } from "../data/batch.ts";
+import { manifestFile } from "../data/manifest.ts";
+import { type PrepareProgress, prepareCorpus } from "../data/prepare-corpus.ts";
+import type { ExampleStream } from "../data/segment.ts";
+import { fullSentences, nextSentencePairs, sentenceOrderPairs } from "../data/segment-pairs.ts";
+import { ShardedCorpus } from "../data/sharded-corpus.ts";
+import type { TextSource } from "../data/source.ts";
+import type { ModelState } from "../models/family.ts";
+import type { PretrainingModel } from "../models/model.ts";
+import type { MaskedLanguageModeling } from "../objectives/masked-language-modeling.ts";
+import { type EngineOptions, withEngine } from "../runtime.ts";
+import { Evaluator } from "../train/evaluator.ts";
+import type { EvaluationEvent, TrainListener } from "../train/event.ts";
+import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
+import { type OpenEvaluation, type TrainResult, train } from "../train/trainer.ts";
+import type { PretrainedModel } from "./model.ts";
+
+/** Text to read once, or a corpus that was prepared before. */
+export type CorpusInput = TextSource | ShardedCorpus;
+
+export interface PretrainOptions extends TrainOptionsInput {
+  /** Folder for corpus, metrics, events and checkpoints. Without it nothing is kept but the result. */
+  readonly outputDir?: string | undefined;
+  readonly engine?: Backend | EngineOptions | undefined;
+  readonly listener?: TrainListener | undefined;
+  readonly onPrepare?: ((progress: PrepareProgress) => void) | undefined;
+  /** Ends the run after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+  /** Share of the examples cut short; 0.1 by default. */
+  readonly shortSequenceProbability?: number | undefined;
+}
+
+export interface Pretrained extends PretrainedModel {
+  readonly run: Omit<TrainResult, "weights">;
+  /** Last held-out loss in nats per masked token (plus the pair loss, if any); undefined without held-out text. */
+  readonly evalLoss: number | undefined;
+  readonly evaluations: readonly EvaluationEvent[];
+}
+
+/** Most held-out examples an evaluation uses unless told otherwise: enough for a loss good to about 1 %. */
+const DEFAULT_EVAL_EXAMPLES = 512;
+
+async function openCorpus(
+  input: CorpusInput,
+  objective: MaskedLanguageModeling,
+  folder: string,
+  options: PretrainOptions,
+): Promise<ShardedCorpus> {
+  if (input instanceof ShardedCorpus) return input;
+  const { tokenizer } = objective.options;
+  const { onPrepare: onProgress, signal } = options;
+  // A resumed run finds the corpus that it prepared when it began.
+  if (existsSync(join(folder, manifestFile))) return ShardedCorpus.open(folder, { tokenizer });
+  await prepareCorpus({
+    source: input,
+    tokenizer,
+    outputFolder: folder,
+    ...(onProgress === undefined ? {} : { onProgress }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return ShardedCorpus.open(folder, { tokenizer });
+}
+
+/** The examples an objective learns from, cut out of a corpus. */
+export function pretrainingExamples(
+  corpus: ShardedCorpus,
+  objective: MaskedLanguageModeling,
+  shortSequenceProbability = 0.1,
+): ExampleStream {
+  const { maxSeqLength, pair = "none" } = objective.options;
+  if (pair === "none") return fullSentences(corpus, { maxTokens: maxSeqLength - 2, shortSequenceProbability });
+  const cut = { maxTokens: maxSeqLength - 3, shortSequenceProbability };
+  return pair === "nextSentence" ? nextSentencePairs(corpus, cut) : sentenceOrderPairs(corpus, cut);
+}
+
+/** Evaluates on the same held-out examples with the same masks every time. */
+export function heldOutEvaluation(
+  backend: Backend,
+  module: PretrainingModel,
+  objective: MaskedLanguageModeling,
+  examples: ExampleStream,
+  options: TrainOptions,
+): OpenEvaluation {
+  const count = Math.min(examples.numExamples, options.maxEvalExamples ?? DEFAULT_EVAL_EXAMPLES);
+  const batches = function* (): Generator<Batch> {
+    for (let at = 0; at < count; at += options.batchSize) {
+      const size = Math.min(options.batchSize, count - at);
+      // Spread over the whole held-out text, not its beginning.
+      const items = Array.from({ length: size }, (_, i) => Math.floor(((at + i) * examples.numExamples) / count));
+      yield objective.collate(
+        items.map((item) => ({ example: examples.example(0, 0, item), epoch: 0, item })),
+        0,
+      );
+    }
+  };
+  return (store) => {
+    const evaluator = new Evaluator({
+      backend,
+      store,
+      model: module,
+      loss: objective.loss,
+      policy: { compute: "f32" },
+    });
+    return { run: () => evaluator.run(batches()), dispose: () => evaluator.dispose() };
+  };
+}
+
+/** All rules between model, tokenizer and objective that are broken. */
+function checkFit(model: ModelState<PretrainingModel>, objective: MaskedLanguageModeling): void {
+  const { vocabSize, maxPositionEmbeddings, typeVocabSize } = model.family.facts(model.config);
+  const { tokenizer, maxSeqLength, pair = "none" } = objective.options;
+  const issues = [
+    ...(tokenizer.vocabSize <= vocabSize
+      ? []
+      : [
+          {
+            path: "model.vocabSize",
+            message: `must be at least the tokenizer's; got ${vocabSize} and ${tokenizer.vocabSize}. Use ${tokenizer.vocabSize}.`,
+            code: "VOCABULARY_MISMATCH",
+          },
+        ]),
+    ...(maxSeqLength <= maxPositionEmbeddings
+      ? []
+      : [
+          {
+            path: "objective.maxSeqLength",
+            message: `must be at most maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`,
+            code: "SEQUENCE_TOO_LONG",
+          },
+        ]),
+    ...(maxSeqLength >= 8
+      ? []
+      : [
+          { path: "objective.maxSeqLength", message: `must be at least 8; got ${maxSeqLength}.`, code: "CONFIG_RANGE" },
+        ]),
+    ...(pair === "none" || typeVocabSize >= 2
+      ? []
+      : [{ path: "model.typeVocabSize", message: `must be 2 for pairs; got ${typeVocabSize}.`, code: "CONFIG_RANGE" }]),
+  ];
+  if (issues.length > 0) throw new ConfigError("pretrain", issues);
+}
+
+/** Names a run by everything that decides its numbers, for safe resumes. */
+export function fingerprintOf(facts: unknown): string {
+  return createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16);
+}
+
+/**
+ * Pre-trains a model on text.
+ *
+ * @param corpus `train` and, for held-out figures, `eval`; a text source's `split` gives both
+ * @returns the model with its trained weights; losses in nats
+ * @throws {ConfigError} when model, tokenizer and objective do not fit, or options are wrong: all problems together
+ * @throws {DataError} for text that cannot be used
+ * @throws {DivergenceError} NOT_FINITE when the loss is no longer a number; the last checkpoint stays
+ * @source Devlin et al. 2019 §3.1, arXiv:1810.04805
+ */
+export async function pretrain(
+  model: ModelState<PretrainingModel>,
+  objective: MaskedLanguageModeling,
+  corpus: { readonly train: CorpusInput; readonly eval?: CorpusInput },
+  options: PretrainOptions,
+): Promise<Pretrained> {
+  const { outputDir, engine, listener, onPrepare, signal, shortSequenceProbability, ...trainInput } = options;
+  const resolved = trainOptionsTable.resolve(trainInput);
+  checkFit(model, objective);
+  const folder = outputDir ?? (await mkdtemp(join(tmpdir(), "firth-")));
+  const opened: ShardedCorpus[] = [];
+  const open = async (input: CorpusInput, name: string): Promise<ShardedCorpus> => {
+    const result = await openCorpus(input, objective, join(folder, name), options);
+    if (result !== input) opened.push(result);
+    return result;
+  };
+  try {
+    const trainCorpus = await open(corpus.train, "corpus");
+    const evalCorpus = corpus.eval === undefined ? undefined : await open(corpus.eval, "corpus-eval");
+    const { tokenizer, ...objectiveFacts } = objective.options;
+    return await withEngine(engine, async (backend) => {
+      const evaluation =
+        evalCorpus === undefined
+          ? undefined
+          : heldOutEvaluation(
+              backend,
+              model.module,
+              objective,
+              pretrainingExamples(evalCorpus, objective, 0),
+              resolved,
+            );
+      const { weights, ...run } = await train({
+        backend,
+        model: model.module,
+        weights: model.weights,
+        objective,
+        examples: pretrainingExamples(trainCorpus, objective, shortSequenceProbability),
+        options: resolved,
+        evaluation,
+        outputDir,
+        fingerprint: fingerprintOf({
+          config: model.config,
+          objective: objectiveFacts,
+          tokenizer: tokenizer.hash,
+          corpus: trainCorpus.manifest,
+          options: resolved,
+        }),
+        listener,
+        signal,
+      });
+      const last = run.evaluations.at(-1);
+      return { ...model, weights, tokenizer, run, evaluations: run.evaluations, evalLoss: last?.loss };
+    });
+  } finally {
+    for (const item of opened) await item.close();
+    if (outputDir === undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
