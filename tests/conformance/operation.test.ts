@@ -1,32 +1,42 @@
 /** @file Every operation with every sample on every engine, against the interpreter in double precision. */
 import { describe, expect, it } from "vitest";
+import { vjpRules } from "../../src/autodiff/table.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import type { Graph, OpName } from "../../src/ir/graph.ts";
 import { isComposite } from "../../src/ir/op.ts";
 import { tensorType } from "../../src/ir/shape.ts";
 import { trace } from "../../src/tensor/trace.ts";
+import { named, pullBackRandom, type TestedFunction } from "../support/check-gradients.ts";
 import { opNames, opSamples } from "../support/samples/index.ts";
 import { drawInputs, type Sample } from "../support/samples/sample.ts";
 import { forEachEngine } from "./engine.ts";
 import { disagreements } from "./execute.ts";
 
-function graphOf(op: OpName, index: number, sample: Sample): Graph {
+function graphOf(op: OpName, index: number, sample: Sample, withGradient: boolean): Graph {
   const inputs = drawInputs(op, index, sample, "f32");
   const types = Object.fromEntries(inputs.map(({ dtype, shape }, i) => [`x${i}`, tensorType(dtype, shape)]));
-  const graph = trace(`${op} ${sample.title}`, types, (symbols) =>
-    Object.fromEntries(sample.run(Object.values(symbols), "f32").map((tensor, i) => [`y${i}`, tensor])),
-  );
-  return graph;
+  const run: TestedFunction = (tensors) => sample.run(tensors, "f32");
+  return trace(`${op} ${sample.title}`, types, (symbols) => {
+    const operands = Object.values(symbols);
+    return named(withGradient ? [...run(operands), ...pullBackRandom(run, operands)] : run(operands));
+  });
 }
 
 /** Results in f64 are the interpreter's alone. */
 const usesF64 = (graph: Graph): boolean =>
   graph.nodes.some(({ outputs }) => outputs.some(({ dtype }) => dtype === "f64"));
 
-async function failures(backend: Backend, op: OpName, primitivesOnly: boolean): Promise<string[]> {
+interface Setting {
+  readonly primitivesOnly?: boolean;
+  readonly withGradient?: boolean;
+}
+
+async function failures(backend: Backend, op: OpName, setting: Setting): Promise<string[]> {
+  const { primitivesOnly = false, withGradient = false } = setting;
   const found: string[] = [];
   for (const [index, sample] of opSamples[op].entries()) {
-    const graph = graphOf(op, index, sample);
+    if (withGradient && sample.noGradient !== undefined) continue;
+    const graph = graphOf(op, index, sample, withGradient);
     expect(graph.nodes.map((node) => node.op)).toContain(op);
     if (usesF64(graph) && !backend.computeDtypes.includes("f64")) continue;
     found.push(...(await disagreements(backend, graph, drawInputs(op, index, sample, "f32"), { primitivesOnly })));
@@ -39,14 +49,22 @@ forEachEngine((backend, engine) => {
 
   describe("alone", () => {
     it.each(opNames)("%s", async (op) => {
-      expect(await failures(backend, op, false)).toEqual([]);
+      expect(await failures(backend, op, {})).toEqual([]);
     });
   });
 
+  describe("with its gradient", () => {
+    // Engines rewrite what stands side by side; forward and backward in one graph give them the chance.
+    it.each(opNames.filter((op) => vjpRules[op] !== null))("%s", async (op) => {
+      expect(await failures(backend, op, { withGradient: true })).toEqual([]);
+    });
+  });
+
+  // An engine that fuses nothing would do the same again as above.
+  if (backend.name === "reference") return;
   describe("expanded into primitives", () => {
-    // Only an engine that fuses does anything else here than above.
-    it.skipIf(backend.name === "reference").each(opNames.filter(isComposite))("%s", async (op) => {
-      expect(await failures(backend, op, true)).toEqual([]);
+    it.each(opNames.filter(isComposite))("%s", async (op) => {
+      expect(await failures(backend, op, { primitivesOnly: true })).toEqual([]);
     });
   });
 });

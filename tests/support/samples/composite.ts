@@ -125,6 +125,7 @@ export const compositeSamples = {
     ),
     direct("geluGrad", { approximate }, [float([5], given(-30, -5, 0, 5, 30)), float([5])], {
       title: `${approximate} extremes`,
+      noGradient: "1 − tanh² cancels in f32",
     }),
   ]),
   attention: attentionSamples,
