@@ -49,6 +49,8 @@ export interface StepFigures {
   readonly means: Readonly<Record<string, number>>;
   /** Global norm of the gradient before clipping. */
   readonly gradientNorm: number;
+  /** Where the time went: loss and gradients, their norm, the update; in milliseconds. */
+  readonly milliseconds: { readonly gradient: number; readonly norm: number; readonly update: number };
 }
 
 /** A run that met a loss or gradient that is not a number; the weights are those before the step. */
@@ -116,6 +118,7 @@ export class TrainStep<M extends Module> {
   async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
     const { store } = this.store;
     const { optimizer, maxGradNorm, seed } = this.options;
+    const began = performance.now();
     const totals = totalCounts(batches);
     const scales = Object.fromEntries(
       Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
@@ -132,11 +135,13 @@ export class TrainStep<M extends Module> {
         );
     }
     const { loss, means } = sums.means(this.facts);
+    const differentiated = performance.now();
     const { squares } = await this.sweeps.norm.run(
       store,
       this.ranges(() => ({})),
     );
     const gradientNorm = Math.sqrt(squares!);
+    const measured = performance.now();
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       throw new DivergenceError(
         `the loss is ${loss} and the gradient norm ${gradientNorm}. The weights are those before this step; lower learningRate or raise warmupSteps.`,
@@ -151,7 +156,12 @@ export class TrainStep<M extends Module> {
         optimizer.scalars({ learningRate: learningRate * learningRateScale, weightDecay, gradientScale, step }),
       ),
     );
-    return { loss, means, gradientNorm };
+    const milliseconds = {
+      gradient: differentiated - began,
+      norm: measured - differentiated,
+      update: performance.now() - measured,
+    };
+    return { loss, means, gradientNorm, milliseconds };
   }
 
   private requireAccumulation(): Sweep {

@@ -1,0 +1,41 @@
+/** @file How much work a graph's matrix products are. */
+import type { Graph, Node } from "./graph.ts";
+import { sizeOf } from "./shape.ts";
+
+/** Multiplications and additions of one node's matrix products; 0 for everything else. */
+function nodeFlops(node: Node): number {
+  switch (node.op) {
+    case "dot": {
+      const [lhs] = node.inputs;
+      const contracted = node.params.lhsContract.reduce((product, axis) => product * lhs!.shape[axis]!, 1);
+      return 2 * sizeOf(node.outputs[0]!.shape) * contracted;
+    }
+    case "linear":
+      return 2 * sizeOf(node.outputs[0]!.shape) * node.inputs[1]!.shape[1]!;
+    case "attention":
+      return 2 * productOfHeads(node);
+    case "attentionGrad":
+      // Of query, key, value and probabilities; the probabilities themselves are kept from the forward pass.
+      return 4 * productOfHeads(node);
+    case "scan":
+      return node.params.length * matmulFlops(node.params.body);
+    case "call":
+      return matmulFlops(node.params.body);
+    default:
+      return 0;
+  }
+}
+
+/** One product over all heads: [T, D] by [D, S]. */
+function productOfHeads(node: Node): number {
+  const [query, key] = node.inputs;
+  return 2 * sizeOf(query!.shape) * key!.shape[1]!;
+}
+
+/**
+ * Floating point operations of a graph's matrix products, 2·M·N·K each; elementwise work, reductions and gathers are
+ * not counted.
+ */
+export function matmulFlops(graph: Graph): number {
+  return graph.nodes.reduce((sum, node) => sum + nodeFlops(node), 0);
+}
