@@ -1,0 +1,60 @@
+/** @file Encoded texts in rows, with the places of their first tokens. */
+import type { Batch } from "../data/batch.ts";
+import { integers, rowBatch } from "../objectives/row-batch.ts";
+import type { EncodedText } from "./encode-text.ts";
+
+export interface TextBatchOptions {
+  readonly maxSeqLength: number;
+  readonly padId: number;
+  /** Whether rows hold several texts. */
+  readonly packed: boolean;
+}
+
+/** Ignored by crossEntropy. */
+export const UNSCORED = -100;
+
+/** Row widths are multiples of this, so that few shapes occur. */
+const WIDTH_STEP = 32;
+/** Room for texts is made in steps of this. */
+const TEXT_STEP = 8;
+
+/** Token type ids of a text: 0 for its first segment, 1 for its second. */
+export function tokenTypes({ tokens, secondStart }: EncodedText): Int32Array {
+  return new Int32Array(tokens.length).fill(1, secondStart);
+}
+
+/**
+ * A batch of texts: rows as wide as the longest text needs, and `firstTokens` i32 `[S]`, the place of each text's
+ * first token over all rows; S is the number of texts rounded up, and the surplus points at place 0.
+ */
+export function textBatch(texts: readonly EncodedText[], options: TextBatchOptions): Batch {
+  const { maxSeqLength, padId, packed } = options;
+  const longest = texts.reduce((most, { tokens }) => Math.max(most, tokens.length), 1);
+  const rows = rowBatch(
+    texts.map((text) => ({ tokens: text.tokens, tokenTypeIds: tokenTypes(text) })),
+    {
+      width: Math.min(maxSeqLength, Math.ceil(longest / WIDTH_STEP) * WIDTH_STEP),
+      padId,
+      packed,
+      rowMultiple: Math.max(1, Math.floor(texts.length / 16)),
+    },
+  );
+  const room = Math.ceil(texts.length / TEXT_STEP) * TEXT_STEP;
+  const firstTokens = new Int32Array(room);
+  firstTokens.set(rows.starts);
+  return {
+    tensors: { ...rows.tensors, firstTokens: integers(firstTokens, [room]) },
+    counts: { sequences: texts.length },
+    numSequences: texts.length,
+    numTokens: rows.numTokens,
+    numPlaces: rows.numPlaces,
+  };
+}
+
+/** A batch with `labels` i32 `[S]`, −100 in the surplus. */
+export function withLabels(batch: Batch, labels: readonly number[]): Batch {
+  const shape = batch.tensors.firstTokens!.shape;
+  const data = new Int32Array(shape[0]!).fill(UNSCORED);
+  data.set(labels);
+  return { ...batch, tensors: { ...batch.tensors, labels: integers(data, shape) } };
+}

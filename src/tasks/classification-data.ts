@@ -1,0 +1,85 @@
+/** @file Labelled texts in memory. */
+import { DataError } from "../base/errors.ts";
+import type { ColumnRef, TableSource } from "../data/table.ts";
+import type { EncodedText } from "./encode-text.ts";
+import { showLabels, sortLabels } from "./label-name.ts";
+import { encodedRows, rowLabel, type TextReading } from "./table-text.ts";
+
+export interface ClassificationExample extends EncodedText {
+  /** Number of the class; −100 when it is not known. */
+  readonly label: number;
+}
+
+/** What a table of labelled texts holds. */
+export interface ClassificationData {
+  /** The table's name. */
+  readonly name: string;
+  readonly examples: readonly ClassificationExample[];
+  /** Class names, by number. */
+  readonly labels: readonly string[];
+  /** Examples that were longer than maxSeqLength. */
+  readonly numTruncated: number;
+  /** Rows left out for their label. */
+  readonly numSkipped: number;
+}
+
+export interface LabelledReading extends TextReading {
+  readonly labelColumn: ColumnRef;
+  /** Rows with one of these labels are left out, e.g. `-` where annotators did not agree. */
+  readonly skipLabels: readonly string[];
+}
+
+/**
+ * Reads all labelled rows of a table.
+ * @param labels the class names; found in the table when left out: numbers by size, other names by their characters
+ * @throws {DataError} LABEL_UNKNOWN, LABEL_MISSING, LABELS_TOO_FEW, TEXT_EMPTY, DATA_EMPTY and the table's own
+ */
+export async function readLabelled(
+  source: TableSource,
+  reading: LabelledReading,
+  labels?: readonly string[],
+): Promise<ClassificationData> {
+  const { labelColumn, skipLabels } = reading;
+  const file = source.name;
+  const known = labels === undefined ? undefined : new Map(labels.map((name, i) => [name, i]));
+  let numSkipped = 0;
+  const texts: EncodedText[] = [];
+  const found: string[] = [];
+  const rows = encodedRows(source, reading, (row) => {
+    const label = rowLabel(row, labelColumn, file);
+    if (skipLabels.includes(label)) {
+      numSkipped++;
+      return false;
+    }
+    if (known !== undefined && !known.has(label)) {
+      throw new DataError(
+        `line ${row.line}: the label ${JSON.stringify(label)} is not known; known are ${showLabels(labels!)}. Correct the row, add the label to the training data, or name it in skipLabels.`,
+        { code: "LABEL_UNKNOWN", path: file, details: { line: row.line, label, labels } },
+      );
+    }
+    found.push(label);
+    return true;
+  });
+  for await (const chunk of rows) for (const { text } of chunk) texts.push(text);
+  if (texts.length === 0) {
+    throw new DataError(`all ${numSkipped} rows have labels to skip. Check skipLabels and labelColumn.`, {
+      code: "DATA_EMPTY",
+      path: file,
+    });
+  }
+  const names = labels ?? sortLabels(found);
+  if (names.length < 2) {
+    throw new DataError(
+      `there must be two labels at least; all rows have ${showLabels(names)}. Is column ${labelColumn} the label?`,
+      { code: "LABELS_TOO_FEW", path: file },
+    );
+  }
+  const numbers = new Map(names.map((name, i) => [name, i]));
+  return {
+    name: file,
+    examples: texts.map((text, i) => ({ ...text, label: numbers.get(found[i]!)! })),
+    labels: names,
+    numTruncated: texts.filter(({ truncated }) => truncated).length,
+    numSkipped,
+  };
+}

@@ -1,0 +1,21 @@
+export {
+  type ClassificationData,
+  type ClassificationExample,
+  type LabelledReading,
+  readLabelled,
+} from "./classification-data.ts";
+export {
+  type ClassificationFigure,
+  type ClassificationResult,
+  classificationFigures,
+  classificationResult,
+} from "./classification-evaluation.ts";
+export { type EncodedText, encodeTexts, type TextInput } from "./encode-text.ts";
+export type { TextColumns } from "./table-text.ts";
+export {
+  type TextClassification,
+  type TextClassificationOptions,
+  type TextClassificationSettings,
+  textClassification,
+} from "./text-classification.ts";
+export { TextClassifierProgram, type TextClassifierProgramOptions } from "./text-classifier-program.ts";

@@ -1,0 +1,125 @@
+/** @file The task: one class for each text, or for each pair of texts. */
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import type { ColumnRef, TableSource } from "../data/table.ts";
+import type { ClassificationModel, EncoderInputs } from "../models/model.ts";
+import type { ForwardContext } from "../nn/module.ts";
+import type { Objective } from "../objectives/objective.ts";
+import { crossEntropy } from "../tensor/fused.ts";
+import { gather, reshape } from "../tensor/movement.ts";
+import { sum } from "../tensor/reduction.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { textBatch, withLabels } from "./classification-batch.ts";
+import { type ClassificationData, type ClassificationExample, readLabelled } from "./classification-data.ts";
+import { boundaryTokens } from "./encode-text.ts";
+import { columnList, type TextColumns } from "./table-text.ts";
+
+export interface TextClassificationOptions {
+  readonly tokenizer: Tokenizer;
+  /** Longest text in tokens, special tokens included; 128 by default. Longer ones are cut. */
+  readonly maxSeqLength?: number;
+  /** Column of the text, by name or by number from 0, or two columns that are read together; `text` by default. */
+  readonly textColumns?: TextColumns;
+  /** `label` by default. */
+  readonly labelColumn?: ColumnRef;
+  /** Class names as they stand in the data; found in the training data when left out. */
+  readonly labels?: readonly string[];
+  /** Rows with one of these labels are left out. */
+  readonly skipLabels?: readonly string[];
+  /** Put several short texts into one row; true by default. */
+  readonly packed?: boolean;
+}
+
+/** All options of a task, with their values. */
+export interface TextClassificationSettings {
+  readonly tokenizer: Tokenizer;
+  readonly maxSeqLength: number;
+  readonly textColumns: readonly ColumnRef[];
+  readonly labelColumn: ColumnRef;
+  readonly labels: readonly string[] | undefined;
+  readonly skipLabels: readonly string[];
+  readonly packed: boolean;
+}
+
+/** A task that reads its tables and is learnt as an objective. */
+export interface TextClassification extends Objective<ClassificationExample, ClassificationModel> {
+  readonly settings: TextClassificationSettings;
+  /**
+   * Reads a table of labelled texts.
+   * @param labels class names; those of the task, or else those found in the table, when left out
+   */
+  read(source: TableSource, labels?: readonly string[]): Promise<ClassificationData>;
+}
+
+/** Least length that holds two words and the special tokens of a pair. */
+const MIN_LENGTH = 5;
+
+function resolve(options: TextClassificationOptions): TextClassificationSettings {
+  const { tokenizer, maxSeqLength = 128, labelColumn = "label", labels, skipLabels = [], packed = true } = options;
+  const textColumns = columnList(options.textColumns ?? "text");
+  const issues: ConfigIssue[] = [];
+  if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= MIN_LENGTH)) {
+    const message = `must be a whole number ≥ ${MIN_LENGTH}; got ${maxSeqLength}.`;
+    issues.push({ path: "maxSeqLength", message, code: "CONFIG_RANGE" });
+  }
+  if (textColumns.length < 1 || textColumns.length > 2) {
+    const message = `must be one column or two; got ${textColumns.length}.`;
+    issues.push({ path: "textColumns", message, code: "CONFIG_RANGE" });
+  }
+  if (textColumns.includes(labelColumn)) {
+    const message = `must not be a text column; got ${labelColumn}.`;
+    issues.push({ path: "labelColumn", message, code: "CONFIG_AMBIGUOUS" });
+  }
+  const twice = labels?.find((name, i) => labels.indexOf(name) !== i);
+  if (labels !== undefined && labels.length < 2) {
+    issues.push({ path: "labels", message: `must be two at least; got ${labels.length}.`, code: "CONFIG_RANGE" });
+  }
+  if (twice !== undefined) {
+    issues.push({ path: "labels", message: `must differ; got "${twice}" twice.`, code: "CONFIG_AMBIGUOUS" });
+  }
+  if (issues.length > 0) throw new ConfigError("textClassification", issues);
+  boundaryTokens(tokenizer, "textClassification");
+  return { tokenizer, maxSeqLength, textColumns, labelColumn, labels, skipLabels, packed };
+}
+
+/** Scores of the classes `[S, numLabels]` for a batch with `firstTokens`. */
+export function classificationLogits(
+  model: ClassificationModel,
+  context: ForwardContext,
+  batch: Readonly<Record<string, Tensor>>,
+): Tensor {
+  const { lastHiddenState } = model.encoder.encode(context, batch as unknown as EncoderInputs);
+  const hidden = reshape(lastHiddenState, [-1, lastHiddenState.dim(-1)]);
+  const pooled = model.encoder.pool(context, gather(hidden, batch.firstTokens!));
+  return model.classificationLogits(context, pooled);
+}
+
+/**
+ * Classification of texts, or of pairs of texts, from tables.
+ *
+ * The loss term is `classification`, nats per text.
+ * @throws {ConfigError} all problems together
+ * @throws {FirthError} TOKENIZER_LACKS_TOKEN
+ * @source Devlin et al. 2019 §4.1, arXiv:1810.04805
+ */
+export function textClassification(options: TextClassificationOptions): TextClassification {
+  const settings = resolve(options);
+  const { tokenizer, maxSeqLength, packed } = settings;
+  return {
+    name: "textClassification",
+    settings,
+    read: (source, labels = settings.labels) => readLabelled(source, settings, labels),
+    collate: (drawn) => {
+      const examples = drawn.map(({ example }) => example);
+      const batch = textBatch(examples, { maxSeqLength, packed, padId: tokenizer.special.pad });
+      return withLabels(
+        batch,
+        examples.map(({ label }) => label),
+      );
+    },
+    loss: (model, context, batch) => {
+      const losses = crossEntropy(classificationLogits(model, context, batch), batch.labels!);
+      return { terms: { classification: { sum: sum(losses), count: "sequences", weight: 1 } }, metrics: {} };
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/** @file Scores of many texts by a classifier whose weights lie in an engine. */
+import type { Backend } from "../backend/backend.ts";
+import type { ClassificationModel } from "../models/model.ts";
+import { BatchProgram } from "../train/batch-program.ts";
+import { type DTypePolicy, traceForward } from "../train/forward-graph.ts";
+import type { ModelStore } from "../train/model-store.ts";
+import { type TextBatchOptions, textBatch } from "./classification-batch.ts";
+import type { EncodedText } from "./encode-text.ts";
+import { classificationLogits } from "./text-classification.ts";
+
+export interface TextClassifierProgramOptions extends Omit<TextBatchOptions, "packed"> {
+  readonly backend: Backend;
+  readonly store: ModelStore;
+  readonly model: ClassificationModel;
+  /** Texts computed together. */
+  readonly batchSize: number;
+  readonly policy?: DTypePolicy;
+  /** True by default. */
+  readonly packed?: boolean;
+}
+
+/** Texts are ordered by length among this many batches. */
+const SORTED_BATCHES = 32;
+
+/** Runs a classifier without dropout over any number of texts. */
+export class TextClassifierProgram {
+  private readonly options: TextClassifierProgramOptions;
+  private readonly program: BatchProgram;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: TextClassifierProgramOptions) {
+    const { backend, store, model, policy = { compute: "f32" } } = options;
+    this.options = options;
+    this.program = new BatchProgram({
+      backend,
+      store,
+      trace: (batch) =>
+        traceForward(store.parameters, batch, policy, (context, symbols) => ({
+          logits: classificationLogits(model, context, symbols),
+        })),
+    });
+  }
+
+  /**
+   * Scores in the order of the texts, each `[numLabels]`. A second call waits for the first.
+   */
+  logits(texts: readonly EncodedText[]): Promise<Float32Array[]> {
+    const result = this.last.then(() => this.compute(texts));
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  private async compute(texts: readonly EncodedText[]): Promise<Float32Array[]> {
+    const { batchSize, maxSeqLength, padId, model, packed = true } = this.options;
+    const { numLabels } = model;
+    const results = new Array<Float32Array>(texts.length);
+    const span = batchSize * SORTED_BATCHES;
+    for (let from = 0; from < texts.length; from += span) {
+      const order = Array.from({ length: Math.min(span, texts.length - from) }, (_, i) => from + i);
+      order.sort((a, b) => texts[a]!.tokens.length - texts[b]!.tokens.length || a - b);
+      for (let at = 0; at < order.length; at += batchSize) {
+        const part = order.slice(at, at + batchSize);
+        const batch = textBatch(
+          part.map((i) => texts[i]!),
+          { maxSeqLength, padId, packed },
+        );
+        const logits = (await this.program.run(batch)).logits as Float32Array;
+        part.forEach((i, row) => {
+          results[i] = logits.slice(row * numLabels, (row + 1) * numLabels);
+        });
+      }
+    }
+    return results;
+  }
+
+  async dispose(): Promise<void> {
+    await this.last;
+    await this.program.dispose();
+  }
+}
