@@ -9,7 +9,7 @@ import type { Batch } from "../data/batch.ts";
 import { manifestFile } from "../data/manifest.ts";
 import { type PrepareProgress, prepareCorpus } from "../data/prepare-corpus.ts";
 import type { ExampleStream } from "../data/segment.ts";
-import { fullSentences, nextSentencePairs, sentenceOrderPairs } from "../data/segment-pairs.ts";
+import { nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
 import { ShardedCorpus } from "../data/sharded-corpus.ts";
 import type { TextSource } from "../data/source.ts";
 import type { ModelState } from "../models/family.ts";
@@ -75,7 +75,7 @@ export function pretrainingExamples(
   shortSequenceProbability = 0.1,
 ): ExampleStream {
   const { maxSeqLength, pair = "none" } = objective.options;
-  if (pair === "none") return fullSentences(corpus, { maxTokens: maxSeqLength - 2, shortSequenceProbability });
+  if (pair === "none") return textRuns(corpus, { maxTokens: maxSeqLength - 2, shortSequenceProbability });
   const cut = { maxTokens: maxSeqLength - 3, shortSequenceProbability };
   return pair === "nextSentence" ? nextSentencePairs(corpus, cut) : sentenceOrderPairs(corpus, cut);
 }

@@ -62,11 +62,14 @@ function forEachDocument(
   });
 }
 
+/** Where runs of tokens may be cut: after any token, so that all but a document's last are full, or after sentences. */
+export type ChunkBoundary = "token" | "sentence";
+
 /**
- * Divides every document into runs of whole sentences of at most `maxTokens`; a longer sentence is cut, so no token
+ * Divides every document into runs of at most `maxTokens`; a sentence longer than that is always cut, so no token
  * is lost. 8 bytes of memory a chunk.
  */
-export function tokenChunks(corpus: ShardedCorpus, maxTokens: number): TokenChunks {
+export function tokenChunks(corpus: ShardedCorpus, maxTokens: number, boundary: ChunkBoundary): TokenChunks {
   checkMaxTokens(maxTokens, 1);
   const starts = new NumberList();
   const lengths = new NumberList();
@@ -79,8 +82,8 @@ export function tokenChunks(corpus: ShardedCorpus, maxTokens: number): TokenChun
   };
   forEachDocument(corpus, (_document, _first, offsets, shard) => {
     let start = offsets[0]!;
-    let end = start;
-    for (let i = 1; i < offsets.length; i++) {
+    let end = boundary === "token" ? offsets.at(-1)! : start;
+    for (let i = 1; boundary === "sentence" && i < offsets.length; i++) {
       const next = offsets[i]!;
       if (next - start > maxTokens && end > start) {
         push(start, end);

@@ -7,7 +7,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { tokenChunks } from "./chunk-index.ts";
 import { prepareCorpus } from "./prepare-corpus.ts";
 import type { TokenSegment } from "./segment.ts";
-import { fullSentences, nextSentencePairs, sentenceOrderPairs, truncatePair } from "./segment-pairs.ts";
+import { nextSentencePairs, sentenceOrderPairs, textRuns, truncatePair } from "./segment-pairs.ts";
 import { ShardedCorpus } from "./sharded-corpus.ts";
 import { textDocuments } from "./source.ts";
 
@@ -55,9 +55,9 @@ const documentOf = (segment: TokenSegment) => Math.floor(segment.tokens[0]! / 10
 const isRun = (tokens: ArrayLike<number>) =>
   Array.from(tokens).every((id, i, all) => i === 0 || id === all[i - 1]! + 1);
 
-describe("fullSentences", () => {
+describe("textRuns", () => {
   it("covers every token exactly once without shortening (bug: chunks overlap or drop the tail of a document)", () => {
-    const stream = fullSentences(corpus, { maxTokens: 30, shortSequenceProbability: 0 });
+    const stream = textRuns(corpus, { boundary: "sentence", maxTokens: 30, shortSequenceProbability: 0 });
     const seen: number[] = [];
     for (let i = 0; i < stream.numExamples; i++) {
       const { tokens } = stream.example(1, 0, i).a;
@@ -67,18 +67,18 @@ describe("fullSentences", () => {
     }
     expect(seen).toEqual(text.flat().flatMap((sentence) => sentence.split(" ").map(Number)));
     // Sentences have at most 9 tokens, so all but the last chunk of a document hold at least 22.
-    expect(tokenChunks(corpus, 30).lengths.filter((length) => length >= 22).length).toBeGreaterThan(300);
+    expect(tokenChunks(corpus, 30, "sentence").lengths.filter((length) => length >= 22).length).toBeGreaterThan(300);
   });
 
   it("cuts a sentence longer than an example into pieces (bug: its rest is lost)", () => {
-    const lengths = [...tokenChunks(corpus, 4).lengths];
+    const lengths = [...tokenChunks(corpus, 4, "sentence").lengths];
     expect(lengths.reduce((a, b) => a + b, 0)).toBe(corpus.numTokens);
     expect(Math.max(...lengths)).toBe(4);
   });
 
   it("shortens one example in ten to a uniform length (bug: probability of the complement)", () => {
-    const stream = fullSentences(corpus, { maxTokens: 30 });
-    const plain = fullSentences(corpus, { maxTokens: 30, shortSequenceProbability: 0 });
+    const stream = textRuns(corpus, { boundary: "sentence", maxTokens: 30 });
+    const plain = textRuns(corpus, { boundary: "sentence", maxTokens: 30, shortSequenceProbability: 0 });
     let shorter = 0;
     let total = 0;
     for (let epoch = 0; epoch < 10; epoch++) {
@@ -96,7 +96,7 @@ describe("fullSentences", () => {
   });
 
   it("keeps word starts beside their tokens, the first always one (bug: bits shifted by a byte's rest)", () => {
-    const stream = fullSentences(corpus, { maxTokens: 13 });
+    const stream = textRuns(corpus, { boundary: "sentence", maxTokens: 13 });
     for (let i = 0; i < stream.numExamples; i += 3) {
       const { tokens, wordStarts } = stream.example(1, 0, i).a;
       const expected = Array.from(tokens, (id, k) => (k === 0 || id % 3 !== 2 ? 1 : 0));
@@ -191,4 +191,11 @@ describe("truncatePair", () => {
     const even = truncatePair(long(30, 0), long(30, 100), 21, new Random(1));
     expect([even.a.tokens.length, even.b.tokens.length].sort()).toEqual([10, 11]);
   });
+});
+
+it("fills every run but a document's last when sentences may be cut, losing no token", () => {
+  const stream = textRuns(corpus, { maxTokens: 7, shortSequenceProbability: 0 });
+  const lengths = Array.from({ length: stream.numExamples }, (_, i) => stream.example(0, 0, i).a.tokens.length);
+  expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(corpus.numTokens);
+  expect(lengths.filter((length) => length < 7).length).toBeLessThanOrEqual(corpus.numDocuments);
 });

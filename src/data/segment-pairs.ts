@@ -1,6 +1,6 @@
 import { DataError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { sentenceChunks, tokenChunks } from "./chunk-index.ts";
+import { type ChunkBoundary, sentenceChunks, tokenChunks } from "./chunk-index.ts";
 import type { ExampleStream, PretrainingExample, TokenizedText, TokenSegment } from "./segment.ts";
 import type { ShardedCorpus } from "./sharded-corpus.ts";
 
@@ -12,20 +12,27 @@ export interface ExampleOptions {
   readonly shortSequenceProbability?: number;
 }
 
+/** How runs of text are cut. */
+export interface RunOptions extends ExampleOptions {
+  /** Whether examples end after any token, which fills them (the default), or hold whole sentences only. */
+  readonly boundary?: ChunkBoundary;
+}
+
 /**
- * Consecutive whole sentences of one document, as many as fit.
+ * Consecutive tokens of one document, as many as fit.
  *
+ * Differs with the default boundary: a sentence may be cut at the end of an example, and the next goes on there.
  * @source Liu et al. 2019, "RoBERTa", §4.2 DOC-SENTENCES; shortening as in Devlin et al. 2019's data preparation
  */
-export function fullSentences(corpus: ShardedCorpus, options: ExampleOptions): ExampleStream {
-  const { maxTokens, shortSequenceProbability = 0.1 } = options;
+export function textRuns(corpus: ShardedCorpus, options: RunOptions): ExampleStream {
+  const { maxTokens, shortSequenceProbability = 0.1, boundary = "token" } = options;
   checkProbability(shortSequenceProbability);
-  const chunks = tokenChunks(corpus, maxTokens);
+  const chunks = tokenChunks(corpus, maxTokens, boundary);
   return {
     numExamples: chunks.length,
     example(seed, epoch, index) {
       checkIndex(index, chunks.length);
-      const random = new Random(seed, "full-sentences", epoch, index);
+      const random = new Random(seed, "text-runs", epoch, index);
       const start = chunks.starts[index]!;
       const length = Math.min(chunks.lengths[index]!, targetLength(random, maxTokens, shortSequenceProbability, 1));
       let shard = 0;
