@@ -1,5 +1,6 @@
+import { colourNumbers, type LineChart, readableCurve } from "./chart.ts";
+import { drawLineChart } from "./draw-line-chart.ts";
 import { escapeText } from "./escape.ts";
-import { drawLineChart, type LineChart, readableCurve } from "./line-chart.ts";
 import { PAGE } from "./palette.ts";
 import type { SectionOf } from "./section.ts";
 import { table } from "./table-section.ts";
@@ -11,11 +12,13 @@ function short(value: number): number | null {
 
 /** What the page's script needs to show values under the pointer, as JSON. */
 function hoverData(chart: LineChart): string {
+  const colours = colourNumbers(chart);
   return JSON.stringify({
     logX: chart.logX ?? false,
     xLabel: chart.xLabel,
-    series: chart.series.map((series) => ({
+    series: chart.series.map((series, index) => ({
       name: series.name,
+      colour: colours[index]! % PAGE.series.length,
       points: readableCurve(series, chart.logX ?? false).map(([x, y]) => [short(x), short(y)]),
     })),
   });

@@ -1,4 +1,5 @@
+export type { LineChart, Series } from "./chart.ts";
 export type { Point } from "./curve.ts";
-export { type LineChart, lineChartSvg, type Series } from "./line-chart.ts";
+export { lineChartSvg } from "./draw-line-chart.ts";
 export { type Report, renderReport } from "./render-report.ts";
 export type { Bar, Column, FilledBlank, KeyFigure, ReportSection } from "./section.ts";

@@ -23,7 +23,7 @@ for (const figure of document.querySelectorAll("figure.chart")) {
     };
     const hide = () => { layer.replaceChildren(); tip.hidden = true; };
     const show = (at) => {
-      const found = chart.series.map((s, i) => ({ name: s.name, i, p: nearest(s.points, at) })).filter((f) => f.p);
+      const found = chart.series.map((s) => ({ name: s.name, colour: s.colour, p: nearest(s.points, at) })).filter((f) => f.p);
       if (!found.length) return;
       const x = found.reduce((a, b) => (Math.abs(placeX(b.p[0]) - at) < Math.abs(placeX(a.p[0]) - at) ? b : a)).p[0];
       layer.replaceChildren();
@@ -32,7 +32,7 @@ for (const figure of document.querySelectorAll("figure.chart")) {
       tip.firstChild.textContent = chart.xLabel + " " + number(x);
       for (const f of found) {
         if (Math.abs(placeX(f.p[0]) - placeX(x)) > (right - left) / 12) continue;
-        const fill = "var(--series-" + (f.i % 6) + ")";
+        const fill = "var(--series-" + f.colour + ")";
         add("circle", { cx: placeX(f.p[0]), cy: placeY(f.p[1]), r: 4.5, fill, stroke: "var(--surface)", "stroke-width": 2 });
         tip.append(document.createElement("br"), f.name + ": " + number(f.p[1]) + (f.p[0] === x ? "" : " (" + number(f.p[0]) + ")"));
       }

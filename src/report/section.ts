@@ -1,5 +1,5 @@
 import type { ConfusionMatrix } from "../evaluation/confusion.ts";
-import type { LineChart } from "./line-chart.ts";
+import type { LineChart } from "./chart.ts";
 
 /** One key figure; text is shown as it is, numbers to four significant digits. */
 export interface KeyFigure {
