@@ -1,0 +1,27 @@
+import { createRequire } from "node:module";
+import { Command } from "commander";
+import { dataCommands } from "./commands/data.ts";
+import { tokenizerCommands } from "./commands/tokenizer.ts";
+
+/** Version of the package. */
+export function packageVersion(): string {
+  const facts = createRequire(import.meta.url)("../../package.json") as { readonly version: string };
+  return facts.version;
+}
+
+/** Commander's settings do not reach commands that are added whole: this brings them there. */
+function settle(command: Command): void {
+  command.exitOverride().configureHelp({ showGlobalOptions: false }).showHelpAfterError("(add --help for the options)");
+  for (const child of command.commands) settle(child);
+}
+
+/** The whole command line. */
+export function createProgram(): Command {
+  const program = new Command("firth")
+    .description("Self-supervised pre-training and transfer learning of language models.")
+    .version(packageVersion());
+  tokenizerCommands(program.command("tokenizer"));
+  dataCommands(program.command("data"));
+  settle(program);
+  return program;
+}

@@ -1,0 +1,56 @@
+/** @file What a command of the command line talks to the world through. */
+import process from "node:process";
+import { FirthError } from "../base/errors.ts";
+
+type StopName = "SIGINT" | "SIGTERM";
+
+const exitCodes: Readonly<Record<StopName, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** One run of one command: the result goes to standard output, everything else to standard error. */
+export class Session {
+  /** Whether the result is wanted as JSON. */
+  readonly json: boolean;
+  /** Whether errors are shown with their stack. */
+  readonly debug: boolean;
+
+  constructor(options: { readonly json?: boolean | undefined; readonly debug?: boolean | undefined }) {
+    this.json = options.json ?? false;
+    this.debug = options.debug ?? false;
+  }
+
+  /** A remark for people. */
+  say(text: string): void {
+    process.stderr.write(`${text}\n`);
+  }
+
+  /** The command's result: one JSON document on one line with --json, the text otherwise. */
+  result(value: unknown, text: string): void {
+    process.stdout.write(`${this.json ? JSON.stringify(value) : text}\n`);
+  }
+
+  /** Makes the program end with a failure, though the command ends as usual. */
+  fail(): void {
+    process.exitCode = 1;
+  }
+
+  /**
+   * Runs work that can stop early: the first SIGINT or SIGTERM aborts the signal, a second one exits at once.
+   * The program then ends with 130 or 143.
+   */
+  async stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const stop = (name: StopName): void => {
+      if (controller.signal.aborted) process.exit(exitCodes[name]);
+      process.exitCode = exitCodes[name];
+      this.say(`${name}: finishing the work at hand; once more to exit at once.`);
+      controller.abort(new FirthError(`by ${name}.`, { code: "INTERRUPTED", path: "stopped" }));
+    };
+    const names = Object.keys(exitCodes) as StopName[];
+    for (const name of names) process.on(name, stop);
+    try {
+      return await work(controller.signal);
+    } finally {
+      for (const name of names) process.off(name, stop);
+    }
+  }
+}
