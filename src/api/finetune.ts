@@ -1,0 +1,234 @@
+import { createHash } from "node:crypto";
+import type { Backend } from "../backend/backend.ts";
+import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
+import type { TableSource } from "../data/table.ts";
+import type { Weights } from "../nn/weights.ts";
+import { type EngineOptions, withEngine } from "../runtime.ts";
+import type { ClassificationData } from "../tasks/classification-data.ts";
+import {
+  type ClassificationFigure,
+  type ClassificationResult,
+  classificationFigures,
+  classificationResult,
+  trainingFigures,
+} from "../tasks/classification-evaluation.ts";
+import type { TextClassification } from "../tasks/text-classification.ts";
+import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
+import type { EvaluationEvent, TrainListener } from "../train/event.ts";
+import { ModelStore } from "../train/model-store.ts";
+import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
+import type { ParameterTreatment } from "../train/train-step.ts";
+import { type TrainResult, train } from "../train/trainer.ts";
+import { saveClassifier } from "./load.ts";
+import type { TextClassifier } from "./model.ts";
+import { fingerprintOf } from "./pretrain.ts";
+import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./start-classifier.ts";
+
+/** Options of training; three epochs and a peak rate of 5e-5 where nothing else is said. */
+export interface FinetuneOptions extends TrainOptionsInput {
+  /** Folder for metrics, events and checkpoints. Without it nothing is kept but the result. */
+  readonly outputDir?: string | undefined;
+  readonly engine?: Backend | EngineOptions | undefined;
+  readonly listener?: TrainListener | undefined;
+  /** Ends the run after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+  /** The control: the same network with new weights from the seed. */
+  readonly fromScratch?: boolean | undefined;
+  /** `encoder`: only the pooler and the head are trained; `none` by default. */
+  readonly freeze?: "none" | "encoder" | undefined;
+  /** The figure that decides what is best, for selectBest and early stopping; `accuracy` by default. */
+  readonly selectionFigure?: ClassificationFigure | undefined;
+  /** How each parameter is trained, by name; replaces `freeze`. */
+  readonly treatment?: ((name: string) => Partial<ParameterTreatment>) | undefined;
+}
+
+/** A classifier and how it was made. */
+export interface Finetuned extends TextClassifier {
+  readonly run: Omit<TrainResult, "weights">;
+  readonly evaluations: readonly EvaluationEvent[];
+  /** Figures of these weights on the held-out table; undefined without one, or when the run was interrupted. */
+  readonly evaluation: ClassificationResult | undefined;
+  /** Writes a Hugging Face model directory. */
+  save(folder: string): Promise<void>;
+}
+
+const defaults = { numEpochs: 3, learningRate: 5e-5 } as const;
+
+interface Resolved {
+  readonly train: TrainOptions;
+  readonly freeze: "none" | "encoder";
+  readonly selectionFigure: ClassificationFigure;
+}
+
+/** Fills in options; problems are added to a list. */
+function resolve(options: FinetuneOptions, issues: ConfigIssue[]): Resolved {
+  const { outputDir: _o, engine: _e, listener: _l, signal: _s, fromScratch: _f, treatment: _t, ...rest } = options;
+  const { freeze = "none", selectionFigure = "accuracy", ...given } = rest;
+  const isChoice = (path: string, value: string, choices: readonly string[]) => {
+    if (choices.includes(value)) return;
+    const near = nearestName(value, choices);
+    const hint = near === undefined ? "" : ` Use ${near}.`;
+    const message = `must be one of ${choices.join(", ")}; got ${JSON.stringify(value)}.${hint}`;
+    issues.push({ path, message, code: "CONFIG_UNKNOWN_VALUE" });
+  };
+  isChoice("freeze", freeze, ["none", "encoder"]);
+  isChoice("selectionFigure", selectionFigure, classificationFigures);
+  const { numEpochs, ...others } = defaults;
+  const input = { ...others, ...((given.maxSteps ?? null) === null ? { numEpochs } : {}), ...given };
+  let train: TrainOptions | undefined;
+  try {
+    train = trainOptionsTable.resolve(input);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    issues.push(...error.issues);
+  }
+  return { train: train!, freeze, selectionFigure };
+}
+
+/** Names data by what is in it. */
+function dataHash({ examples, labels }: ClassificationData): string {
+  const hash = createHash("sha256").update(JSON.stringify(labels));
+  for (const { tokens, secondStart, label } of examples) {
+    hash.update(tokens).update(Int32Array.of(tokens.length, secondStart, label));
+  }
+  return hash.digest("hex");
+}
+
+/** Names weights by a few numbers of each parameter. */
+function weightsHash(weights: Weights): string {
+  const hash = createHash("sha256");
+  for (const [name, data] of weights) {
+    const stride = Math.max(1, Math.floor(data.length / 64));
+    hash.update(name).update(Float32Array.from({ length: Math.min(64, data.length) }, (_, i) => data[i * stride]!));
+  }
+  return hash.digest("hex");
+}
+
+function tell(listener: TrainListener | undefined, data: ClassificationData, maxSeqLength: number): void {
+  const { name, examples, labels, numTruncated, numSkipped } = data;
+  const cut = numTruncated === 0 ? "" : `, ${numTruncated} cut to ${maxSeqLength} tokens`;
+  const skipped = numSkipped === 0 ? "" : `, ${numSkipped} rows skipped for their label`;
+  const message = `${name}: ${examples.length} examples, ${labels.length} classes${cut}${skipped}`;
+  listener?.({ kind: "notice", message });
+}
+
+/** Everything but the pooler and the head stands still. */
+const frozenEncoder = (name: string): Partial<ParameterTreatment> =>
+  name.startsWith("encoder.") && !name.startsWith("encoder.pooler.") ? { learningRateScale: 0 } : {};
+
+/**
+ * Fine-tunes a pre-trained model to classify texts.
+ *
+ * The encoder's weights are taken from `start`; the head is new from the seed, unless `start` is a classifier of the
+ * same classes. A run with an `outputDir` that holds its checkpoint goes on from there.
+ * @param start a model, or its folder
+ * @param tables `train` and, for held-out figures, `eval`
+ * @throws {ConfigError} when model and task do not fit, or options are wrong: all problems together
+ * @throws {DataError} for rows that cannot be used, naming file and line
+ * @throws {DivergenceError} NOT_FINITE; the last checkpoint stays
+ * @source Devlin et al. 2019 §4.1, arXiv:1810.04805
+ */
+export async function finetune(
+  start: FinetuneStart,
+  task: TextClassification,
+  tables: { readonly train: TableSource; readonly eval?: TableSource | undefined },
+  options: FinetuneOptions = {},
+): Promise<Finetuned> {
+  const { outputDir, engine, listener, signal, fromScratch = false } = options;
+  const { tokenizer, maxSeqLength } = task.settings;
+  const issues: ConfigIssue[] = [];
+  const { train: trainOptions, freeze, selectionFigure } = resolve(options, issues);
+  const seed = trainOptions?.seed ?? 0;
+  const opened = await openStart(start, seed);
+  issues.push(...fitIssues(opened, task.settings));
+  if (issues.length > 0) throw new ConfigError("finetune", issues);
+  for (const message of opened.notices) listener?.({ kind: "notice", message });
+
+  const data = await task.read(tables.train);
+  tell(listener, data, maxSeqLength);
+  const { labels, examples } = data;
+  const held = tables.eval === undefined ? undefined : await task.read(tables.eval, labels);
+  if (held !== undefined) tell(listener, held, maxSeqLength);
+  const state = startClassifier(opened, labels, { seed, fromScratch });
+  const treatment = options.treatment ?? (freeze === "encoder" ? frozenEncoder : undefined);
+
+  return withEngine(engine, async (backend) => {
+    const { batchSize, maxEvalExamples } = trainOptions;
+    const programOf = (store: ModelStore) =>
+      new TextClassifierProgram({
+        backend,
+        store,
+        model: state.module,
+        batchSize,
+        maxSeqLength,
+        padId: tokenizer.special.pad,
+        packed: task.settings.packed,
+      });
+    const results: ClassificationResult[] = [];
+    const scored = held && { ...held, examples: held.examples.slice(0, maxEvalExamples ?? undefined) };
+    const { keepCheckpoints: _keep, checkpointSteps: _steps, ...facts } = trainOptions;
+    const { tokenizer: _tokenizer, ...settings } = task.settings;
+    const { weights, ...run } = await train({
+      backend,
+      model: state.module,
+      weights: state.weights,
+      objective: task,
+      examples: { numExamples: examples.length, example: (_seed, _epoch, index) => examples[index]! },
+      options: trainOptions,
+      ...(treatment === undefined ? {} : { treatment }),
+      evaluation:
+        scored &&
+        ((store) => {
+          const program = programOf(store);
+          return {
+            run: async () => {
+              const result = classificationResult(scored, await program.logits(scored.examples));
+              results.push(result);
+              return trainingFigures(result);
+            },
+            dispose: () => program.dispose(),
+          };
+        }),
+      selection: { figure: selectionFigure, higherIsBetter: selectionFigure !== "loss" },
+      outputDir,
+      fingerprint: fingerprintOf({
+        config: state.config,
+        weights: weightsHash(state.weights),
+        settings,
+        tokenizer: tokenizer.hash,
+        data: dataHash(data),
+        freeze,
+        selectionFigure,
+        options: facts,
+      }),
+      listener,
+      signal,
+    });
+    const classifier: TextClassifier = { ...state, weights, tokenizer, labels, maxSeqLength };
+    const { evaluations } = run;
+    const isWhole = scored?.examples.length === held?.examples.length;
+    const known = isWhole ? results[evaluations.findIndex(({ step }) => step === run.selectedStep)] : undefined;
+    const isOver = run.reason !== "interrupted";
+    const evaluation =
+      known ?? (held && isOver ? await evaluateWeights(backend, classifier, held, programOf) : undefined);
+    return { ...classifier, run, evaluations, evaluation, save: (folder) => saveClassifier(folder, classifier) };
+  });
+}
+
+/** Figures of the final weights on all held-out examples. */
+async function evaluateWeights(
+  backend: Backend,
+  { module, weights }: TextClassifier,
+  data: ClassificationData,
+  programOf: (store: ModelStore) => TextClassifierProgram,
+): Promise<ClassificationResult> {
+  const store = new ModelStore(backend, module, ["value"]);
+  store.write("value", weights);
+  const program = programOf(store);
+  try {
+    return classificationResult(data, await program.logits(data.examples));
+  } finally {
+    await program.dispose();
+    store.dispose();
+  }
+}
