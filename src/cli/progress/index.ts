@@ -1,4 +1,4 @@
 export { formatBytes, formatCount, formatDuration, formatFigure, formatLearningRate, formatRate } from "./format.ts";
-export { type TaskOptions, type TaskProgress, taskProgress } from "./task-progress.ts";
+export { type TaskDisplay, type TaskOptions, taskProgress } from "./task-progress.ts";
 export type { ProgressOptions, ProgressStream } from "./terminal.ts";
-export { type TrainProgress, trainProgress } from "./train-progress.ts";
+export { type TrainDisplay, trainProgress } from "./train-progress.ts";

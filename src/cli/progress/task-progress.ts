@@ -15,7 +15,7 @@ export interface TaskOptions extends ProgressOptions, PlainPace {
 }
 
 /** The display of one long piece of work. */
-export interface TaskProgress {
+export interface TaskDisplay {
   /** Tells how much is done, and how much there is in all where that became known. */
   update(done: number, total?: number): void;
   /** Ends with one line that stays: how much in what time. */
@@ -51,7 +51,7 @@ export function taskLine(state: TaskState, columns: number, bar: boolean): strin
   return fitPieces(
     [
       { text: label, rank: 5 },
-      { text: bar && known ? progressBar(share, 20) : "", rank: 1 },
+      { text: bar && known ? progressBar(share, 12) : "", rank: 1 },
       {
         text: known ? `${amount(done, unit)}/${amount(total, unit)}${plural}` : `${amount(done, unit)}${plural}`,
         rank: 4,
@@ -73,7 +73,7 @@ export function taskSummary(state: TaskState): string {
 }
 
 /** Shows long work: a live line on a terminal, plain lines from time to time elsewhere. */
-export function taskProgress(options: TaskOptions): TaskProgress {
+export function taskProgress(options: TaskOptions): TaskDisplay {
   const { stream, now, label, unit } = options;
   const terminal = (options.live ?? options.stream.isTTY ?? false) ? new Terminal(stream) : undefined;
   const liveDue = livePace(now);

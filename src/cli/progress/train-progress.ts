@@ -7,18 +7,18 @@ import { eventLine, liveLines, stepLine } from "./train-text.ts";
 const SPARK_PLACES = 24;
 
 /** A listener that draws a training run, and its end. */
-export interface TrainProgress {
+export interface TrainDisplay {
   readonly listen: TrainListener;
   /** Takes the live lines away; needed when the run ends by an error. */
   close(): void;
 }
 
 /** Shows a training run: two live lines on a terminal, plain lines from time to time elsewhere. */
-export function trainProgress(options: ProgressOptions & PlainPace): TrainProgress {
+export function trainProgress(options: ProgressOptions & PlainPace): TrainDisplay {
   return (options.live ?? options.stream.isTTY ?? false) ? liveTrainProgress(options) : plainTrainProgress(options);
 }
 
-function liveTrainProgress({ stream, now }: ProgressOptions): TrainProgress {
+function liveTrainProgress({ stream, now }: ProgressOptions): TrainDisplay {
   const terminal = new Terminal(stream);
   const due = livePace(now);
   const losses = new Course(SPARK_PLACES);
@@ -48,8 +48,9 @@ function liveTrainProgress({ stream, now }: ProgressOptions): TrainProgress {
   };
 }
 
-function plainTrainProgress({ stream, now, ...pace }: ProgressOptions & PlainPace): TrainProgress {
+function plainTrainProgress({ stream, now, ...pace }: ProgressOptions & PlainPace): TrainDisplay {
   const due = plainPace(now, pace);
+  let start = 0;
   let last: StepEvent | undefined;
   let written = -1;
   const write = (event: StepEvent): void => {
@@ -60,9 +61,10 @@ function plainTrainProgress({ stream, now, ...pace }: ProgressOptions & PlainPac
     listen(event) {
       if (event.kind === "step") {
         last = event;
-        if (due(event.step / event.maxSteps)) write(event);
+        if (due((event.step - start) / (event.maxSteps - start))) write(event);
         return;
       }
+      if (event.kind === "start") start = event.step;
       // The last step is told whether or not a line was due: its loss is what the reader looks for.
       if (event.kind === "end" && last !== undefined && last.step !== written) write(last);
       stream.write(`${eventLine(event)}\n`);
