@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { benchCommands } from "./commands/bench.ts";
 import { dataCommands } from "./commands/data.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
 
@@ -22,6 +23,7 @@ export function createProgram(): Command {
     .version(packageVersion());
   tokenizerCommands(program.command("tokenizer"));
   dataCommands(program.command("data"));
+  benchCommands(program.command("bench"));
   settle(program);
   return program;
 }

@@ -1,0 +1,115 @@
+import process from "node:process";
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { ConfigError } from "../../base/errors.ts";
+import { choiceField, defineFields, integerField } from "../../formats/config-fields.ts";
+import { defineConfig } from "../../formats/config-table.ts";
+import { bertPresets } from "../../models/bert/config.ts";
+import { withEngine } from "../../runtime.ts";
+import { type BenchmarkFigures, TrainingBenchmark } from "../bench/training-benchmark.ts";
+import { defineCommand, runs } from "../define-command.ts";
+import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { bytes, count, percent, table } from "../number-text.ts";
+import type { Session } from "../session.ts";
+import { engineFields, engineOptions } from "../settings/engine.ts";
+
+const models = Object.keys(bertPresets).map((preset) => `bert-${preset}`);
+
+const fields = defineFields({
+  model: choiceField(models, { default: "bert-base", doc: "Size of the network." }),
+  vocab: integerField({ default: 30_522, min: 16, doc: "Entries of the vocabulary." }),
+  batch: integerField({ default: 8, min: 1, doc: "Sequences in a step." }),
+  seq: integerField({ default: 128, min: 8, doc: "Tokens in a sequence." }),
+  steps: integerField({ default: 10, min: 1, doc: "Steps that are counted." }),
+  warmup: integerField({ default: 2, min: 0, doc: "Steps before them." }),
+  ...engineFields,
+});
+const benchTable = defineConfig({ name: "bench.train", fields });
+
+function figuresText(figures: BenchmarkFigures): string {
+  return table([
+    ["parameters", count(figures.parameters)],
+    ["step", `${figures.stepMs.toFixed(1)} ms (median of ${figures.allStepMs.length})`],
+    ["speed", `${count(figures.tokensPerSecond)} tokens/s`],
+    ["matrix products", `${figures.matmulGflops.toFixed(1)} GFLOPS over the whole step`],
+    ["engine alone", `${figures.engineGemmGflops.toFixed(1)} GFLOPS, measured between the steps`],
+    ["fraction", percent(figures.fractionOfGemm)],
+    ["AdamW", `${figures.optimizerNsPerParameter.toFixed(2)} ns a parameter`],
+    ["gradient norm", `${figures.normNsPerParameter.toFixed(2)} ns a parameter`],
+    ["peak memory", bytes(figures.peakRssBytes)],
+  ]);
+}
+
+/** One step for each line "step" on standard input, answered by its time, until the input ends. */
+async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
+  const answer = (value: object): boolean => process.stdout.write(`${JSON.stringify(value)}\n`);
+  let made = 0;
+  answer({ ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    const word = line.trim();
+    if (word === "step") {
+      answer({ stepMs: await benchmark.make(true) });
+      made++;
+    } else if (word !== "") answer({ error: `unknown command ${JSON.stringify(word)}; only "step"` });
+  }
+  return made;
+}
+
+async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
+  const settings = benchTable.resolve(fieldValues(given, fields));
+  const { model, vocab, batch, seq, warmup } = settings;
+  const backend = engineOptions(settings);
+  await withEngine(backend, async (engine) => {
+    const benchmark = await TrainingBenchmark.open({
+      preset: model.slice("bert-".length),
+      vocab,
+      batch,
+      seq,
+      backend: engine,
+    });
+    try {
+      for (let i = 0; i < warmup; i++) await benchmark.make(false);
+      let steps = settings.steps;
+      if (given.interactive === true) steps = await answerSteps(benchmark);
+      else for (let i = 0; i < steps; i++) await benchmark.make(true);
+      if (steps === 0) {
+        throw new ConfigError("bench.train", [
+          { path: "steps", message: "must be at least 1; the input ended before a step.", code: "CONFIG_VALUE" },
+        ]);
+      }
+      const figures = benchmark.figures();
+      const { threads, description } = await engine.probe();
+      session.result(
+        {
+          model,
+          vocab,
+          batch,
+          seq,
+          engine: engine.name,
+          dtype: "f32",
+          threads,
+          description,
+          ...figures,
+          warmup,
+          steps,
+        },
+        `${model}, ${batch} × ${seq}, vocabulary ${count(vocab)}; ${description}, ${threads} threads\n${figuresText(figures)}`,
+      );
+    } finally {
+      await benchmark.dispose();
+    }
+  });
+}
+
+function trainCommand(): Command {
+  const command = addFieldOptions(
+    defineCommand("train", "time whole training steps of BERT: forward, backward, clipping, AdamW"),
+    fields,
+  ).option("--interactive", 'one step for each line "step" on standard input, answered in JSON lines');
+  return runs(command, benchTrain);
+}
+
+/** `firth bench train`. */
+export function benchCommands(group: Command): Command {
+  return group.description("measure speed").addCommand(trainCommand());
+}
