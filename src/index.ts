@@ -1,1 +1,62 @@
-export {};
+/**
+ * @file The public surface of Firth.
+ *
+ * Everyday use needs the first two groups; the others are for those who build models, objectives or engines.
+ */
+
+// Pre-train, fine-tune, evaluate, predict.
+export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
+export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
+// For those who go deeper: graphs, tensors, gradients, engines.
+export { grad, gradients, valueAndGrad, vjp } from "./autodiff/grad.ts";
+export type { Backend, Executable, ParameterStore, Sweep } from "./backend/backend.ts";
+// Errors.
+export {
+  BackendError,
+  CheckpointError,
+  ConfigError,
+  type ConfigIssue,
+  DataError,
+  FirthError,
+  ShapeError,
+} from "./base/errors.ts";
+// Text and tokenizers.
+export { csv, tsv } from "./data/delimited.ts";
+export { jsonLines } from "./data/json-lines.ts";
+export { type PrepareOptions, type PrepareProgress, prepareCorpus } from "./data/prepare-corpus.ts";
+export { inspectCorpus, ShardedCorpus } from "./data/sharded-corpus.ts";
+export { joinSources, type TextDocument, TextSource, textDocuments } from "./data/source.ts";
+export type { TableRow, TableSource } from "./data/table.ts";
+export { textFile, textFolder } from "./data/text-file.ts";
+// Figures and reports.
+export * from "./evaluation/index.ts";
+export type { DType, HostTensor, TensorType } from "./ir/dtype.ts";
+export type { Graph } from "./ir/graph.ts";
+export { printGraph } from "./ir/print.ts";
+export { tensorType } from "./ir/shape.ts";
+export { verifyGraph } from "./ir/verify.ts";
+export { type BertConfig, type BertConfigInput, bertConfig, bertPresets } from "./models/bert/config.ts";
+export { bert, bertFamily } from "./models/bert/family.ts";
+export { familyOf } from "./models/families.ts";
+export * as nn from "./nn/index.ts";
+export {
+  type MaskedLanguageModelingOptions,
+  maskedLanguageModeling,
+} from "./objectives/masked-language-modeling.ts";
+export type { Objective } from "./objectives/objective.ts";
+export * from "./report/index.ts";
+export { type EngineOptions, openEngine } from "./runtime.ts";
+export { checkpoint, customGradient } from "./tensor/call.ts";
+export { decompose } from "./tensor/decompose/decompose.ts";
+export * as ops from "./tensor/index.ts";
+export { Tensor } from "./tensor/tensor.ts";
+export { trace } from "./tensor/trace.ts";
+export { inspectTokenizer, type TokenizerReport } from "./tokenizers/inspect.ts";
+export { loadTokenizer } from "./tokenizers/load.ts";
+export type { Encoding, SpecialTokenIds, Tokenizer } from "./tokenizers/tokenizer.ts";
+export { trainWordPiece } from "./tokenizers/train-wordpiece.ts";
+export { WordPiece } from "./tokenizers/wordpiece.ts";
+export type { EvaluationEvent, StepEvent, TrainEvent, TrainListener } from "./train/event.ts";
+export type { TrainOptionsInput } from "./train/options.ts";
+export { DivergenceError } from "./train/train-step.ts";
+export { type TrainSpec, train } from "./train/trainer.ts";
