@@ -28,20 +28,24 @@ export function tickStep(span: number, count: number): number {
   return (lead < Math.SQRT2 ? 1 : lead < Math.sqrt(12.5) ? 2 : lead < Math.sqrt(50) ? 5 : 10) * power;
 }
 
-/** Multiples of a step inside `[low, high]`, free of accumulated rounding. */
+/** A multiple of a step, free of binary noise. */
+function multiple(factor: number, step: number): number {
+  const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return Number((factor * step).toFixed(Math.min(100, decimals)));
+}
+
+/** Multiples of a step inside `[low, high]`. */
 function multiples(low: number, high: number, step: number): number[] {
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
-    Number(((first + index) * step).toPrecision(12)),
-  );
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => multiple(first + index, step));
 }
 
-/** Widens a range without length, so that a constant has an axis too. */
+/** Widens a range without length (but for rounding), so that a constant has an axis too. */
 function widened(low: number, high: number): readonly [number, number] {
-  if (high > low) return [low, high];
+  if (high - low > 1e-12 * Math.max(Math.abs(low), Math.abs(high))) return [low, high];
   const margin = low === 0 ? 1 : Math.abs(low) * 0.1;
-  return [low - margin, low + margin];
+  return [low - margin, high + margin];
 }
 
 /**
@@ -54,8 +58,8 @@ export function linearScale(range: readonly [number, number], count: number, sna
   let [low, high] = widened(...range);
   const step = tickStep(high - low, count);
   if (snap) {
-    low = Number((Math.floor(low / step + 1e-9) * step).toPrecision(12));
-    high = Number((Math.ceil(high / step - 1e-9) * step).toPrecision(12));
+    low = multiple(Math.floor(low / step + 1e-9), step);
+    high = multiple(Math.ceil(high / step - 1e-9), step);
   }
   return {
     kind: "linear",
