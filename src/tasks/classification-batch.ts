@@ -1,5 +1,6 @@
 /** @file Encoded texts in rows, with the places of their first tokens. */
 import type { Batch } from "../data/batch.ts";
+import { packSequences } from "../data/packing.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 
@@ -24,20 +25,30 @@ export function tokenTypes({ tokens, secondStart }: EncodedText): Int32Array {
 }
 
 /**
- * A batch of texts: rows as wide as the longest text needs, and `firstTokens` i32 `[S]`, the place of each text's
+ * The width of rows: what the longest text needs, or twice that where it makes fewer places, because texts that fill
+ * little more than half a row cannot share one.
+ */
+function rowWidth(lengths: readonly number[], rowMultiple: number, { maxSeqLength, packed }: TextBatchOptions): number {
+  const rounded = (width: number): number => Math.min(maxSeqLength, Math.ceil(width / WIDTH_STEP) * WIDTH_STEP);
+  const narrow = rounded(Math.max(1, ...lengths));
+  const wide = rounded(2 * narrow);
+  if (!packed || wide === narrow) return narrow;
+  const places = (width: number): number =>
+    Math.ceil(packSequences(lengths, width).rows.length / rowMultiple) * rowMultiple * width;
+  return places(wide) < 0.95 * places(narrow) ? wide : narrow;
+}
+
+/**
+ * A batch of texts: rows as wide as the longest text needs or twice that, and `firstTokens` i32 `[S]`, the place of each text's
  * first token over all rows; S is the number of texts rounded up, and the surplus points at place 0.
  */
 export function textBatch(texts: readonly EncodedText[], options: TextBatchOptions): Batch {
-  const { maxSeqLength, padId, packed } = options;
-  const longest = texts.reduce((most, { tokens }) => Math.max(most, tokens.length), 1);
+  const { padId, packed } = options;
+  const lengths = texts.map(({ tokens }) => tokens.length);
+  const rowMultiple = Math.max(1, Math.floor(texts.length / 16));
   const rows = rowBatch(
     texts.map((text) => ({ tokens: text.tokens, tokenTypeIds: tokenTypes(text) })),
-    {
-      width: Math.min(maxSeqLength, Math.ceil(longest / WIDTH_STEP) * WIDTH_STEP),
-      padId,
-      packed,
-      rowMultiple: Math.max(1, Math.floor(texts.length / 16)),
-    },
+    { width: rowWidth(lengths, rowMultiple, options), padId, packed, rowMultiple },
   );
   const room = Math.ceil(texts.length / TEXT_STEP) * TEXT_STEP;
   const firstTokens = new Int32Array(room);
