@@ -5,7 +5,7 @@ import { allocateHostData, type HostData, type HostTensor } from "../../ir/dtype
 import type { Graph } from "../../ir/graph.ts";
 import { sizeOf, tensorType } from "../../ir/shape.ts";
 import { decompose } from "../../tensor/decompose/decompose.ts";
-import { add, constant, convert, iota, mul, sin, tanh } from "../../tensor/elementwise.ts";
+import { add, constant, convert, div, iota, mul, sin, tanh } from "../../tensor/elementwise.ts";
 import { attention, crossEntropy, dropoutMask, embedding, foldIn, gelu, layerNorm } from "../../tensor/fused.ts";
 import { dot } from "../../tensor/linear-algebra.ts";
 import { reshape, scatterAdd } from "../../tensor/movement.ts";
@@ -92,6 +92,21 @@ describe("OnnxBackend", () => {
         scattered: scatterAdd(x, constant([1, 1, 1, 0], "i32"), y),
       }));
       await expectLikeReference(graph, 0);
+    }
+  });
+
+  it("divides whole numbers toward zero, and zero divisors give 0 (the integer kernel kills the process)", async () => {
+    const values = [0, 1, 2, 3, -1, -7, 2 ** 31 - 1, -(2 ** 31)];
+    const pairs = values.flatMap((a) => values.map((b) => [a, b] as const));
+    for (const dtype of ["i32", "u32"] as const) {
+      const type = tensorType(dtype, [pairs.length]);
+      const graph = trace("div", { a: type, b: type }, ({ a, b }) => ({ q: div(a, b) }));
+      const [as, bs] = [0, 1].map((side) => {
+        const given = pairs.map((pair) => pair[side]!);
+        return dtype === "i32" ? Int32Array.from(given) : Uint32Array.from(given);
+      }) as [Int32Array, Int32Array];
+      const expected = as.map((a, i) => (bs[i] === 0 ? 0 : Math.trunc(a / bs[i]!)));
+      expect((await runOn(graph, [as, bs]))[0]).toEqual(expected);
     }
   });
 

@@ -9,8 +9,6 @@ type Detours = Partial<Record<OnnxElementType, OnnxElementType>>;
 
 /** Two's complement: i32 arithmetic gives the bits of u32 arithmetic. */
 const WRAPPING: Detours = { u32: "i32" };
-/** Where the sign matters, u32 needs 64 bits. */
-const WIDE: Detours = { u32: "i64" };
 
 function unary<P extends PrimitiveName>(opType: string, detours: Detours = {}): Rule<P> {
   return (context, node) => {
@@ -41,6 +39,21 @@ function logical<P extends PrimitiveName>(forBool: string, forInteger: string): 
     return node.inputs.length === 1 ? unary<P>(opType)(context, node) : binary<P>(opType)(context, node);
   };
 }
+
+/**
+ * Whole numbers are divided as f64, which is exact for 32 bits: the integer kernel ends the process on a zero divisor.
+ * Like the reference, x / 0 gives 0.
+ */
+const div: Rule<"div"> = (context, node) => {
+  const { emitter } = context;
+  const { shape } = node.outputs[0]!;
+  const [a, b] = context.operands(node.inputs, shape) as [Ref, Ref];
+  if (a.dtype !== "i32" && a.dtype !== "u32") return [emitter.binary("Div", a, b, shape)];
+  const divisor = emitter.cast(b, "f64");
+  const zero = emitter.binary("Equal", divisor, emitter.scalar("f64", 0), b.shape, "bool");
+  const safe = emitter.op("Where", [zero, emitter.scalar("f64", Number.POSITIVE_INFINITY), divisor], divisor);
+  return [emitter.cast(emitter.binary("Div", emitter.cast(a, "f64"), safe, shape), a.dtype)];
+};
 
 const COMPARISONS: Readonly<Record<CompareDirection, { readonly opType: string; readonly negated: boolean }>> = {
   eq: { opType: "Equal", negated: false },
@@ -99,7 +112,7 @@ export const elementwiseRules = {
   barrier: alias(),
   sub: binary("Sub", WRAPPING),
   mul: binary("Mul", WRAPPING),
-  div: binary("Div", WIDE),
+  div,
   max: binary("Max"),
   min: binary("Min"),
   pow: binary("Pow"),
