@@ -6,7 +6,7 @@ import { Session } from "./session.ts";
 export type Given = Readonly<Record<string, unknown>>;
 
 /** A command with the options that all have. */
-export function defineCommand(name: string, summary: string): Command {
+export function defineCommand(name: string, summary = ""): Command {
   return new Command(name)
     .description(summary)
     .option("--json", "print the result as JSON on standard output")

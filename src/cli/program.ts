@@ -2,7 +2,9 @@ import { createRequire } from "node:module";
 import { Command } from "commander";
 import { benchCommands } from "./commands/bench.ts";
 import { dataCommands } from "./commands/data.ts";
+import { pretrainCommand } from "./commands/pretrain.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
+import { defineCommand } from "./define-command.ts";
 
 /** Version of the package. */
 export function packageVersion(): string {
@@ -23,6 +25,7 @@ export function createProgram(): Command {
     .version(packageVersion());
   tokenizerCommands(program.command("tokenizer"));
   dataCommands(program.command("data"));
+  program.addCommand(pretrainCommand(defineCommand("pretrain")));
   benchCommands(program.command("bench"));
   settle(program);
   return program;

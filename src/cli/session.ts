@@ -1,10 +1,19 @@
 /** @file What a command of the command line talks to the world through. */
 import process from "node:process";
 import { FirthError } from "../base/errors.ts";
+import {
+  type TaskDisplay,
+  type TaskOptions,
+  type TrainDisplay,
+  taskProgress,
+  trainProgress,
+} from "./progress/index.ts";
 
 type StopName = "SIGINT" | "SIGTERM";
 
 const exitCodes: Readonly<Record<StopName, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+const terminal = { stream: process.stderr, now: () => performance.now() };
 
 /** One run of one command: the result goes to standard output, everything else to standard error. */
 export class Session {
@@ -21,6 +30,28 @@ export class Session {
   /** A remark for people. */
   say(text: string): void {
     process.stderr.write(`${text}\n`);
+  }
+
+  /** Shows how far work is while it goes on; the display ends with it. */
+  async watch<T>(task: Pick<TaskOptions, "label" | "unit">, work: (display: TaskDisplay) => Promise<T>): Promise<T> {
+    const display = taskProgress({ ...task, ...terminal });
+    try {
+      const result = await work(display);
+      display.finish();
+      return result;
+    } finally {
+      display.close();
+    }
+  }
+
+  /** Shows a training run while it goes on. */
+  async watchTraining<T>(work: (listen: TrainDisplay["listen"]) => Promise<T>): Promise<T> {
+    const display = trainProgress(terminal);
+    try {
+      return await work(display.listen);
+    } finally {
+      display.close();
+    }
   }
 
   /** The command's result: one JSON document on one line with --json, the text otherwise. */

@@ -1,5 +1,4 @@
 /** @file Times whole training steps of BERT on random ids, and the engine's own matrix product between them. */
-import process from "node:process";
 import type { Backend } from "../../backend/backend.ts";
 import { Random } from "../../base/random.ts";
 import type { Batch } from "../../data/batch.ts";
@@ -12,6 +11,7 @@ import { adamW } from "../../optim/adamw.ts";
 import { WordPiece } from "../../tokenizers/wordpiece.ts";
 import { traceLoss } from "../../train/loss-graph.ts";
 import { TrainStep } from "../../train/train-step.ts";
+import { peakRssBytes } from "../steps.ts";
 
 export interface BenchmarkOptions {
   /** A size of BERT: `base`, `mini`, … */
@@ -171,7 +171,7 @@ export class TrainingBenchmark {
       optimizerNsPerParameter: (median(this.updateMs) * 1e6) / this.parameters,
       normNsPerParameter: (median(this.normMs) * 1e6) / this.parameters,
       parameters: this.parameters,
-      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      peakRssBytes: peakRssBytes(),
       losses: this.losses,
     };
   }

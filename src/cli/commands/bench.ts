@@ -9,9 +9,10 @@ import { withEngine } from "../../runtime.ts";
 import { type BenchmarkFigures, TrainingBenchmark } from "../bench/training-benchmark.ts";
 import { defineCommand, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
-import { bytes, count, percent, table } from "../number-text.ts";
+import { count, percent, table } from "../number-text.ts";
+import { formatBytes } from "../progress/index.ts";
 import type { Session } from "../session.ts";
-import { engineFields, engineOptions } from "../settings/engine.ts";
+import { engineFields, givenEngine } from "../settings/engine.ts";
 
 const models = Object.keys(bertPresets).map((preset) => `bert-${preset}`);
 
@@ -36,7 +37,7 @@ function figuresText(figures: BenchmarkFigures): string {
     ["fraction", percent(figures.fractionOfGemm)],
     ["AdamW", `${figures.optimizerNsPerParameter.toFixed(2)} ns a parameter`],
     ["gradient norm", `${figures.normNsPerParameter.toFixed(2)} ns a parameter`],
-    ["peak memory", bytes(figures.peakRssBytes)],
+    ["peak memory", formatBytes(figures.peakRssBytes)],
   ]);
 }
 
@@ -58,8 +59,8 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
   const { model, vocab, batch, seq, warmup } = settings;
-  const backend = engineOptions(settings);
-  await withEngine(backend, async (engine) => {
+  const { engine: name, threads: limit, binding } = settings;
+  await withEngine(givenEngine({ engine: name, threads: limit, binding }), async (engine) => {
     const benchmark = await TrainingBenchmark.open({
       preset: model.slice("bert-".length),
       vocab,

@@ -4,14 +4,14 @@ import { writeFolderAtomic } from "../../formats/atomic.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { inspectTokenizer, type TokenizerReport } from "../../tokenizers/inspect.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
-import { WordPiece } from "../../tokenizers/wordpiece.ts";
 import { defineCommand, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
-import { count, duration, percent, table } from "../number-text.ts";
+import { count, percent, table } from "../number-text.ts";
 import { requireNewFolder } from "../output-folder.ts";
-import { ProgressLine } from "../progress-line.ts";
+import { formatDuration } from "../progress/index.ts";
 import { openText, textFields } from "../settings/text.ts";
-import { tokenizerFields, tokenizerTable, trainerOptions } from "../settings/tokenizer.ts";
+import { tokenizerFields, tokenizerTable } from "../settings/tokenizer.ts";
+import { learnTokenizer } from "../steps.ts";
 
 export const textTable = defineConfig({ name: "text", fields: textFields });
 
@@ -28,20 +28,12 @@ function trainCommand(): Command {
     const folder = given.out as string;
     await requireNewFolder(folder);
     const source = await openText(given.input as string[], textTable.resolve(fieldValues(given, textFields)));
-    const line = new ProgressLine();
     const started = performance.now();
-    const tokenizer = await WordPiece.train(source.lines(), {
-      ...trainerOptions(settings),
-      onProgress: ({ phase, done, total }) =>
-        line.update(() =>
-          phase === "count" ? `${count(done)} sentences read` : `${count(done)} of ${count(total ?? 0)} entries`,
-        ),
-    });
-    line.end();
+    const tokenizer = await learnTokenizer(session, source, settings);
     await writeFolderAtomic(folder, (temporary) => tokenizer.save(temporary));
     const seconds = (performance.now() - started) / 1000;
     const result = { folder, vocabSize: tokenizer.vocabSize, hash: tokenizer.hash, seconds };
-    session.result(result, `${folder}: ${count(tokenizer.vocabSize)} entries, learned in ${duration(seconds)}`);
+    session.result(result, `${folder}: ${count(tokenizer.vocabSize)} entries, learned in ${formatDuration(seconds)}`);
     if (tokenizer.vocabSize < settings.vocabSize) {
       session.say(`The text has no more pieces to merge: ${settings.vocabSize} entries were asked for.`);
     }

@@ -1,0 +1,147 @@
+/** @file Carries out a pre-training recipe: tokenizer, corpus, model, run. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { loadPretrained } from "../../api/load.ts";
+import { type PretrainedModel, saveModel } from "../../api/model.ts";
+import { type Pretrained, pretrain } from "../../api/pretrain.ts";
+import { manifestFile } from "../../data/manifest.ts";
+import { ShardedCorpus } from "../../data/sharded-corpus.ts";
+import type { TextSource } from "../../data/source.ts";
+import { writeFolderAtomic } from "../../formats/atomic.ts";
+import { bertConfig } from "../../models/bert/config.ts";
+import { bert } from "../../models/bert/family.ts";
+import type { ModelState } from "../../models/family.ts";
+import type { PretrainingModel } from "../../models/model.ts";
+import { maskedLanguageModeling } from "../../objectives/masked-language-modeling.ts";
+import { loadTokenizer } from "../../tokenizers/load.ts";
+import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
+import type { Session } from "../session.ts";
+import { engineOptions } from "../settings/engine.ts";
+import { openText } from "../settings/text.ts";
+import { learnTokenizer, prepare } from "../steps.ts";
+import type { PretrainRecipe } from "./pretrain-recipe.ts";
+
+/** A run that ended, and where its model is; no model when it was interrupted. */
+export interface PretrainOutcome {
+  readonly pretrained: Pretrained;
+  readonly modelFolder: string | undefined;
+}
+
+interface TextParts {
+  readonly train: TextSource;
+  readonly eval: TextSource | undefined;
+}
+
+/** The text of a recipe, divided; undefined where it names prepared corpora. */
+async function textParts({ data }: PretrainRecipe): Promise<TextParts | undefined> {
+  if (data.input === null) return undefined;
+  const whole = await openText(data.input, data);
+  if (data.evalInput !== null) return { train: whole, eval: await openText(data.evalInput, data) };
+  if (data.evalFraction === null) return { train: whole, eval: undefined };
+  return whole.split({ evalFraction: data.evalFraction, seed: data.splitSeed });
+}
+
+/** The recipe's tokenizer: one that is there, the one this run has learned before, or a new one. */
+async function recipeTokenizer(
+  session: Session,
+  { tokenizer, outputDir }: PretrainRecipe,
+  text: TextParts | undefined,
+): Promise<Tokenizer> {
+  if ("path" in tokenizer) return loadTokenizer(tokenizer.path);
+  const folder = join(outputDir, "tokenizer");
+  if (!existsSync(folder)) {
+    const learned = await learnTokenizer(session, text!.train, tokenizer.train);
+    await writeFolderAtomic(folder, (temporary) => learned.save(temporary));
+  }
+  return loadTokenizer(folder);
+}
+
+/** A corpus prepared in the run's folder, now or when the run began. */
+async function runCorpus(
+  session: Session,
+  recipe: PretrainRecipe,
+  part: { readonly name: string; readonly source: TextSource; readonly tokenizer: Tokenizer },
+  signal: AbortSignal,
+): Promise<ShardedCorpus> {
+  const { source, tokenizer } = part;
+  const outputFolder = join(recipe.outputDir, part.name);
+  if (!existsSync(join(outputFolder, manifestFile))) {
+    const {
+      input: _i,
+      evalInput: _e,
+      corpus: _c,
+      evalCorpus: _v,
+      evalFraction: _f,
+      splitSeed: _s,
+      ...settings
+    } = recipe.data;
+    await prepare(session, { source, tokenizer, outputFolder, settings, signal });
+  }
+  return ShardedCorpus.open(outputFolder, { tokenizer });
+}
+
+async function startModel(
+  { model, train }: PretrainRecipe,
+  tokenizer: Tokenizer,
+): Promise<ModelState<PretrainingModel>> {
+  if ("from" in model) return loadPretrained(model.from, { seed: train.seed });
+  const { preset, settings } = model;
+  const config = bertConfig({
+    vocabSize: tokenizer.vocabSize,
+    padTokenId: tokenizer.special.pad,
+    ...(preset === null ? {} : { preset }),
+    ...settings,
+  });
+  return bert(config, { seed: train.seed }) as unknown as ModelState<PretrainingModel>;
+}
+
+/** Runs a recipe whose folder has been claimed. */
+export async function runPretrain(session: Session, recipe: PretrainRecipe): Promise<PretrainOutcome> {
+  const { data, objective, outputDir } = recipe;
+  const text = await textParts(recipe);
+  // Learning a vocabulary keeps the processor: outside `stoppable` a signal ends the program at once.
+  const tokenizer = await recipeTokenizer(session, recipe, text);
+  return session.stoppable(async (signal) => {
+    const opened: ShardedCorpus[] = [];
+    const corpusOf = async (name: string, source: TextSource | undefined, prepared: string | null) => {
+      if (source === undefined && prepared === null) return undefined;
+      const corpus =
+        source === undefined
+          ? await ShardedCorpus.open(prepared!, { tokenizer })
+          : await runCorpus(session, recipe, { name, source, tokenizer }, signal);
+      opened.push(corpus);
+      return corpus;
+    };
+    try {
+      const train = await corpusOf("corpus", text?.train, data.corpus);
+      const held = await corpusOf("corpus-eval", text?.eval, data.evalCorpus);
+      const { name: _name, shortSequenceProbability, maxPredictionsPerSequence, ...settings } = objective;
+      const learned = maskedLanguageModeling({
+        ...settings,
+        tokenizer,
+        ...(maxPredictionsPerSequence === null ? {} : { maxPredictionsPerSequence }),
+      });
+      const pretrained = await session.watchTraining(async (listener) =>
+        pretrain(
+          await startModel(recipe, tokenizer),
+          learned,
+          { train: train!, ...(held === undefined ? {} : { eval: held }) },
+          {
+            ...recipe.train,
+            outputDir,
+            engine: engineOptions(recipe.engine),
+            listener,
+            signal,
+            shortSequenceProbability,
+          },
+        ),
+      );
+      if (pretrained.run.reason === "interrupted") return { pretrained, modelFolder: undefined };
+      const modelFolder = join(outputDir, "model");
+      await saveModel(modelFolder, pretrained as PretrainedModel);
+      return { pretrained, modelFolder };
+    } finally {
+      for (const corpus of opened) corpus.close();
+    }
+  });
+}

@@ -1,0 +1,54 @@
+/** @file Pieces of work that several commands do, with their progress shown. */
+import process from "node:process";
+import type { CorpusManifest } from "../data/manifest.ts";
+import { prepareCorpus } from "../data/prepare-corpus.ts";
+import type { TextSource } from "../data/source.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { WordPiece } from "../tokenizers/wordpiece.ts";
+import type { Session } from "./session.ts";
+import type { CorpusSettings } from "./settings/corpus.ts";
+import { type TokenizerSettings, trainerOptions } from "./settings/tokenizer.ts";
+
+/** Highest resident memory of this process so far, in bytes. */
+export function peakRssBytes(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+/** Learns a vocabulary from a corpus. */
+export async function learnTokenizer(
+  session: Session,
+  source: TextSource,
+  settings: TokenizerSettings,
+): Promise<WordPiece> {
+  return session.watch({ label: "Learning a vocabulary", unit: "sentences" }, (display) =>
+    WordPiece.train(source.lines(), {
+      ...trainerOptions(settings),
+      onProgress: ({ phase, done }) => {
+        if (phase === "count") display.update(done);
+      },
+    }),
+  );
+}
+
+/** What to prepare: see `prepareCorpus`. */
+export interface Preparation {
+  readonly source: TextSource;
+  readonly tokenizer: Tokenizer;
+  readonly outputFolder: string;
+  readonly settings: CorpusSettings;
+  readonly signal: AbortSignal;
+}
+
+/** Tokenizes a corpus into shards. */
+export async function prepare(session: Session, { settings, ...rest }: Preparation): Promise<CorpusManifest> {
+  const { shardBytes, minDocumentTokens, ...reading } = settings;
+  return session.watch({ label: `Preparing ${rest.outputFolder}`, unit: "tokens" }, (display) =>
+    prepareCorpus({
+      ...rest,
+      shardBytes,
+      minDocumentTokens,
+      settings: reading,
+      onProgress: ({ numTokens }) => display.update(numTokens),
+    }),
+  );
+}
