@@ -2,6 +2,8 @@ import { createRequire } from "node:module";
 import { Command } from "commander";
 import { benchCommands } from "./commands/bench.ts";
 import { dataCommands } from "./commands/data.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { infoCommand } from "./commands/info.ts";
 import { pretrainCommand } from "./commands/pretrain.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
 import { defineCommand } from "./define-command.ts";
@@ -26,6 +28,8 @@ export function createProgram(): Command {
   tokenizerCommands(program.command("tokenizer"));
   dataCommands(program.command("data"));
   program.addCommand(pretrainCommand(defineCommand("pretrain")));
+  program.addCommand(infoCommand(defineCommand("info")));
+  program.addCommand(doctorCommand(defineCommand("doctor")));
   benchCommands(program.command("bench"));
   settle(program);
   return program;
