@@ -108,8 +108,6 @@ export const elementwiseRules = {
   not: logical("Not", "BitwiseNot"),
   convert: (context, node) => [context.emitter.cast(context.ref(node.inputs[0]!), node.params.dtype)],
   stopGradient: alias(),
-  // Recomputed values differ from the first ones because products are never shared, so no copy is needed here.
-  barrier: alias(),
   sub: binary("Sub", WRAPPING),
   mul: binary("Mul", WRAPPING),
   div,

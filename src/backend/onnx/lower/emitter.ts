@@ -47,8 +47,13 @@ export class Emitter {
   /** Name given to the nodes that follow, for error messages and profiles. */
   label = "";
 
+  /** Whether this is the graph of a loop's body. */
+  readonly isNested: boolean;
+  private readonly types = new Map<string, Ref>();
+
   /** @param parent the emitter of the enclosing graph, whose values a nested graph may use by name */
   constructor(parent?: Emitter) {
+    this.isNested = parent !== undefined;
     this.shared = parent?.shared ?? { counter: 0, initializers: {}, constants: new Map(), viewed: new Map() };
   }
 
@@ -73,6 +78,7 @@ export class Emitter {
     const known = key === undefined ? undefined : this.made.get(key);
     if (known !== undefined) return [...known];
     const refs = results.map(({ dtype, shape }) => ({ name: this.freshName(opType), dtype, shape }));
+    for (const ref of refs) this.types.set(ref.name, ref);
     this.nodes.push({
       opType,
       name: `${this.label}/${refs[0]?.name ?? opType}`,
@@ -83,6 +89,11 @@ export class Emitter {
     });
     if (key !== undefined) this.made.set(key, refs);
     return refs;
+  }
+
+  /** A result of this graph by its name. */
+  typeOf(name: string): Ref {
+    return this.types.get(name)!;
   }
 
   /** Adds one operator call with one result. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { gradients } from "../../../autodiff/grad.ts";
 import type { Graph } from "../../../ir/graph.ts";
 import { tensorType } from "../../../ir/shape.ts";
+import { checkpoint } from "../../../tensor/call.ts";
 import { decompose } from "../../../tensor/decompose/decompose.ts";
 import { add, barrier, broadcastTo, constant, convert, mul, tanh } from "../../../tensor/elementwise.ts";
 import { dropoutMask, embedding, foldIn, linear } from "../../../tensor/fused.ts";
@@ -89,6 +90,25 @@ describe("lowerGraph", () => {
     });
     expect(operators(inside)).toEqual(["Scan"]);
     expect(lowerGraph(inside).inputs.map(({ origin }) => origin.kind)).toEqual(["input"]);
+  });
+
+  it("ties recomputation to the backward pass, with the masks of the forward pass (else it runs early and is kept)", () => {
+    const graph = trace("recomputed", { x: f32(4, 3), w: f32(3, 3), key }, ({ x, w, key: k }) => {
+      const piece = checkpoint((a, b) => mul(tanh(linear(a, b)), dropoutMask(k, [4, 3], 0.1)));
+      const [first] = piece(x, w);
+      const [second] = piece(first!, w);
+      return { dw: gradients(sum(mul(second!, second!)), [w])[0]! };
+    });
+    const { model, inputs } = lowerGraph(decompose(graph, ({ op }) => isLoweredWhole(op)));
+    const { nodes } = model.graph;
+    expect(inputs.filter(({ origin }) => origin.kind === "mask")).toHaveLength(1);
+    const position = new Map(nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)));
+    const tokens = nodes.filter(({ opType }) => opType === "Size").map(({ inputs: [token] }) => position.get(token!)!);
+    const seed = nodes.findIndex(({ opType }) => opType === "Mul");
+    expect(tokens.length).toBeGreaterThan(0);
+    // Every barrier waits for something at least as late as the last forward product.
+    for (const token of tokens) expect(token).toBeGreaterThan(seed);
+    expect(nodes.filter(({ opType }) => opType === "Tanh")).toHaveLength(4);
   });
 
   it("gives every output a name of its own (ONNX Runtime refuses inputs, constants and twins as outputs)", () => {

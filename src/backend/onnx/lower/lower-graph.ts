@@ -1,6 +1,7 @@
 import type { Graph, Node, OpName } from "../../../ir/graph.ts";
 import { isComposite } from "../../../ir/op.ts";
 import type { OnnxModel } from "../proto/model.ts";
+import { barrierTypes, tieBarriers } from "./barrier.ts";
 import { LowerContext, type Rule, unsupported } from "./context.ts";
 import { Emitter, MICROSOFT, type Ref, usedNames } from "./emitter.ts";
 import { type PlannedMask, planMasks } from "./mask-plan.ts";
@@ -66,6 +67,20 @@ function namedOutputs(context: LowerContext, inputNames: ReadonlySet<string>): R
   });
 }
 
+/** One input for each different mask: recomputed pieces read the masks of the first pass. */
+function maskInputs(context: LowerContext): LoweredInput[] {
+  const inputs = new Map<string, LoweredInput>();
+  for (const mask of planMasks(context.graph)) {
+    const { dtype, shape } = mask.value;
+    const key = JSON.stringify([mask.key, mask.rate, shape]);
+    const known = inputs.get(key);
+    const input = known ?? { ref: { name: `mask_${inputs.size}`, dtype, shape }, origin: { kind: "mask", mask } };
+    inputs.set(key, input);
+    context.define(mask.value, input.ref);
+  }
+  return [...inputs.values()];
+}
+
 /** Translates a graph into an ONNX model. @throws {BackendError} UNSUPPORTED_NODE naming the node */
 export function lowerGraph(graph: Graph): LoweredGraph {
   const emitter = new Emitter();
@@ -74,16 +89,14 @@ export function lowerGraph(graph: Graph): LoweredGraph {
     ref: { name: `input_${index}`, dtype: value.dtype, shape: value.shape },
     origin: { kind: "input", index },
   }));
-  planMasks(graph).forEach((mask, i) => {
-    const { dtype, shape } = mask.value;
-    inputs.push({ ref: { name: `mask_${i}`, dtype, shape }, origin: { kind: "mask", mask } });
-  });
   for (const { ref, origin } of inputs) {
-    context.define(origin.kind === "input" ? graph.inputs[origin.index]!.value : origin.mask.value, ref);
+    if (origin.kind === "input") context.define(graph.inputs[origin.index]!.value, ref);
   }
+  inputs.push(...maskInputs(context));
   lowerNodes(context);
   const outputs = namedOutputs(context, new Set(inputs.map(({ ref }) => ref.name)));
-  const nodes = emitter.needed(outputs.map(({ name }) => name));
+  const needed = emitter.needed(outputs.map(({ name }) => name));
+  const nodes = tieBarriers(emitter, needed);
   const read = new Set(nodes.flatMap(usedNames));
   const used = inputs.filter(({ ref }) => read.has(ref.name));
   const model: OnnxModel = {
@@ -92,6 +105,7 @@ export function lowerGraph(graph: Graph): LoweredGraph {
       nodes,
       inputs: used.map(({ ref }) => ref),
       outputs,
+      valueInfo: barrierTypes(emitter, needed),
       initializers: Object.fromEntries(Object.entries(emitter.initializers).filter(([name]) => read.has(name))),
     },
     opsets: { "": OPSET, [MICROSOFT]: 1 },

@@ -3,6 +3,7 @@ import type { CompositeName, PrimitiveName } from "../../../ir/graph.ts";
 import { add } from "./accumulate.ts";
 import { gelu, geluGrad } from "./activation.ts";
 import { attention, attentionGrad } from "./attention.ts";
+import { barrier } from "./barrier.ts";
 import type { Rule } from "./context.ts";
 import { dot, linear } from "./dot.ts";
 import { elementwiseRules } from "./elementwise.ts";
@@ -19,6 +20,7 @@ export const primitiveRules: { readonly [P in PrimitiveName]: Rule<P> } = {
   ...movementRules,
   ...reductionRules,
   add,
+  barrier,
   dot,
   randomBits,
   scan,
