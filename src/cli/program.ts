@@ -1,8 +1,11 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
 import { benchCommands } from "./commands/bench.ts";
+import { evaluateCommand, predictCommand } from "./commands/classify.ts";
 import { dataCommands } from "./commands/data.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { fillMaskCommand } from "./commands/fill-mask.ts";
+import { finetuneCommand } from "./commands/finetune.ts";
 import { infoCommand } from "./commands/info.ts";
 import { pretrainCommand } from "./commands/pretrain.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
@@ -28,6 +31,10 @@ export function createProgram(): Command {
   tokenizerCommands(program.command("tokenizer"));
   dataCommands(program.command("data"));
   program.addCommand(pretrainCommand(defineCommand("pretrain")));
+  program.addCommand(finetuneCommand(defineCommand("finetune")));
+  program.addCommand(evaluateCommand(defineCommand("evaluate")));
+  program.addCommand(predictCommand(defineCommand("predict")));
+  program.addCommand(fillMaskCommand(defineCommand("fill-mask")));
   program.addCommand(infoCommand(defineCommand("info")));
   program.addCommand(doctorCommand(defineCommand("doctor")));
   benchCommands(program.command("bench"));

@@ -1,4 +1,5 @@
 /** @file What a command of the command line talks to the world through. */
+import { once } from "node:events";
 import process from "node:process";
 import { FirthError } from "../base/errors.ts";
 import {
@@ -57,6 +58,11 @@ export class Session {
   /** The command's result: one JSON document on one line with --json, the text otherwise. */
   result(value: unknown, text: string): void {
     process.stdout.write(`${this.json ? JSON.stringify(value) : text}\n`);
+  }
+
+  /** One of many results: a line on standard output; waits where the reader is slower. */
+  async line(text: string): Promise<void> {
+    if (!process.stdout.write(`${text}\n`)) await once(process.stdout, "drain");
   }
 
   /** Makes the program end with a failure, though the command ends as usual. */

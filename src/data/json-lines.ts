@@ -18,11 +18,15 @@ export function jsonLines(file: string, options: JsonLinesOptions = {}): TableSo
 async function* jsonRows(file: string, options: DecodeOptions): AsyncGenerator<TableRow> {
   for await (const { text, line } of fileLines(file, options)) {
     if (text.trim() === "") continue;
-    yield { fields: parseObject(text, file, line), line };
+    yield { fields: parseJsonLine(text, file, line), line };
   }
 }
 
-function parseObject(text: string, file: string, line: number): Record<string, unknown> {
+/**
+ * The object of one line.
+ * @throws {DataError} JSON_INVALID, JSON_NOT_OBJECT, naming file and line
+ */
+export function parseJsonLine(text: string, file: string, line: number): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);

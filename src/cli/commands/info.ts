@@ -91,7 +91,8 @@ async function describeRun(folder: string): Promise<Description> {
       : Object.entries(record)
           .filter(([key, value]) => key !== "step" && typeof value === "number")
           .map(([key, value]) => `${key} ${formatFigure(value as number)}`)
-          .join(", ") + ` (step ${record.step})`;
+          .concat(`step ${record.step}`)
+          .join(", ");
   return {
     facts: {
       kind: "run",

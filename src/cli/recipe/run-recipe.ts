@@ -12,7 +12,7 @@ import { readRecipe } from "./read-recipe.ts";
 export const recipeFile = "recipe.yaml";
 
 /** What may change between the parts of one run: the numbers do not depend on it. */
-const free = ["outputDir", "engine", "seeds"];
+const free = ["outputDir", "engine"];
 
 function flatten(value: unknown, path: string, into: Map<string, string>): Map<string, string> {
   if (isSection(value)) {

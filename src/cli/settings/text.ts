@@ -76,7 +76,10 @@ export function isTable(path: string): boolean {
 }
 
 /** Opens a table by the kind that its name says: .jsonl, .ndjson, .json, .csv, all else tab-separated. */
-export function openTable(path: string, settings: TableSettings & Partial<TextSettings>) {
+export function openTable(
+  path: string,
+  settings: TableSettings & Partial<TextSettings> & { readonly columns?: readonly string[] | null },
+) {
   const { encoding, invalid, extraColumns } = settings;
   const kind = tableName.exec(path)?.[1]?.toLowerCase() ?? "tsv";
   const { documentEnd, sentences, locale, unwrap, column } = settings;
@@ -93,6 +96,7 @@ export function openTable(path: string, settings: TableSettings & Partial<TextSe
     extraColumns,
     header: settings.header === "auto" ? "auto" : settings.header === "yes",
     ...text,
+    ...(settings.columns == null ? {} : { columns: settings.columns }),
     ...(settings.delimiter === null ? {} : { delimiter: settings.delimiter }),
     ...(column == null ? {} : { column }),
   });

@@ -1,0 +1,116 @@
+/** @file `firth evaluate`, `firth predict`: what a fine-tuned classifier says. */
+import process from "node:process";
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { evaluate } from "../../api/evaluate.ts";
+import { loadClassifier } from "../../api/load.ts";
+import { predictRows } from "../../api/predict.ts";
+import { ConfigError } from "../../base/errors.ts";
+import { parseJsonLine } from "../../data/json-lines.ts";
+import { type TableRow, TableSource } from "../../data/table.ts";
+import { formatClassificationReport } from "../../evaluation/index.ts";
+import { defineFields, integerField, listField, nullableField, textField } from "../../formats/config-fields.ts";
+import { defineConfig } from "../../formats/config-table.ts";
+import { type Given, runs } from "../define-command.ts";
+import { addFieldOptions, fieldValues, parseWord } from "../field-option.ts";
+import { count } from "../number-text.ts";
+import { engineFields, givenEngine } from "../settings/engine.ts";
+import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.ts";
+import { openTable, tableFields } from "../settings/text.ts";
+
+const fields = defineFields({
+  batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
+  maxSeqLength: nullableField(integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." })),
+  ...tableFields,
+  columns: nullableField(
+    listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
+  ),
+  ...engineFields,
+});
+const classifyTable = defineConfig({ name: "classify", fields });
+
+function addOptions(command: Command, data: string): Command {
+  command
+    .argument("<model>", "folder of a fine-tuned classifier")
+    .requiredOption("-d, --data <file>", data)
+    .option("--text <columns...>", "column of the text by name or number from 0, or two; as in fine-tuning");
+  return addFieldOptions(command, fields);
+}
+
+/** The columns of the model, or those given. */
+async function columnsOf(model: string, given: Given): Promise<TaskColumns> {
+  const saved = await savedColumns(model);
+  const column = (word: string): string | number => {
+    const value = parseWord(word);
+    return typeof value === "number" && Number.isInteger(value) ? value : word;
+  };
+  const text = (given.text as string[] | undefined)?.map(column);
+  if (text !== undefined && !isColumnList(text)) {
+    const message = `must be one column or two; got ${text.length}.`;
+    throw new ConfigError("--text", [{ path: "textColumns", message, code: "CONFIG_RANGE" }]);
+  }
+  return {
+    textColumns: text ?? saved.textColumns,
+    labelColumn: given.label === undefined ? saved.labelColumn : column(given.label as string),
+  };
+}
+
+function settingsOf(given: Given) {
+  const settings = classifyTable.resolve(fieldValues(given, fields));
+  const { batchSize, maxSeqLength, engine, threads, binding, ...reading } = settings;
+  const options = {
+    batchSize,
+    engine: givenEngine({ engine, threads, binding }),
+    ...(maxSeqLength === null ? {} : { maxSeqLength }),
+  };
+  return { reading, options };
+}
+
+/** `firth evaluate MODEL --data FILE`. */
+export function evaluateCommand(command: Command): Command {
+  addOptions(command.description("figures of a fine-tuned classifier on a labelled table"), "labelled table")
+    .option("--label <column>", "column of the class; as in fine-tuning")
+    .option("--skip-labels <labels...>", "leave out rows with one of these labels");
+  return runs(command, async (session, given, [model]) => {
+    const { reading, options } = settingsOf(given);
+    const columns = await columnsOf(model!, given);
+    const classifier = await loadClassifier(model!);
+    const source = openTable(given.data as string, reading);
+    const skipLabels = given.skipLabels as readonly string[] | undefined;
+    const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels });
+    session.result({ model, data: given.data, ...evaluation }, formatClassificationReport(evaluation).trimEnd());
+    const { numTruncated, numSkipped } = evaluation;
+    if (numTruncated > 0) session.say(`${count(numTruncated)} texts were cut to the longest length.`);
+    if (numSkipped > 0) session.say(`${count(numSkipped)} rows were left out for their label.`);
+  });
+}
+
+/** Rows of JSON lines on standard input. */
+async function* standardInput(): AsyncGenerator<TableRow> {
+  let line = 0;
+  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++;
+    if (text.trim() !== "") yield { fields: parseJsonLine(text, "standard input", line), line };
+  }
+}
+
+/** `firth predict MODEL --data FILE|-`. */
+export function predictCommand(command: Command): Command {
+  addOptions(
+    command.description("classes of texts, as JSON lines with the fields of the input and two more"),
+    "table, or - for JSON lines on standard input",
+  ).option("--as <field>", "field for the class", "prediction");
+  return runs(command, async (session, given, [model]) => {
+    const { reading, options } = settingsOf(given);
+    const { textColumns } = await columnsOf(model!, given);
+    const classifier = await loadClassifier(model!);
+    const { data, as } = given as { readonly data: string; readonly as: string };
+    const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
+    for await (const { fields: own, label, probabilities } of predictRows(classifier, source, {
+      ...options,
+      textColumns,
+    })) {
+      await session.line(JSON.stringify({ ...own, [as]: label, probabilities }));
+    }
+  });
+}

@@ -1,0 +1,116 @@
+/** @file What a fine-tuning recipe may say; all of it is checked before anything is done. */
+import {
+  booleanField,
+  type ConfigOf,
+  choiceField,
+  defineFields,
+  integerField,
+  listField,
+  nullableField,
+  showValue,
+  textField,
+} from "../../formats/config-fields.ts";
+import { defineConfig } from "../../formats/config-table.ts";
+import { classificationFigures } from "../../tasks/index.ts";
+import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
+import { type EngineSettings, engineTable } from "../settings/engine.ts";
+import { type TaskSettings, taskTable } from "../settings/task.ts";
+import { tableFields } from "../settings/text.ts";
+import { isSection, Problems, type Section } from "./problems.ts";
+
+const dataTable = defineConfig({
+  name: "data",
+  fields: defineFields({
+    train: textField({ doc: "Table to learn from: .tsv, .csv or .jsonl, also gzipped." }),
+    eval: nullableField(textField({ doc: "Held-out table." })),
+    ...tableFields,
+    columns: nullableField(
+      listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
+    ),
+  }),
+});
+
+const transferTable = defineConfig({
+  name: "transfer",
+  fields: defineFields({
+    fromScratch: booleanField({ default: false, doc: "The control: the same network with new weights." }),
+    freeze: choiceField(["none", "encoder"], { default: "none", doc: "What stays as it is." }),
+    selectionFigure: choiceField(classificationFigures, {
+      default: "accuracy",
+      doc: "Decides which weights are best.",
+    }),
+  }),
+});
+
+const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
+
+/** A whole, checked recipe. */
+export interface FinetuneRecipe {
+  readonly kind: "finetune";
+  readonly outputDir: string;
+  readonly model: string;
+  /** Null: the model's own. */
+  readonly tokenizer: string | null;
+  readonly task: TaskSettings;
+  readonly data: ConfigOf<typeof dataTable.fields>;
+  readonly transfer: ConfigOf<typeof transferTable.fields>;
+  readonly train: TrainOptions;
+  readonly seeds: readonly number[];
+  readonly engine: EngineSettings;
+}
+
+const trainDefaults = { numEpochs: 3, learningRate: 5e-5 };
+
+/**
+ * Checks a recipe as a whole.
+ * @param where what messages call it
+ * @throws {ConfigError} all problems of all sections together, with their dotted paths
+ */
+export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRecipe {
+  const problems = new Problems();
+  const keys = ["kind", "outputDir", "model", "tokenizer", "task", "data", "transfer", "train", "seeds", "engine"];
+  problems.knownKeys("", recipe, keys);
+  const text = (key: string, meaning: string): string => {
+    const value = recipe[key];
+    if (typeof value === "string" && value !== "") return value;
+    problems.add(key, `must be given: ${meaning}.`, "CONFIG_MISSING");
+    return "";
+  };
+  const outputDir = text("outputDir", "a folder for the run (or --output-dir)");
+  const model = text("model", "the folder of a pre-trained model");
+  const { tokenizer = null } = recipe;
+  if (tokenizer !== null && typeof tokenizer !== "string") {
+    problems.add("tokenizer", `must be a tokenizer's folder; got ${showValue(tokenizer)}.`, "CONFIG_VALUE");
+  }
+  const task = problems.resolve("task", taskTable, recipe.task);
+  const data = problems.resolve("data", dataTable, recipe.data);
+  const transfer = problems.resolve("transfer", transferTable, recipe.transfer);
+  const given = isSection(recipe.train) ? recipe.train : {};
+  const { numEpochs, ...rest } = trainDefaults;
+  const length = (given.maxSteps ?? null) === null ? { numEpochs } : {};
+  const isSectionOrMissing = recipe.train === undefined || recipe.train === null || isSection(recipe.train);
+  const train = problems.resolve(
+    "train",
+    trainOptionsTable,
+    isSectionOrMissing ? { ...rest, ...length, ...given } : recipe.train,
+  );
+  const engine = problems.resolve("engine", engineTable, recipe.engine);
+  const seeds = seedsField.check(recipe.seeds ?? [train?.seed ?? 1]);
+  if ("rule" in seeds) problems.add("seeds", seeds.rule, "CONFIG_VALUE");
+  else if (seeds.value.length === 0 || new Set(seeds.value).size < seeds.value.length) {
+    problems.add("seeds", `must be different seeds, one at least; got ${showValue(seeds.value)}.`, "CONFIG_VALUE");
+  }
+  problems.raise(where);
+  return {
+    kind: "finetune",
+    outputDir,
+    model,
+    tokenizer: tokenizer as string | null,
+    task: task!,
+    data: data!,
+    transfer: transfer!,
+    train: train!,
+    seeds: "value" in seeds ? seeds.value : [],
+    engine: engine!,
+  };
+}
