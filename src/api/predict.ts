@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError, FirthError } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
 import { type EngineOptions, openEngine } from "../runtime.ts";
-import { type ClassificationData, readLabelled } from "../tasks/classification-data.ts";
+import { readLabelled } from "../tasks/classification-data.ts";
 import {
   argMax,
   type ClassificationResult,
@@ -48,6 +48,8 @@ export interface LabelledRowOptions extends RowOptions {
   readonly labelColumn?: ColumnRef | undefined;
   /** Rows with one of these labels are left out. */
   readonly skipLabels?: readonly string[] | undefined;
+  /** Class names for labels as they stand in the table. */
+  readonly labelNames?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A classifier in an engine, ready for many calls; dispose it when done. */
@@ -137,9 +139,13 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
         for (const [i, { row }] of rows.entries()) yield { fields: row.fields, line: row.line, ...predictions[i]! };
       }
     },
-    evaluate: async (source, { textColumns = "text", labelColumn = "label", skipLabels = [] } = {}) => {
-      const reading = { tokenizer, maxSeqLength, textColumns: columnList(textColumns), labelColumn, skipLabels };
-      const data: ClassificationData = await readLabelled(source, reading, labels);
+    evaluate: async (
+      source,
+      { textColumns = "text", labelColumn = "label", skipLabels = [], labelNames = {} } = {},
+    ) => {
+      const columns = { textColumns: columnList(textColumns), labelColumn };
+      const reading = { tokenizer, maxSeqLength, ...columns, skipLabels, labelNames };
+      const data = await readLabelled(source, reading, labels);
       const { numTruncated, numSkipped, examples } = data;
       return { ...classificationResult(data, await logitsOf(examples)), labels, numTruncated, numSkipped };
     },

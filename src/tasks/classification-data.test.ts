@@ -26,6 +26,23 @@ describe("reading labelled tables", () => {
     expect(data.examples[1]!.tokens).toHaveLength(8);
   });
 
+  it("names classes without changing their order (catches names sorted anew, which would swap the classes of F1)", async () => {
+    const labelNames = { 0: "not the same", 1: "equal" };
+    const rows = [
+      { text: "good", label: "1" },
+      { text: "bad", label: "0" },
+    ];
+    const named = textClassification({ tokenizer, labelNames });
+    const data = await named.read(testTable("train", rows));
+    expect(data.labels).toEqual(["not the same", "equal"]);
+    expect(data.examples.map(({ label }) => label)).toEqual([1, 0]);
+    const again = await named.read(testTable("dev", rows), ["equal", "not the same"]);
+    expect(again.examples.map(({ label }) => label)).toEqual([0, 1]);
+    await expect(named.read(testTable("dev", [{ text: "a", label: 2 }]), data.labels)).rejects.toThrow(
+      /the label "2" is not known; known are "not the same", "equal"/,
+    );
+  });
+
   it("leaves out rows whose label says that they have none", async () => {
     const skipping = textClassification({ tokenizer, skipLabels: ["-"] });
     const rows = [

@@ -27,11 +27,14 @@ export interface LabelledReading extends TextReading {
   readonly labelColumn: ColumnRef;
   /** Rows with one of these labels are left out, e.g. `-` where annotators did not agree. */
   readonly skipLabels: readonly string[];
+  /** Class names for labels as they stand in the table; others name their class themselves. */
+  readonly labelNames: Readonly<Record<string, string>>;
 }
 
 /**
  * Reads all labelled rows of a table.
- * @param labels the class names; found in the table when left out: numbers by size, other names by their characters
+ * @param labels the class names; found in the table when left out, in the order of its labels: numbers by size, other
+ * labels by their characters
  * @throws {DataError} LABEL_UNKNOWN, LABEL_MISSING, LABELS_TOO_FEW, TEXT_EMPTY, DATA_EMPTY and the table's own
  */
 export async function readLabelled(
@@ -39,7 +42,8 @@ export async function readLabelled(
   reading: LabelledReading,
   labels?: readonly string[],
 ): Promise<ClassificationData> {
-  const { labelColumn, skipLabels } = reading;
+  const { labelColumn, skipLabels, labelNames } = reading;
+  const nameOf = (label: string): string => (Object.hasOwn(labelNames, label) ? labelNames[label]! : label);
   const file = source.name;
   const known = labels === undefined ? undefined : new Map(labels.map((name, i) => [name, i]));
   let numSkipped = 0;
@@ -51,7 +55,7 @@ export async function readLabelled(
       numSkipped++;
       return false;
     }
-    if (known !== undefined && !known.has(label)) {
+    if (known !== undefined && !known.has(nameOf(label))) {
       throw new DataError(
         `line ${row.line}: the label ${JSON.stringify(label)} is not known; known are ${showLabels(labels!)}. Correct the row, add the label to the training data, or name it in skipLabels.`,
         { code: "LABEL_UNKNOWN", path: file, details: { line: row.line, label, labels } },
@@ -67,7 +71,8 @@ export async function readLabelled(
       path: file,
     });
   }
-  const names = labels ?? sortLabels(found);
+  // Ordered as they stand in the table, so that class 1 of 0 and 1 stays class 1 under any name.
+  const names = labels ?? [...new Set(sortLabels(found).map(nameOf))];
   if (names.length < 2) {
     throw new DataError(
       `there must be two labels at least; all rows have ${showLabels(names)}. Is column ${labelColumn} the label?`,
@@ -77,7 +82,7 @@ export async function readLabelled(
   const numbers = new Map(names.map((name, i) => [name, i]));
   return {
     name: file,
-    examples: texts.map((text, i) => ({ ...text, label: numbers.get(found[i]!)! })),
+    examples: texts.map((text, i) => ({ ...text, label: numbers.get(nameOf(found[i]!))! })),
     labels: names,
     numTruncated: texts.filter(({ truncated }) => truncated).length,
     numSkipped,

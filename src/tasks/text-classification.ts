@@ -22,10 +22,12 @@ export interface TextClassificationOptions {
   readonly textColumns?: TextColumns;
   /** `label` by default. */
   readonly labelColumn?: ColumnRef;
-  /** Class names as they stand in the data; found in the training data when left out. */
+  /** Class names; found in the training data when left out. */
   readonly labels?: readonly string[];
   /** Rows with one of these labels are left out. */
   readonly skipLabels?: readonly string[];
+  /** Class names for labels as they stand in the data, e.g. `{ 0: "negative", 1: "positive" }`. */
+  readonly labelNames?: Readonly<Record<string, string>>;
   /** Put several short texts into one row; true by default. */
   readonly packed?: boolean;
 }
@@ -38,6 +40,7 @@ export interface TextClassificationSettings {
   readonly labelColumn: ColumnRef;
   readonly labels: readonly string[] | undefined;
   readonly skipLabels: readonly string[];
+  readonly labelNames: Readonly<Record<string, string>>;
   readonly packed: boolean;
 }
 
@@ -55,7 +58,8 @@ export interface TextClassification extends Objective<ClassificationExample, Cla
 const MIN_LENGTH = 5;
 
 function resolve(options: TextClassificationOptions): TextClassificationSettings {
-  const { tokenizer, maxSeqLength = 128, labelColumn = "label", labels, skipLabels = [], packed = true } = options;
+  const { tokenizer, maxSeqLength = 128, labelColumn = "label", labels, packed = true } = options;
+  const { skipLabels = [], labelNames = {} } = options;
   const textColumns = columnList(options.textColumns ?? "text");
   const issues: ConfigIssue[] = [];
   if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= MIN_LENGTH)) {
@@ -79,7 +83,7 @@ function resolve(options: TextClassificationOptions): TextClassificationSettings
   }
   if (issues.length > 0) throw new ConfigError("textClassification", issues);
   boundaryTokens(tokenizer, "textClassification");
-  return { tokenizer, maxSeqLength, textColumns, labelColumn, labels, skipLabels, packed };
+  return { tokenizer, maxSeqLength, textColumns, labelColumn, labels, skipLabels, labelNames, packed };
 }
 
 /** Scores of the classes `[S, numLabels]` for a batch with `firstTokens`. */
