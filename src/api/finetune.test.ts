@@ -12,7 +12,8 @@ import { testTable, testTokenizer } from "../tasks/testing.ts";
 import { textClassification } from "../tasks/text-classification.ts";
 import type { TrainEvent } from "../train/event.ts";
 import { evaluate } from "./evaluate.ts";
-import { type FinetuneOptions, finetune } from "./finetune.ts";
+import { finetune } from "./finetune.ts";
+import type { FinetuneOptions } from "./finetune-option.ts";
 import { loadClassifier } from "./load.ts";
 import { predict } from "./predict.ts";
 

@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Backend } from "../backend/backend.ts";
-import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import type { Weights } from "../nn/weights.ts";
-import { type EngineOptions, withEngine } from "../runtime.ts";
+import { withEngine } from "../runtime.ts";
 import type { ClassificationData } from "../tasks/classification-data.ts";
 import {
-  type ClassificationFigure,
   type ClassificationResult,
-  classificationFigures,
   classificationResult,
   trainingFigures,
 } from "../tasks/classification-evaluation.ts";
@@ -16,31 +14,12 @@ import type { TextClassification } from "../tasks/text-classification.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
 import { ModelStore } from "../train/model-store.ts";
-import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
-import type { ParameterTreatment } from "../train/train-step.ts";
 import { type TrainResult, train } from "../train/trainer.ts";
+import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { saveClassifier } from "./load.ts";
 import type { TextClassifier } from "./model.ts";
 import { fingerprintOf } from "./pretrain.ts";
 import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./start-classifier.ts";
-
-/** Options of training; three epochs and a peak rate of 5e-5 where nothing else is said. */
-export interface FinetuneOptions extends TrainOptionsInput {
-  /** Folder for metrics, events and checkpoints. Without it nothing is kept but the result. */
-  readonly outputDir?: string | undefined;
-  readonly engine?: Backend | EngineOptions | undefined;
-  readonly listener?: TrainListener | undefined;
-  /** Ends the run after the step in progress, with a checkpoint. */
-  readonly signal?: AbortSignal | undefined;
-  /** The control: the same network with new weights from the seed. */
-  readonly fromScratch?: boolean | undefined;
-  /** `encoder`: only the pooler and the head are trained; `none` by default. */
-  readonly freeze?: "none" | "encoder" | undefined;
-  /** The figure that decides what is best, for selectBest and early stopping; `accuracy` by default. */
-  readonly selectionFigure?: ClassificationFigure | undefined;
-  /** How each parameter is trained, by name; replaces `freeze`. */
-  readonly treatment?: ((name: string) => Partial<ParameterTreatment>) | undefined;
-}
 
 /** A classifier and how it was made. */
 export interface Finetuned extends TextClassifier {
@@ -50,39 +29,6 @@ export interface Finetuned extends TextClassifier {
   readonly evaluation: ClassificationResult | undefined;
   /** Writes a Hugging Face model directory. */
   save(folder: string): Promise<void>;
-}
-
-const defaults = { numEpochs: 3, learningRate: 5e-5 } as const;
-
-interface Resolved {
-  readonly train: TrainOptions;
-  readonly freeze: "none" | "encoder";
-  readonly selectionFigure: ClassificationFigure;
-}
-
-/** Fills in options; problems are added to a list. */
-function resolve(options: FinetuneOptions, issues: ConfigIssue[]): Resolved {
-  const { outputDir: _o, engine: _e, listener: _l, signal: _s, fromScratch: _f, treatment: _t, ...rest } = options;
-  const { freeze = "none", selectionFigure = "accuracy", ...given } = rest;
-  const isChoice = (path: string, value: string, choices: readonly string[]) => {
-    if (choices.includes(value)) return;
-    const near = nearestName(value, choices);
-    const hint = near === undefined ? "" : ` Use ${near}.`;
-    const message = `must be one of ${choices.join(", ")}; got ${JSON.stringify(value)}.${hint}`;
-    issues.push({ path, message, code: "CONFIG_UNKNOWN_VALUE" });
-  };
-  isChoice("freeze", freeze, ["none", "encoder"]);
-  isChoice("selectionFigure", selectionFigure, classificationFigures);
-  const { numEpochs, ...others } = defaults;
-  const input = { ...others, ...((given.maxSteps ?? null) === null ? { numEpochs } : {}), ...given };
-  let train: TrainOptions | undefined;
-  try {
-    train = trainOptionsTable.resolve(input);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    issues.push(...error.issues);
-  }
-  return { train: train!, freeze, selectionFigure };
 }
 
 /** Names data by what is in it. */
@@ -112,10 +58,6 @@ function tell(listener: TrainListener | undefined, data: ClassificationData, max
   listener?.({ kind: "notice", message });
 }
 
-/** Everything but the pooler and the head stands still. */
-const frozenEncoder = (name: string): Partial<ParameterTreatment> =>
-  name.startsWith("encoder.") && !name.startsWith("encoder.pooler.") ? { learningRateScale: 0 } : {};
-
 /**
  * Fine-tunes a pre-trained model to classify texts.
  *
@@ -137,11 +79,11 @@ export async function finetune(
   const { outputDir, engine, listener, signal, fromScratch = false } = options;
   const { tokenizer, maxSeqLength } = task.settings;
   const issues: ConfigIssue[] = [];
-  const { train: trainOptions, freeze, selectionFigure } = resolve(options, issues);
+  const { train: trainOptions, freeze, selectionFigure, treatment } = resolveFinetune(options, issues);
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
   issues.push(...fitIssues(opened, task.settings));
-  if (issues.length > 0) throw new ConfigError("finetune", issues);
+  if (issues.length > 0 || trainOptions === undefined) throw new ConfigError("finetune", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
 
   const data = await task.read(tables.train);
@@ -150,7 +92,6 @@ export async function finetune(
   const held = tables.eval === undefined ? undefined : await task.read(tables.eval, labels);
   if (held !== undefined) tell(listener, held, maxSeqLength);
   const state = startClassifier(opened, labels, { seed, fromScratch });
-  const treatment = options.treatment ?? (freeze === "encoder" ? frozenEncoder : undefined);
 
   return withEngine(engine, async (backend) => {
     const { batchSize, maxEvalExamples } = trainOptions;
