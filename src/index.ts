@@ -5,6 +5,8 @@
  */
 
 // Pre-train, fine-tune, evaluate, predict.
+export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
+export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
 export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
 // For those who go deeper: graphs, tensors, gradients, engines.
@@ -46,6 +48,7 @@ export {
 export type { Objective } from "./objectives/objective.ts";
 export * from "./report/index.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
+export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
 export { checkpoint, customGradient } from "./tensor/call.ts";
 export { decompose } from "./tensor/decompose/decompose.ts";
 export * as ops from "./tensor/index.ts";

@@ -1,8 +1,8 @@
 /** @file English text that every installation has: the documentation inside its packages. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { TextDocument } from "../../data/source.ts";
 import { sentenceSplitter } from "../../data/sentence.ts";
+import type { TextDocument } from "../../data/source.ts";
 
 /** Turns Markdown into plain sentences' text: no code blocks, tables, links, tags or emphasis. */
 export function plainText(markdown: string): string {
@@ -33,7 +33,14 @@ const split = sentenceSplitter({ unwrap: "always" });
 export function proseSentences(text: string): string[] {
   return text
     .split(/\n\s*\n/)
-    .flatMap((paragraph) => split(paragraph.split("\n").map((line) => line.trim()).filter((line) => line !== "")))
+    .flatMap((paragraph) =>
+      split(
+        paragraph
+          .split("\n")
+          .map((line) => line.trim())
+          .filter((line) => line !== ""),
+      ),
+    )
     .filter((sentence) => {
       const words = sentence.split(/\s+/);
       const ordinary = words.filter((word) => /^["'(]?[A-Za-z][a-z]*['’]?[a-z]*[.,;:!?)"']*$/.test(word));
