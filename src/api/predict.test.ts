@@ -5,7 +5,7 @@ import { bertConfig } from "../models/bert/config.ts";
 import { bert, bertFamily } from "../models/bert/family.ts";
 import { namedParameters } from "../nn/module.ts";
 import { openEngine } from "../runtime.ts";
-import { encodeTexts } from "../tasks/encode-text.ts";
+import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { testTable, testTokenizer, testWords } from "../tasks/testing.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
 import { ModelStore } from "../train/model-store.ts";
@@ -66,7 +66,8 @@ describe("predictor", () => {
       padId: tokenizer.special.pad,
       ...options,
     });
-    const encoded = await encodeTexts(tokenizer, texts, 96, () => {
+    const inputs = texts.map((text, i): TextInput => (i % 3 === 0 ? [text, texts[(i + 1) % 40]!] : text));
+    const encoded = await encodeTexts(tokenizer, inputs, 96, () => {
       throw new Error("empty");
     });
     const result = await program.logits(encoded);

@@ -99,4 +99,14 @@ describe("batches", () => {
     // Three texts of four tokens stand in one row of eight and another.
     expect([...batch.tensors.firstTokens!.data].slice(0, 3)).toEqual([0, 4, 8]);
   });
+
+  it("marks the second text and its [SEP] as segment 1 (catches a border one off, which the model would learn around)", async () => {
+    const pairs = textClassification({ tokenizer, maxSeqLength: 8, textColumns: ["text", "other"] });
+    const rows = ["a", "b"].map((label) => ({ text: "good film", other: "bad", label }));
+    const { examples } = await pairs.read(testTable("t", rows));
+    const { tensors } = pairs.collate([{ example: examples[0]!, epoch: 0, item: 0 }], 0);
+    expect([...tensors.tokenTypeIds!.data]).toEqual([0, 0, 0, 0, 1, 1, 0, 0]);
+    expect([...tensors.sequenceIds!.data]).toEqual([1, 1, 1, 1, 1, 1, 0, 0]);
+    expect([...tensors.positionIds!.data]).toEqual([0, 1, 2, 3, 4, 5, 0, 0]);
+  });
 });
