@@ -21,6 +21,8 @@ import type { TextClassifier } from "./model.ts";
 import { fingerprintOf } from "./pretrain.ts";
 import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./start-classifier.ts";
 
+export type { FinetuneOptions } from "./finetune-option.ts";
+
 /** A classifier and how it was made. */
 export interface Finetuned extends TextClassifier {
   readonly run: Omit<TrainResult, "weights">;
