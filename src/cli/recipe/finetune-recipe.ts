@@ -44,7 +44,7 @@ const transferTable = defineConfig({
 
 const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
-/** A whole, checked recipe. */
+/** A whole, checked recipe; written as YAML it is a recipe again. */
 export interface FinetuneRecipe {
   readonly kind: "finetune";
   readonly outputDir: string;

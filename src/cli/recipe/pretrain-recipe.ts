@@ -93,12 +93,12 @@ const objectiveTable = defineConfig({
 /** A new network of a family, or one to go on with. */
 export type ModelSettings =
   | { readonly from: string }
-  | { readonly family: "bert"; readonly preset: string | null; readonly settings: BertConfigInput };
+  | ({ readonly family: "bert"; readonly preset: string | null } & BertConfigInput);
 
 /** Where the tokenizer is, or how to learn one. */
-export type TokenizerChoice = { readonly path: string } | { readonly train: TokenizerSettings };
+export type TokenizerChoice = string | { readonly train: TokenizerSettings };
 
-/** A whole, checked recipe. */
+/** A whole, checked recipe; written as YAML it is a recipe again. */
 export interface PretrainRecipe {
   readonly kind: "pretrain";
   readonly outputDir: string;
@@ -140,11 +140,11 @@ function checkModel(problems: Problems, value: unknown): ModelSettings | undefin
   problems.collect("model", () =>
     bertConfig({ ...(size === undefined || name === null ? {} : { preset: name }), ...own }),
   );
-  return { family: "bert", preset: name, settings: own };
+  return { family: "bert", preset: name, ...own };
 }
 
 function checkTokenizer(problems: Problems, value: unknown, hasText: boolean): TokenizerChoice | undefined {
-  if (typeof value === "string") return { path: value };
+  if (typeof value === "string") return value;
   if (!isSection(value)) {
     const message = "must be a tokenizer's folder, or train: with the settings of a new one.";
     problems.add("tokenizer", message, value === undefined ? "CONFIG_MISSING" : "CONFIG_VALUE");

@@ -47,7 +47,7 @@ async function recipeTokenizer(
   { tokenizer, outputDir }: PretrainRecipe,
   text: TextParts | undefined,
 ): Promise<Tokenizer> {
-  if ("path" in tokenizer) return loadTokenizer(tokenizer.path);
+  if (typeof tokenizer === "string") return loadTokenizer(tokenizer);
   const folder = join(outputDir, "tokenizer");
   if (!existsSync(folder)) {
     const learned = await learnTokenizer(session, text!.train, tokenizer.train);
@@ -85,7 +85,7 @@ async function startModel(
   tokenizer: Tokenizer,
 ): Promise<ModelState<PretrainingModel>> {
   if ("from" in model) return loadPretrained(model.from, { seed: train.seed });
-  const { preset, settings } = model;
+  const { preset, family: _family, ...settings } = model;
   const config = bertConfig({
     vocabSize: tokenizer.vocabSize,
     padTokenId: tokenizer.special.pad,

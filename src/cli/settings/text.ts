@@ -30,6 +30,16 @@ export function columnField(doc: string): ConfigField<string | number, true> {
   };
 }
 
+const headerChoices = choiceField(["auto", "yes", "no"], {
+  default: "auto",
+  doc: "Whether a table's first row names its columns.",
+});
+/** YAML's true and false mean yes and no. */
+const headerField: typeof headerChoices = {
+  ...headerChoices,
+  check: (value) => headerChoices.check(value === true ? "yes" : value === false ? "no" : value),
+};
+
 /** How the cells of tables are found. */
 export const tableFields = defineFields({
   encoding: choiceField(["utf-8", "latin1", "windows-1252", "gb18030"], {
@@ -37,10 +47,7 @@ export const tableFields = defineFields({
     doc: "How the bytes spell characters.",
   }),
   invalid: choiceField(["error", "replace"], { default: "error", doc: "Bytes that the encoding does not allow." }),
-  header: choiceField(["auto", "yes", "no"], {
-    default: "auto",
-    doc: "Whether a table's first row names its columns.",
-  }),
+  header: headerField,
   delimiter: nullableField(
     textField({ doc: "Character between the cells of a table; null: tab (.tsv) or comma (.csv)." }),
   ),
