@@ -4,10 +4,21 @@
  * Everyday use needs the first two groups; the others are for those who build models, objectives or engines.
  */
 
+export { evaluate } from "./api/evaluate.ts";
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
+export { loadClassifier, loadPretrained, saveClassifier } from "./api/load.ts";
 export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
+export {
+  openPredictor,
+  type Prediction,
+  type PredictOptions,
+  type Predictor,
+  predict,
+  predictRows,
+  type TableEvaluation,
+} from "./api/predict.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
 // For those who go deeper: graphs, tensors, gradients, engines.
 export { grad, gradients, valueAndGrad, vjp } from "./autodiff/grad.ts";
