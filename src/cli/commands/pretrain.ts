@@ -6,7 +6,6 @@ import { formatBytes, formatDuration, formatFigure } from "../progress/index.ts"
 import { checkPretrainRecipe } from "../recipe/pretrain-recipe.ts";
 import { addRecipeOptions, givenRecipe } from "../recipe/recipe-options.ts";
 import { runPretrain } from "../recipe/run-pretrain.ts";
-import { claimRunFolder } from "../recipe/run-recipe.ts";
 import { peakRssBytes } from "../steps.ts";
 
 /** `firth pretrain RECIPE`. */
@@ -15,7 +14,6 @@ export function pretrainCommand(command: Command): Command {
   return runs(command, async (session, given, [path]) => {
     const recipe = checkPretrainRecipe(await givenRecipe(path!, given, "pretrain"), path!);
     const started = performance.now();
-    await claimRunFolder(recipe.outputDir, recipe);
     const { pretrained, modelFolder } = await runPretrain(session, recipe);
     const { steps, reason, selectedStep } = pretrained.run;
     const { evalLoss, evaluations } = pretrained;

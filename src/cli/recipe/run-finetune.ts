@@ -12,7 +12,7 @@ import { engineOptions } from "../settings/engine.ts";
 import { taskFileText } from "../settings/task.ts";
 import { openTable } from "../settings/text.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import { claimRunFolder } from "./run-recipe.ts";
+import { claimRunFolder, releaseRunFolder } from "./run-recipe.ts";
 
 /** One seed's run, and where its model is; no model when it was interrupted. */
 export interface FinetuneOutcome {
@@ -58,6 +58,17 @@ async function runSeed(
 export async function runFinetune(session: Session, recipe: FinetuneRecipe): Promise<FinetuneOutcome[]> {
   const { seeds, outputDir } = recipe;
   await claimRunFolder(outputDir, recipe);
+  try {
+    return await runSeeds(session, recipe);
+  } catch (error) {
+    for (const seed of seeds) await releaseRunFolder(join(outputDir, `seed-${seed}`));
+    await releaseRunFolder(outputDir);
+    throw error;
+  }
+}
+
+function runSeeds(session: Session, recipe: FinetuneRecipe): Promise<FinetuneOutcome[]> {
+  const { seeds, outputDir } = recipe;
   return session.stoppable((signal) =>
     withEngine(engineOptions(recipe.engine), async (engine) => {
       const outcomes: FinetuneOutcome[] = [];

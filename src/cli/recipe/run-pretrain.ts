@@ -20,6 +20,7 @@ import { engineOptions } from "../settings/engine.ts";
 import { openText } from "../settings/text.ts";
 import { learnTokenizer, prepare } from "../steps.ts";
 import type { PretrainRecipe } from "./pretrain-recipe.ts";
+import { claimRunFolder, preparedNames, releaseRunFolder } from "./run-recipe.ts";
 
 /** A run that ended, and where its model is; no model when it was interrupted. */
 export interface PretrainOutcome {
@@ -48,7 +49,7 @@ async function recipeTokenizer(
   text: TextParts | undefined,
 ): Promise<Tokenizer> {
   if (typeof tokenizer === "string") return loadTokenizer(tokenizer);
-  const folder = join(outputDir, "tokenizer");
+  const folder = join(outputDir, preparedNames[0]);
   if (!existsSync(folder)) {
     const learned = await learnTokenizer(session, text!.train, tokenizer.train);
     await writeFolderAtomic(folder, (temporary) => learned.save(temporary));
@@ -95,8 +96,18 @@ async function startModel(
   return bert(config, { seed: train.seed }) as unknown as ModelState<PretrainingModel>;
 }
 
-/** Runs a recipe whose folder has been claimed. */
+/** Runs a recipe in its folder: a new run, or one that was interrupted. */
 export async function runPretrain(session: Session, recipe: PretrainRecipe): Promise<PretrainOutcome> {
+  await claimRunFolder(recipe.outputDir, recipe);
+  try {
+    return await runClaimed(session, recipe);
+  } catch (error) {
+    await releaseRunFolder(recipe.outputDir);
+    throw error;
+  }
+}
+
+async function runClaimed(session: Session, recipe: PretrainRecipe): Promise<PretrainOutcome> {
   const { data, objective, outputDir } = recipe;
   const text = await textParts(recipe);
   // Learning a vocabulary keeps the processor: outside `stoppable` a signal ends the program at once.
@@ -113,8 +124,8 @@ export async function runPretrain(session: Session, recipe: PretrainRecipe): Pro
       return corpus;
     };
     try {
-      const train = await corpusOf("corpus", text?.train, data.corpus);
-      const held = await corpusOf("corpus-eval", text?.eval, data.evalCorpus);
+      const train = await corpusOf(preparedNames[1], text?.train, data.corpus);
+      const held = await corpusOf(preparedNames[2], text?.eval, data.evalCorpus);
       const { name: _name, shortSequenceProbability, maxPredictionsPerSequence, ...settings } = objective;
       const learned = maskedLanguageModeling({
         ...settings,

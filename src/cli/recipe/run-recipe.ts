@@ -1,15 +1,19 @@
 /** @file The recipe that a run's folder holds: what was resolved, and whether a run may go on. */
 import { existsSync } from "node:fs";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { CheckpointError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
+import { listCheckpoints } from "../../formats/checkpoint.ts";
 import { isSection, type Section } from "./problems.ts";
 import { readRecipe } from "./read-recipe.ts";
 
 /** Name of the resolved recipe in a run's folder. */
 export const recipeFile = "recipe.yaml";
+
+/** What a run makes of its text before it trains. */
+export const preparedNames = ["tokenizer", "corpus", "corpus-eval"] as const;
 
 /** What may change between the parts of one run: the numbers do not depend on it. */
 const free = ["outputDir", "engine"];
@@ -40,6 +44,10 @@ export async function claimRunFolder(folder: string, recipe: object): Promise<bo
   if (existsSync(path)) {
     const differing = differences(await readRecipe(path), resolved);
     if (differing.length === 0) return true;
+    if ((await listCheckpoints(folder)).length === 0) {
+      await restart(folder, resolved, differing);
+      return false;
+    }
     const shown = differing.length > 4 ? [...differing.slice(0, 4), `${differing.length - 4} more`] : differing;
     throw new CheckpointError(
       `holds another run: ${shown.join("; ")}. Choose another outputDir, or remove the folder.`,
@@ -70,6 +78,24 @@ export async function claimRunFolder(folder: string, recipe: object): Promise<bo
       { code: "OUTPUT_EXISTS", path: folder },
     );
   }
-  await writeFileAtomic(path, `# Every setting of this run.\n${stringify(resolved)}`);
+  await writeRecipe(folder, resolved);
   return false;
+}
+
+async function writeRecipe(folder: string, resolved: Section): Promise<void> {
+  await writeFileAtomic(join(folder, recipeFile), `# Every setting of this run.\n${stringify(resolved)}`);
+}
+
+/** A run that never came to a checkpoint is begun anew; what it prepared is kept where it was made in the same way. */
+async function restart(folder: string, resolved: Section, differing: readonly string[]): Promise<void> {
+  if (differing.some((text) => /^(data|tokenizer)\b/.test(text))) {
+    for (const name of preparedNames) await rm(join(folder, name), { recursive: true, force: true });
+  }
+  await writeRecipe(folder, resolved);
+}
+
+/** Takes a folder away again in which nothing came to be but the recipe. */
+export async function releaseRunFolder(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  if (names.length === 1 && names[0] === recipeFile) await rm(folder, { recursive: true });
 }

@@ -1,0 +1,114 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { parse, stringify } from "yaml";
+import { checkFinetuneRecipe } from "./finetune-recipe.ts";
+import { checkPretrainRecipe } from "./pretrain-recipe.ts";
+import type { Section } from "./problems.ts";
+import { applyOverrides, parseOverride, readRecipe } from "./read-recipe.ts";
+import { claimRunFolder, releaseRunFolder } from "./run-recipe.ts";
+
+const recipes = fileURLToPath(new URL("../../../recipes", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "firth-recipe-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const minimal = { kind: "pretrain", outputDir: "run", tokenizer: "t", data: { input: "x" }, train: { maxSteps: 3 } };
+
+describe("recipes of the package", () => {
+  test.each(readdirSync(recipes))(
+    "%s is right, and so is what it resolves to (bug: a setting that is not one)",
+    async (name) => {
+      const recipe = await readRecipe(join(recipes, name));
+      const check = recipe.kind === "pretrain" ? checkPretrainRecipe : checkFinetuneRecipe;
+      const resolved = check(recipe, name);
+      expect(check(parse(stringify(resolved)) as Section, name)).toEqual(resolved);
+    },
+  );
+});
+
+describe("settings of the command line", () => {
+  test("are YAML and reach into sections (bug: 1e-4 that stays a text, sections that lose their other settings)", () => {
+    const overrides = ["train.learningRate=1e-4", "data.input=[a, b]", "model.preset=mini", "tokenizer=null"].map(
+      parseOverride,
+    );
+    expect(applyOverrides(minimal, overrides)).toEqual({
+      ...minimal,
+      train: { maxSteps: 3, learningRate: 1e-4 },
+      data: { input: ["a", "b"] },
+      model: { preset: "mini" },
+      tokenizer: null,
+    });
+  });
+
+  test.each(["train.learningRate", "=3", "a..b=3", "a=[1"])("%s is refused", (text) => {
+    expect(() => parseOverride(text)).toThrow(expect.objectContaining({ code: "SET_MALFORMED" }));
+  });
+
+  test("a file that is not YAML is told with its line (bug: a stack from the parser)", async () => {
+    const path = join(folder, "broken.yaml");
+    writeFileSync(path, "kind: pretrain\nmodel: {\n");
+    await expect(readRecipe(path)).rejects.toMatchObject({
+      code: "RECIPE_MALFORMED",
+      message: expect.stringMatching(/line \d/),
+    });
+  });
+});
+
+describe("what cannot go together", () => {
+  const issuesOf = (change: object): string[] => {
+    try {
+      checkPretrainRecipe({ ...minimal, ...change }, "recipe");
+      return [];
+    } catch (error) {
+      return (error as { issues: { path: string; code: string }[] }).issues.map(({ path, code }) => `${path} ${code}`);
+    }
+  };
+
+  test.each<[object, string[]]>([
+    [{}, []],
+    [{ data: {} }, ["data.input CONFIG_MISSING"]],
+    [{ data: { input: "x", corpus: "c" } }, ["data.input CONFIG_AMBIGUOUS"]],
+    [{ data: { corpus: "c", evalFraction: 0.1 } }, ["data.evalFraction CONFIG_AMBIGUOUS"]],
+    [{ data: { corpus: "c" }, tokenizer: { train: {} } }, ["tokenizer.train CONFIG_AMBIGUOUS"]],
+    [{ model: { from: "m", preset: "mini" } }, ["model.preset CONFIG_AMBIGUOUS"]],
+    [
+      { model: { preset: "minni", hiddenSiz: 3 } },
+      ["model.preset CONFIG_UNKNOWN_VALUE", "model.hiddenSiz CONFIG_UNKNOWN_KEY"],
+    ],
+    [{ model: { family: "brt" } }, ["model.family CONFIG_UNKNOWN_VALUE"]],
+    [{ train: 3, tokenizer: undefined }, ["tokenizer CONFIG_MISSING", "train CONFIG_VALUE"]],
+    [
+      { objective: { maxSeqLength: 600, unit: "x" } },
+      ["objective.unit CONFIG_VALUE", "objective.maxSeqLength SEQUENCE_TOO_LONG"],
+    ],
+  ])("%j", (change, expected) => {
+    expect(issuesOf(change)).toEqual(expected);
+  });
+});
+
+describe("a run's folder", () => {
+  const recipe = (change: object = {}) => checkPretrainRecipe({ ...minimal, ...change }, "recipe");
+
+  test("goes on with the same run on another engine, refuses another run (bug: weights of two runs mixed)", async () => {
+    const run = join(folder, "run");
+    expect(await claimRunFolder(run, recipe())).toBe(false);
+    expect(await claimRunFolder(run, recipe({ engine: { threads: 1 } }))).toBe(true);
+    // Nothing was learned yet, so a corrected recipe may take the folder.
+    expect(await claimRunFolder(run, recipe({ train: { maxSteps: 4 } }))).toBe(false);
+  });
+
+  test("with something else in it is left alone (bug: a user's files among checkpoints)", async () => {
+    const used = join(folder, "used");
+    await claimRunFolder(used, recipe());
+    writeFileSync(join(used, "precious.txt"), "");
+    await releaseRunFolder(used);
+    rmSync(join(used, "recipe.yaml"));
+    await expect(claimRunFolder(used, recipe())).rejects.toMatchObject({ code: "OUTPUT_EXISTS" });
+    const fresh = join(folder, "fresh");
+    await claimRunFolder(fresh, recipe());
+    await releaseRunFolder(fresh);
+    expect(readdirSync(folder)).not.toContain("fresh");
+  });
+});
