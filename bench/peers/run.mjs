@@ -144,7 +144,7 @@ async function compare(work, peer, options) {
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     return {
       firthLabel:
-        [ours.report.backend, ours.report.dtype].filter((word) => typeof word === "string").join(" ") || "default",
+        [ours.report.engine, ours.report.dtype].filter((word) => typeof word === "string").join(" ") || "default",
       firth: ours,
       peer: theirs,
       ratio: theirs.stepMs / ours.stepMs,

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { evaluate } from "../../api/evaluate.ts";
 import { loadClassifier } from "../../api/load.ts";
 import { predictRows } from "../../api/predict.ts";
-import { ConfigError } from "../../base/errors.ts";
+import { ConfigError, DataError } from "../../base/errors.ts";
 import { parseJsonLine } from "../../data/json-lines.ts";
 import { type TableRow, TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
@@ -94,23 +94,30 @@ async function* standardInput(): AsyncGenerator<TableRow> {
   }
 }
 
+const defaultField = "prediction";
+
 /** `firth predict MODEL --data FILE|-`. */
 export function predictCommand(command: Command): Command {
   addOptions(
     command.description("classes of texts, as JSON lines with the fields of the input and two more"),
     "table, or - for JSON lines on standard input",
-  ).option("--as <field>", "field for the class", "prediction");
+  ).option("--as <field>", "field for the class; <field>Probabilities beside it", defaultField);
   return runs(command, async (session, given, [model]) => {
     const { reading, options } = settingsOf(given);
     const { textColumns } = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const { data, as } = given as { readonly data: string; readonly as: string };
     const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
-    for await (const { fields: own, label, probabilities } of predictRows(classifier, source, {
-      ...options,
-      textColumns,
-    })) {
-      await session.line(JSON.stringify({ ...own, [as]: label, probabilities }));
+    const shares = as === defaultField ? "probabilities" : `${as}Probabilities`;
+    for await (const row of predictRows(classifier, source, { ...options, textColumns })) {
+      const taken = [as, shares].find((name) => Object.hasOwn(row.fields, name));
+      if (taken !== undefined) {
+        throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give --as another name.`, {
+          code: "FIELD_TAKEN",
+          path: source.name,
+        });
+      }
+      await session.line(JSON.stringify({ ...row.fields, [as]: row.label, [shares]: row.probabilities }));
     }
   });
 }
