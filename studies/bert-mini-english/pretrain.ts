@@ -17,7 +17,7 @@ import { maskedLanguageModeling } from "../../src/objectives/masked-language-mod
 import { WordPiece } from "../../src/tokenizers/wordpiece.ts";
 import { englishText } from "./corpus.ts";
 
-const [data = "../shared/data", steps = "6000"] = process.argv.slice(2);
+const [data = "../shared/data", steps = "4000"] = process.argv.slice(2);
 const outputDir = join("runs", "bert-mini-english");
 const vocabulary = join(outputDir, "tokenizer");
 const stop = new AbortController();
@@ -38,7 +38,7 @@ const result = await pretrain(
     maxSteps: Number(steps),
     batchSize: 16,
     learningRate: 1e-3,
-    warmupSteps: 500,
+    warmupSteps: 400,
     evalSteps: 250,
     checkpointSteps: 500,
     outputDir,

@@ -98,8 +98,11 @@ async function* filesBelow(folder: string, accept: (name: string) => boolean): A
   }
 }
 
+/** Files are cut into documents of this length, so that held-out ones come from everywhere. */
+const SENTENCES_A_DOCUMENT = 30;
+
 /**
- * All the prose found below `node_modules`, one document a file: comments of the declaration files of Node and
+ * All the prose found below `node_modules`: comments of the declaration files of Node and
  * TypeScript, and READMEs. Equal sentences are kept once.
  */
 export async function documentation(nodeModules: string): Promise<TextDocument[]> {
@@ -108,7 +111,9 @@ export async function documentation(nodeModules: string): Promise<TextDocument[]
   const add = (sentences: readonly string[]): void => {
     const fresh = sentences.filter((sentence) => !seen.has(sentence));
     for (const sentence of fresh) seen.add(sentence);
-    if (fresh.length >= 2) documents.push(fresh);
+    for (let at = 0; at < fresh.length; at += SENTENCES_A_DOCUMENT) {
+      documents.push(fresh.slice(at, at + SENTENCES_A_DOCUMENT));
+    }
   };
   for (const library of ["@types/node", "typescript/lib"]) {
     for await (const path of filesBelow(join(nodeModules, library), (name) => name.endsWith(".d.ts"))) {

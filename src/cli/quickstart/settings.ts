@@ -11,7 +11,7 @@ export const model = { preset: "tiny", maxPositionEmbeddings: maxSeqLength } as 
 
 export const pretraining = {
   maxSteps: 2400,
-  batchSize: 64,
+  batchSize: 32,
   learningRate: 2e-3,
   warmupSteps: 200,
   evalSteps: 200,
