@@ -1,13 +1,14 @@
 // Compiles src/ into dist/, and does nothing when dist/ is newer than every source file.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const stamp = join(root, "dist", ".built");
+const dist = join(root, "dist");
+const stamp = join(dist, ".built");
 
-/** Every file below a folder, with its time of change. */
+/** The latest time of change of all files below a folder. */
 function newest(folder) {
   let latest = 0;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -19,9 +20,24 @@ function newest(folder) {
 
 const sources = Math.max(newest(join(root, "src")), statSync(join(root, "tsconfig.build.json")).mtimeMs);
 if (!existsSync(stamp) || statSync(stamp).mtimeMs < sources) {
-  rmSync(join(root, "dist"), { recursive: true, force: true });
+  // Compiled aside and then exchanged, so that programs and tests that run meanwhile find a whole folder.
+  const fresh = join(root, `.dist-${process.pid}`);
+  const old = join(root, `.dist-${process.pid}-old`);
+  const started = new Date();
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  const done = spawnSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
-  if (done.status !== 0) process.exit(done.status ?? 1);
-  writeFileSync(stamp, "");
+  const options = ["-p", join(root, "tsconfig.build.json"), "--outDir", fresh];
+  try {
+    const done = spawnSync(process.execPath, [tsc, ...options], { stdio: "inherit" });
+    if (done.status !== 0) {
+      process.exitCode = done.status ?? 1;
+    } else {
+      writeFileSync(join(fresh, ".built"), "");
+      // What is changed while the compiler runs is newer than the stamp.
+      utimesSync(join(fresh, ".built"), started, started);
+      if (existsSync(dist)) renameSync(dist, old);
+      renameSync(fresh, dist);
+    }
+  } finally {
+    for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true });
+  }
 }

@@ -1,5 +1,4 @@
 /** The command line as users run it: the built program, in a folder of its own, on tiny data. */
-import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -266,10 +265,5 @@ describe("bad input", () => {
     );
     expect(place.run("pretrain", "--help")).toMatchObject({ status: 0 });
     expect(place.run("info", "nothing", "--debug").stderr).toMatch(/^\s+at /m);
-  });
-
-  test("a reader that has enough ends the program quietly", () => {
-    const { status } = spawnSync("sh", ["-c", `"${process.execPath}" "${place.entry}" predict --help | head -1`]);
-    expect(status).toBe(0);
   });
 });
