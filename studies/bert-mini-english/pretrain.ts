@@ -6,6 +6,7 @@
  * DATA is the folder of the data sets. A run that was stopped goes on when started again.
  */
 import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { saveModel } from "../../src/api/model.ts";
 import { pretrain } from "../../src/api/pretrain.ts";
@@ -20,7 +21,9 @@ import { englishText } from "./corpus.ts";
 const [data = "../shared/data", steps = "4000"] = process.argv.slice(2);
 const outputDir = join("runs", "bert-mini-english");
 const vocabulary = join(outputDir, "tokenizer");
+const warmupSteps = 400;
 const stop = new AbortController();
+let seconds = 0;
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
 
 const text = englishText(data);
@@ -38,12 +41,13 @@ const result = await pretrain(
     maxSteps: Number(steps),
     batchSize: 16,
     learningRate: 1e-3,
-    warmupSteps: 400,
+    warmupSteps,
     evalSteps: 250,
     checkpointSteps: 500,
     outputDir,
     signal: stop.signal,
     listener: (event) => {
+      if (event.kind === "end") seconds = event.seconds;
       if (event.kind === "step" && event.step % 50 !== 0) return;
       console.log(JSON.stringify(event));
     },
@@ -54,10 +58,15 @@ if (result.run.reason === "finished") await saveModel(join(outputDir, "model"), 
 const heldOut = await ShardedCorpus.open(join(outputDir, "corpus-eval"));
 const counts = new Float64Array(tokenizer.vocabSize);
 for (let i = 0; i < heldOut.numDocuments; i++) for (const token of heldOut.document(i).tokens) counts[token]!++;
-console.log(
-  JSON.stringify({
-    evalLoss: result.evalLoss,
-    unigramEntropy: unigramEntropy(counts),
-    run: { ...result.run, evaluations: [] },
-  }),
-);
+const corpus = await ShardedCorpus.open(join(outputDir, "corpus"));
+const summary = {
+  evalLoss: result.evalLoss,
+  unigramEntropy: unigramEntropy(counts),
+  vocabSize: tokenizer.vocabSize,
+  trainTokens: corpus.numTokens,
+  steps: result.run.steps,
+  warmupSteps,
+  seconds,
+};
+await writeFile(join(outputDir, "summary.json"), JSON.stringify(summary));
+console.log(summary);

@@ -10,6 +10,7 @@ import {
   fillMask,
   finetune,
   jsonLines,
+  lineChartSvg,
   maskedLanguageModeling,
   type Pretrained,
   pretrain,
@@ -24,7 +25,7 @@ import {
 } from "../../index.ts";
 import type { PretrainingModel } from "../../models/model.ts";
 import { documentation, moduleSentences } from "./documentation.ts";
-import { type QuickstartFigures, quickstartReport } from "./report.ts";
+import { accuracyChart, pretrainingChart, type QuickstartFigures, quickstartReport } from "./report.ts";
 import { blanks, finetuning, maxSeqLength, model, pretraining, sentencesPerModule, vocabSize } from "./settings.ts";
 import { type TaskFiles, writeTaskFiles } from "./task-data.ts";
 
@@ -173,6 +174,8 @@ export async function runQuickstart(options: QuickstartOptions): Promise<Quickst
       { labels: classifier.labels, confusion: classifier.evaluation!.confusion },
     ),
   );
+  await writeFile(join(outputDir, "pretraining.svg"), lineChartSvg(pretrainingChart({ masked }, unigram)));
+  await writeFile(join(outputDir, "accuracy.svg"), lineChartSvg(accuracyChart(curves)));
   await writeFile(join(outputDir, "figures.json"), `${JSON.stringify(figures, null, 2)}\n`);
   return { ...figures, reportFile, modelFolder };
 }
