@@ -1,9 +1,9 @@
-import { internalError, ShapeError } from "../base/errors.ts";
+import { internalError } from "../base/errors.ts";
 import type { DType, TensorType } from "./dtype.ts";
 import type { Graph, NamedValue, Node, NodeOf, OpName, OpParams, Value } from "./graph.ts";
 import { inferTypes } from "./op.ts";
 import { type Shape, tensorType } from "./shape.ts";
-import { SourceMark } from "./source.ts";
+import { located, SourceMark } from "./source.ts";
 
 let nextId = 0;
 
@@ -58,10 +58,7 @@ export class GraphBuilder {
     try {
       types = inferTypes(op, local, params);
     } catch (error) {
-      const source = mark === undefined ? origin?.source : mark.format();
-      if (!(error instanceof ShapeError) || source === undefined) throw error;
-      const { code, details } = error;
-      throw new ShapeError(`${error.message} Traced at ${source}.`, { code, details, cause: error });
+      throw located(error, mark === undefined ? origin?.source : mark.format());
     }
     const outputs = types.map(newValue);
     const node = {

@@ -2,6 +2,7 @@ import { internalError } from "../base/errors.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { TensorType } from "../ir/dtype.ts";
 import type { Graph, NamedValue, OpName, OpParams } from "../ir/graph.ts";
+import { located } from "../ir/source.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Builders of the traces in progress, innermost last. Tracing is synchronous, so this never outlives a call. */
@@ -64,7 +65,12 @@ export function trace<I extends TensorTypes>(
   const symbols = Object.fromEntries(
     Object.entries(inputs).map(([key, type]) => [key, new Tensor(builder.input(key, type.dtype, type.shape))]),
   ) as { [K in keyof I]: Tensor };
-  return withBuilder(builder, () => builder.finish(namedValues(run(symbols))));
+  try {
+    return withBuilder(builder, () => builder.finish(namedValues(run(symbols))));
+  } catch (error) {
+    // Functions that refuse operands before they add a node do not know the caller's line.
+    throw located(error);
+  }
 }
 
 /** A traced function inside the current trace: its graph, and the outer tensors it uses beside its arguments. */
