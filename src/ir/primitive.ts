@@ -210,12 +210,14 @@ export const primitiveSpecs: { readonly [P in PrimitiveName]: OpSpec<P> } = {
     infer: (inputs, { starts, limits, strides }) => {
       requireCount("slice", inputs, 1);
       const [x] = inputs as [TensorType];
-      const valid = x.shape.every(
+      const whole = [starts, limits, strides].every(
+        (bounds) => bounds.length === x.shape.length && bounds.every((bound) => Number.isInteger(bound)),
+      );
+      const inside = x.shape.every(
         (size, i) => starts[i]! >= 0 && starts[i]! <= limits[i]! && limits[i]! <= size && strides[i]! >= 1,
       );
-      const rank = x.shape.length;
-      if (starts.length !== rank || limits.length !== rank || strides.length !== rank || !valid) {
-        refuse("slice", `[${starts}] to [${limits}] by [${strides}] does not lie inside`, inputs);
+      if (!whole || !inside) {
+        refuse("slice", `[${starts}] to [${limits}] by [${strides}] must be whole numbers and lie inside`, inputs);
       }
       return [
         tensorType(
@@ -300,8 +302,13 @@ export const primitiveSpecs: { readonly [P in PrimitiveName]: OpSpec<P> } = {
   scan: {
     doc: "Runs a body over the leading axis: operands are constants, first carries, then sequences; results are the last carries, then stacked outputs. The body takes constants, carries and one entry of each sequence, and gives carries and outputs.",
     infer: (inputs, { body, numConsts, numCarries, length }) => {
+      requireShape("scan", [length]);
       if (body.inputs.length !== inputs.length) {
         refuse("scan", `the body takes ${body.inputs.length} operands`, inputs);
+      }
+      if (body.inputs.length < numConsts + numCarries || body.outputs.length < numCarries) {
+        const counts = `${body.inputs.length} operands and ${body.outputs.length} results`;
+        refuse("scan", `the body's ${counts} are too few for ${numConsts} constants and ${numCarries} carries`, inputs);
       }
       body.inputs.forEach(({ value, name }, i) => {
         const given = inputs[i]!;
