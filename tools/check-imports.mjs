@@ -23,7 +23,7 @@ const allowed = {
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
   api: [
-    ...["backend", "data", "evaluation", "formats", "models", "nn", "objectives", "optim", "report"],
+    ...["backend", "data", "evaluation", "formats", "models", "nn", "objectives", "optim", "report", "tensor"],
     ...["runtime", "tasks", "tokenizers", "train", "transfer"],
   ],
 };
