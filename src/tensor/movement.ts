@@ -1,5 +1,5 @@
 import { refuse } from "../ir/rule.ts";
-import { type Shape, sameShape, sizeOf } from "../ir/shape.ts";
+import { type Shape, sameShape } from "../ir/shape.ts";
 import type { Tensor } from "./tensor.ts";
 import { emitOne } from "./trace.ts";
 
@@ -10,11 +10,21 @@ export function normalizeAxis(x: Tensor, axis: number): number {
   return result;
 }
 
-/** Same elements under another shape; one dimension may be −1 and is worked out. */
+/**
+ * Same elements under another shape; one dimension may be −1 and is worked out.
+ * @throws {ShapeError} SHAPE_MISMATCH also where −1 has no single answer: several of them, or beside a dimension of 0
+ */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (!shape.includes(-1)) return sameShape(shape, x.shape) ? x : emitOne("reshape", [x], { shape });
   const known = shape.reduce((product, dim) => (dim === -1 ? product : product * dim), 1);
-  const resolved = shape.map((dim) => (dim === -1 ? sizeOf(x.shape) / known : dim));
-  return sameShape(resolved, x.shape) ? x : emitOne("reshape", [x], { shape: resolved });
+  const open = x.size / known;
+  if (shape.indexOf(-1) !== shape.lastIndexOf(-1) || !Number.isInteger(open)) {
+    refuse("reshape", `-1 cannot be worked out in [${shape}] for ${x.size} elements`, [x]);
+  }
+  return reshape(
+    x,
+    shape.map((dim) => (dim === -1 ? open : dim)),
+  );
 }
 
 /** Result axis i is operand axis `permutation[i]`; without a permutation the last two axes are exchanged. */
