@@ -1,7 +1,7 @@
 /** @file The loop: batches, steps, evaluations, checkpoints, and how a run ends. */
 
 import type { Backend } from "../backend/backend.ts";
-import { DataError } from "../base/errors.ts";
+import { DataError, internalError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import { endlessOrder } from "../data/order.ts";
 import { checkpointFolder } from "../formats/checkpoint.ts";
@@ -142,8 +142,31 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       listener({ kind: "checkpoint", step: done, folder: saved.folder, bytes: saved.bytes });
     };
 
-    let batches = done < plan.maxSteps ? batchesOf(done) : [];
-    while (done < plan.maxSteps) {
+    const patience = options.earlyStoppingPatience ?? Number.POSITIVE_INFINITY;
+    const evaluate = async (): Promise<EvaluationEvent | undefined> => {
+      if (evaluation === undefined) return undefined;
+      const began = performance.now();
+      const result = await evaluation.run();
+      const score = selection.figure === "loss" ? result.loss : result.means[selection.figure];
+      if (score === undefined) {
+        const known = ["loss", ...Object.keys(result.means)].join(", ");
+        throw internalError(`selection by "${selection.figure}", but the evaluation has ${known}`);
+      }
+      const isBest = best === null || (selection.higherIsBetter ? score > best.score : score < best.score);
+      if (isBest) best = { step: done, score };
+      evaluationsSinceBest = isBest ? 0 : evaluationsSinceBest + 1;
+      const seconds = (performance.now() - began) / 1000;
+      const told: EvaluationEvent = { kind: "evaluation", step: done, ...result, seconds, best: isBest };
+      evaluations.push(told);
+      listener(told);
+      return told;
+    };
+
+    // A run that had ended already is only measured again.
+    const hadEnded = done === plan.maxSteps || evaluationsSinceBest >= patience;
+    if (hadEnded) await evaluate();
+    let batches = hadEnded ? [] : batchesOf(done);
+    while (!hadEnded && done < plan.maxSteps) {
       const learningRate = learningRateAt(done, {
         learningRate: options.learningRate,
         warmupSteps: plan.warmupSteps,
@@ -162,29 +185,14 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       await files?.log(event);
 
       const last = done === plan.maxSteps;
-      if (evaluation !== undefined && (done % plan.evalSteps === 0 || last)) {
-        const began = performance.now();
-        const result = await evaluation.run();
-        const score = selection.figure === "loss" ? result.loss : (result.means[selection.figure] ?? Number.NaN);
-        const isBest = best === null || (selection.higherIsBetter ? score > best.score : score < best.score);
-        if (isBest) best = { step: done, score };
-        evaluationsSinceBest = isBest ? 0 : evaluationsSinceBest + 1;
-        const told: EvaluationEvent = {
-          kind: "evaluation",
-          step: done,
-          ...result,
-          seconds: (performance.now() - began) / 1000,
-          best: isBest,
-        };
-        evaluations.push(told);
-        listener(told);
-        await files?.log(told);
-        if (isBest && options.selectBest) {
+      if (done % plan.evalSteps === 0 || last) {
+        const told = await evaluate();
+        if (told !== undefined) await files?.log(told);
+        if (told?.best === true && options.selectBest) {
           if (files === undefined) bestWeights = await store.read("value");
           else await save();
         }
-        if (evaluationsSinceBest >= (options.earlyStoppingPatience ?? Number.POSITIVE_INFINITY))
-          reason = "early stopping";
+        if (evaluationsSinceBest >= patience) reason = "early stopping";
       }
       if (signal?.aborted === true && !last) reason = "interrupted";
       if (done % plan.checkpointSteps === 0 || last || reason !== "finished") await save();
