@@ -68,7 +68,10 @@ export class RunFolder {
         ...rates,
       });
     } else if (event.kind === "evaluation") {
-      await this.metrics.append({ step: event.step, kind: "evaluation", loss: event.loss, ...event.means });
+      // A figure of held-out data may be undefined without anything being wrong with the run.
+      const figures = Object.entries({ loss: event.loss, ...event.means });
+      const written = figures.map(([name, value]) => [name, Number.isFinite(value) ? value : null] as const);
+      await this.metrics.append({ step: event.step, kind: "evaluation", ...Object.fromEntries(written) });
       await this.board.scalars(event.step, { "eval/loss": event.loss, ...prefixed("eval/", event.means) });
     }
   }

@@ -152,7 +152,9 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
         const known = ["loss", ...Object.keys(result.means)].join(", ");
         throw internalError(`selection by "${selection.figure}", but the evaluation has ${known}`);
       }
-      const isBest = best === null || (selection.higherIsBetter ? score > best.score : score < best.score);
+      const isBetter = best === null || (selection.higherIsBetter ? score > best.score : score < best.score);
+      // A score that is no number is never the best: nothing could beat it, and no checkpoint could hold it.
+      const isBest = Number.isFinite(score) && isBetter;
       if (isBest) best = { step: done, score };
       evaluationsSinceBest = isBest ? 0 : evaluationsSinceBest + 1;
       const seconds = (performance.now() - began) / 1000;
@@ -164,6 +166,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
 
     // A run that had ended already is only measured again.
     const hadEnded = done === plan.maxSteps || evaluationsSinceBest >= patience;
+    if (evaluationsSinceBest >= patience) reason = "early stopping";
     if (hadEnded) await evaluate();
     let batches = hadEnded ? [] : batchesOf(done);
     while (!hadEnded && done < plan.maxSteps) {
