@@ -18,7 +18,8 @@ export interface ScheduleOptions {
 export function learningRateAt(step: number, options: ScheduleOptions): number {
   const { learningRate, warmupSteps, maxSteps, decay } = options;
   if (step < warmupSteps) return (learningRate * step) / Math.max(1, warmupSteps);
-  const progress = (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps);
+  // Ends at 1: transformers' cosine rises again past the last step.
+  const progress = Math.min(1, (step - warmupSteps) / Math.max(1, maxSteps - warmupSteps));
   switch (decay) {
     case "constant":
       return learningRate;
