@@ -98,8 +98,9 @@ async function load<M extends Module>(
   try {
     // Some files (a bare BertModel's) name the encoder's tensors without the prefix.
     const bare = file.has("embeddings.word_embeddings.weight");
+    const bareNames = (keys: readonly string[]): string[] => keys.map((key) => key.replace(/^bert\./, ""));
     const map = bertWeightMap(parsed.config).map((entry) =>
-      bare ? { ...entry, keys: entry.keys.map((key) => key.replace(/^bert\./, "")), aliases: [] } : entry,
+      bare ? { ...entry, keys: bareNames(entry.keys), aliases: (entry.aliases ?? []).map(bareNames) } : entry,
     );
     const { weights, missing } = await loadWeights(file, {
       model,
