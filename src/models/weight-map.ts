@@ -1,5 +1,5 @@
 /** @file Between our parameter names and the tensor names of Hugging Face model files. */
-import { CheckpointError } from "../base/errors.ts";
+import { CheckpointError, nearestName } from "../base/errors.ts";
 import type { TensorFile } from "../formats/safetensors-reader.ts";
 import type { TensorToWrite } from "../formats/safetensors-writer.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
@@ -67,8 +67,13 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
   const unused = file.names.filter((name) => !used.has(name));
   const unexpected = unused.filter((name) => !options.mayBeUnused(name));
   if (absent.length + misShaped.length + unexpected.length > 0) {
+    // The nearest name takes time for each pair: a file of another model needs none.
+    const hinted = absent.map((name) => {
+      const near = absent.length > 200 ? undefined : nearestName(name, unexpected);
+      return near === undefined ? name : `${name} (the file has ${near})`;
+    });
     const lists = [
-      ...describe("missing", absent),
+      ...describe("missing", hinted),
       ...describe("of another shape", misShaped),
       ...describe("unexpected", unexpected),
     ];
