@@ -49,6 +49,7 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
     infer: (inputs, { epsilon }) => {
       requireCount("layerNorm", inputs, 3);
       const [x, gain, bias] = inputs as [TensorType, TensorType, TensorType];
+      requireFloat("layerNorm", inputs);
       if (!(epsilon > 0)) refuse("layerNorm", `epsilon must be above 0; got ${epsilon}`, inputs);
       if (!sameShape(gain.shape, [lastOf(x)]) || !sameShape(bias.shape, gain.shape)) {
         refuse("layerNorm", "gain and bias must have the size of the last axis", inputs);
@@ -137,6 +138,7 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
       if (logits.shape.length !== 2 || labels.dtype !== "i32" || !sameShape(labels.shape, [logits.shape[0]!])) {
         refuse("crossEntropy", "takes logits [M,V] and labels i32 [M]", inputs);
       }
+      requireFloat("crossEntropy", [logits]);
       const row = tensorType(logits.dtype, labels.shape);
       return [row, row];
     },

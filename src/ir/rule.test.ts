@@ -70,6 +70,12 @@ describe("wrong operands are refused with their types", () => {
       "must broadcast to [1,3,2,5]",
     ],
     "labels that are not whole numbers": [[f32(2, 3), f32(2)], (x, labels) => crossEntropy(x!, labels!), "f32[2]"],
+    "logits that are whole numbers": [[i32(2, 3), i32(2)], (x, labels) => crossEntropy(x!, labels!), "float dtype"],
+    "a gain of another dtype": [
+      [f32(2, 3), tensorType("bf16", [3]), f32(3)],
+      (x, g, b) => layerNorm(x!, g!, b!, 1e-5),
+      "f32[2,3], bf16[3], f32[3]",
+    ],
     "float indices": [[f32(2, 3), f32(1)], (x, at) => gather(x!, at!), "indices must be i32"],
     "parts that differ off the axis": [[f32(2, 3), f32(2, 4)], (a, b) => concatenate([a!, b!], 0), "f32[2,4]"],
     "too many numbers": [[], () => constant([1, 2, 3], "f32", [3, 1, 2]), ""],
