@@ -53,7 +53,7 @@ const tasks: readonly Task[] = [
     eval: tsv(join(data, "sst2", "dev.tsv"), bare),
     textColumns: 0,
     labelColumn: 1,
-    numEpochs: 3,
+    numEpochs: 2,
     figure: "accuracy",
   },
   {
@@ -62,7 +62,7 @@ const tasks: readonly Task[] = [
     eval: tsv(colaDev, bare),
     textColumns: 3,
     labelColumn: 1,
-    numEpochs: 5,
+    numEpochs: 3,
     figure: "matthews",
   },
   {
@@ -71,7 +71,7 @@ const tasks: readonly Task[] = [
     eval: tsv(join(data, "mrpc", "msr-para-val.tsv"), { header: true }),
     textColumns: [3, 4],
     labelColumn: 0,
-    numEpochs: 4,
+    numEpochs: 3,
     figure: "f1",
   },
 ];
