@@ -28,9 +28,9 @@ export async function saveModel(
   model: TextModel<Module> & { readonly labels?: readonly string[] },
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  const { family, config, module, weights, tokenizer, labels } = model;
+  const { family, config, module, weights, preserved, tokenizer, labels } = model;
   await writeFolderAtomic(folder, async (temporary) => {
-    await family.save(temporary, { config, module, weights }, labels === undefined ? {} : { labels });
+    await family.save(temporary, { config, module, weights, preserved }, labels === undefined ? {} : { labels });
     await tokenizer.save(temporary);
     await write(temporary);
   });

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../formats/json-text.ts";
 import type { Module } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { ClassificationModel, Encoder, PretrainingModel } from "./model.ts";
@@ -8,6 +9,8 @@ export interface ModelState<M extends Module = Module, C = unknown> {
   readonly config: C;
   readonly module: M;
   readonly weights: Weights;
+  /** Keys of its config.json that Firth does not know, written back as they were. */
+  readonly preserved?: JsonObject | undefined;
 }
 
 /** What loading a model directory gives besides the model. */

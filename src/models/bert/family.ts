@@ -20,11 +20,11 @@ export const bertFamily: ModelFamily<BertConfig> = {
     const { model, ...rest } = await loadBertForSequenceClassification(folder, seed, numLabels);
     return { family: bertFamily, module: model, ...rest };
   },
-  save: async (folder, { config, module, weights }, options = {}) => {
+  save: async (folder, { config, module, weights, preserved }, options = {}) => {
     if (!(module instanceof BertForPretraining || module instanceof BertForSequenceClassification)) {
       throw internalError("the BERT family saves BERT models only");
     }
-    await saveBert(folder, { config, model: module, weights, ...options });
+    await saveBert(folder, { config, model: module, weights, preserved, ...options });
   },
 };
 

@@ -103,6 +103,15 @@ test("a masked-language model gets a new pooler and pair head, drawn from the se
   expect((await two!).weights.get("maskedLm.dense.weight")).toEqual(weights.get("maskedLm.dense.weight"));
 });
 
+test("config.json keeps its keys, those that Firth does not know included (would catch a lost setting)", async () => {
+  const source = join(fixtures, "pretraining");
+  const target = join(root, "config-kept");
+  await cp(source, target, { recursive: true });
+  await saveBert(target, await loadBertForPretraining(source, 0));
+  const read = async (folder: string) => JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
+  expect(await read(target)).toEqual({ ...(await read(source)), architectures: ["BertForPreTraining"] });
+});
+
 describe("names that files differ in", () => {
   const tensorflow = (name: string) =>
     name.replace(/(LayerNorm)\.(weight|bias)$/, (_, norm, part) => `${norm}.${part === "weight" ? "gamma" : "beta"}`);

@@ -3,6 +3,7 @@ import { CheckpointError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import type { ParsedConfig } from "../../formats/config-table.ts";
 import { formatJson, readJsonObject } from "../../formats/json-file.ts";
+import type { JsonObject } from "../../formats/json-text.ts";
 import { openWeights, writeWeights } from "../../formats/model-weights.ts";
 import type { Module } from "../../nn/module.ts";
 import { initialWeights, type Weights } from "../../nn/weights.ts";
@@ -65,6 +66,8 @@ export interface LoadedBert<M extends Module> {
   readonly weights: Weights;
   /** Class names, when the directory says them. */
   readonly labels: readonly string[] | undefined;
+  /** Keys of config.json that BERT does not know. */
+  readonly preserved: JsonObject;
   /** Parameters that the directory does not have: drawn anew from the seed. */
   readonly newParameters: readonly string[];
   /** What to tell the user once, e.g. about unknown keys of config.json. */
@@ -119,6 +122,7 @@ async function load<M extends Module>(
       model,
       weights,
       labels: parsed.labels,
+      preserved: parsed.preserved,
       newParameters: missing,
       notices: parsed.notice === undefined ? [] : [parsed.notice],
     };
@@ -178,14 +182,16 @@ export async function saveBert(
     readonly model: BertForPretraining | BertForSequenceClassification;
     readonly weights: Weights;
     readonly labels?: readonly string[];
+    readonly preserved?: JsonObject | undefined;
     readonly maxShardBytes?: number;
   },
 ): Promise<void> {
-  const { config, model, weights, labels, maxShardBytes } = options;
+  const { config, model, weights, labels, preserved, maxShardBytes } = options;
   const architecture = model instanceof BertForPretraining ? "BertForPreTraining" : "BertForSequenceClassification";
   const json = bertConfigTable.serialize(config, {
     architectures: [architecture],
     ...(labels === undefined ? {} : { labels }),
+    ...(preserved === undefined ? {} : { preserved }),
   });
   await writeFileAtomic(join(folder, "config.json"), formatJson(json));
   await writeWeights(folder, storedTensors(model, weights, bertWeightMap(config)), {
