@@ -31,18 +31,25 @@ export function batchSymbols(symbols: Tensors, batch: Batch): Tensors {
   return Object.fromEntries(Object.keys(batch.tensors).map((name) => [name, symbols[`batch.${name}`]!]));
 }
 
-/** How modules reach their parameters while a graph is traced; with a `randomKey` input it is a training graph. */
-export function forwardContext(symbols: Tensors, parameters: Parameters, policy: DTypePolicy): ForwardContext {
-  const byParameter = new Map(
-    [...parameters].map(([name, parameter]) => [parameter, convert(symbols[`parameter.${name}`]!, policy.compute)]),
-  );
+/**
+ * How modules reach their parameters while a graph is traced; with a `randomKey` input it is a training graph.
+ * @param used receives the names of the parameters that modules ask for
+ */
+export function forwardContext(
+  symbols: Tensors,
+  parameters: Parameters,
+  policy: DTypePolicy,
+  used: Set<string> = new Set(),
+): ForwardContext {
+  const names = new Map([...parameters].map(([name, parameter]) => [parameter, name]));
   const keys = symbols.randomKey === undefined ? undefined : new KeySequence(symbols.randomKey);
   return {
     training: keys !== undefined,
     parameter: (parameter) => {
-      const tensor = byParameter.get(parameter);
-      if (tensor === undefined) throw internalError("a module asks for a parameter that its model does not list");
-      return tensor;
+      const name = names.get(parameter);
+      if (name === undefined) throw internalError("a module asks for a parameter that its model does not list");
+      used.add(name);
+      return convert(symbols[`parameter.${name}`]!, policy.compute);
     },
     randomKey: () => {
       if (keys === undefined) throw internalError("randomness is used outside training");

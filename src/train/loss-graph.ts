@@ -39,8 +39,15 @@ export interface LossGraphOptions<M extends Module> {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly loss: Objective<never, M>["loss"];
   readonly policy: DTypePolicy;
-  /** Parameters to differentiate, by name. */
+  /** Parameters to differentiate, by name; those that the loss does not use are left out. */
   readonly trainable: readonly string[];
+}
+
+export interface LossGraph {
+  readonly graph: Graph;
+  readonly facts: readonly FigureFacts[];
+  /** Parameters that have a gradient. */
+  readonly differentiated: readonly string[];
 }
 
 /**
@@ -48,10 +55,7 @@ export interface LossGraphOptions<M extends Module> {
  * reciprocal of each count of the whole optimizer step) and `randomKey`; outputs: `gradient.<parameter>` and
  * `figure.<name>` (sums).
  */
-export function traceLoss<M extends Module>(
-  batch: Batch,
-  options: LossGraphOptions<M>,
-): { readonly graph: Graph; readonly facts: readonly FigureFacts[] } {
+export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOptions<M>): LossGraph {
   const { parameters, model, loss, policy, trainable } = options;
   const inputs = {
     ...inputTypes(parameters, batch),
@@ -59,21 +63,24 @@ export function traceLoss<M extends Module>(
     randomKey: tensorType("u32", [2]),
   };
   let facts: readonly FigureFacts[] = [];
+  let differentiated: readonly string[] = [];
   const graph = trace("train", inputs, (symbols: Tensors) => {
-    const figures = loss(model, forwardContext(symbols, parameters, policy), batchSymbols(symbols, batch));
+    const used = new Set<string>();
+    const figures = loss(model, forwardContext(symbols, parameters, policy, used), batchSymbols(symbols, batch));
+    differentiated = trainable.filter((name) => used.has(name));
     const total = Object.values(figures.terms)
       .map(({ sum, count, weight }) => mul(convert(sum, "f32"), mul(symbols[`scale.${count}`]!, weight)))
       .reduce((left: Tensor, right: Tensor) => add(left, right));
     const slopes = gradients(
       total,
-      trainable.map((name) => symbols[`parameter.${name}`]!),
+      differentiated.map((name) => symbols[`parameter.${name}`]!),
     );
     const described = figureOutputs(figures);
     facts = described.facts;
     return {
-      ...Object.fromEntries(slopes.map((gradient, i) => [`gradient.${trainable[i]}`, gradient])),
+      ...Object.fromEntries(slopes.map((gradient, i) => [`gradient.${differentiated[i]}`, gradient])),
       ...described.outputs,
     };
   });
-  return { graph, facts };
+  return { graph, facts, differentiated };
 }

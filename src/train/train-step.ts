@@ -62,6 +62,8 @@ export class TrainStep<M extends Module> {
   private readonly options: TrainStepOptions<M>;
   private readonly program: BatchProgram;
   private facts: readonly FigureFacts[] = [];
+  /** Parameters that the loss depends on and that are not frozen; no others change, not even by weight decay. */
+  private moved: ReadonlySet<string> = new Set();
   private readonly sweeps: { readonly update: Sweep; readonly norm: Sweep; readonly accumulate: Sweep | undefined };
   private readonly treatments: readonly ParameterTreatment[];
 
@@ -75,8 +77,13 @@ export class TrainStep<M extends Module> {
       backend: options.backend,
       store,
       trace: (batch) => {
-        const { graph, facts } = traceLoss(batch, { ...options, parameters: store.parameters, trainable });
+        const { graph, facts, differentiated } = traceLoss(batch, {
+          ...options,
+          parameters: store.parameters,
+          trainable,
+        });
         this.facts = facts;
+        this.moved = new Set(differentiated);
         return graph;
       },
     });
@@ -100,7 +107,7 @@ export class TrainStep<M extends Module> {
     this.treatments.forEach((treatment, i) => {
       const last = ranges.at(-1);
       const previous = this.treatments[i - 1];
-      if (treatment.learningRateScale === 0) return;
+      if (!this.moved.has(this.store.names[i]!)) return;
       const alike =
         previous?.learningRateScale === treatment.learningRateScale && previous.weightDecay === treatment.weightDecay;
       if (alike && last?.last === i) ranges[ranges.length - 1] = { ...last, last: i + 1 };

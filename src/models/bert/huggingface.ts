@@ -181,7 +181,7 @@ export async function saveBert(
     readonly config: BertConfig;
     readonly model: BertForPretraining | BertForSequenceClassification;
     readonly weights: Weights;
-    readonly labels?: readonly string[];
+    readonly labels?: readonly string[] | undefined;
     readonly preserved?: JsonObject | undefined;
     readonly maxShardBytes?: number;
   },
