@@ -26,7 +26,10 @@ export interface RunCurve {
 }
 
 export interface QuickstartCurves {
-  readonly masked: RunCurve;
+  readonly masked: {
+    readonly train: readonly (readonly [number, number])[];
+    readonly heldOut: readonly (readonly [number, number])[];
+  };
   readonly pretrained: RunCurve;
   readonly scratch: RunCurve;
 }
@@ -45,11 +48,7 @@ export function pretrainingChart({ masked }: Pick<QuickstartCurves, "masked">, u
     references: [{ y: unigram, label: "by word frequency alone" }],
     series: [
       { name: "training", points: masked.train, smoothing: 0.95 },
-      {
-        name: "held-out text",
-        points: masked.evaluations.map(({ step, loss }) => [step, loss] as const),
-        markers: true,
-      },
+      { name: "held-out text", points: masked.heldOut, markers: true },
     ],
   };
 }

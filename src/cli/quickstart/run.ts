@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend } from "../../backend/backend.ts";
+import { readMetrics } from "../../formats/metrics-log.ts";
 import {
   bert,
   bertConfig,
@@ -74,7 +75,7 @@ async function readText(nodeModules: string, heldOut: ReadonlySet<string>) {
   };
 }
 
-async function pretrainOn(options: QuickstartOptions, files: TaskFiles, curve: Curve) {
+async function pretrainOn(options: QuickstartOptions, files: TaskFiles) {
   const { outputDir, seed, engine, signal, watch, say } = options;
   const { source, words } = await readText(options.nodeModules, files.heldOut);
   say(`Read ${words.toLocaleString("en")} words of documentation from ${options.nodeModules}.`);
@@ -92,7 +93,7 @@ async function pretrainOn(options: QuickstartOptions, files: TaskFiles, curve: C
       engine,
       signal,
       outputDir: corpusDir,
-      listener: curve.listener(listen),
+      listener: listen,
     }),
   );
   const heldOutText = await ShardedCorpus.open(join(corpusDir, "corpus-eval"));
@@ -101,7 +102,12 @@ async function pretrainOn(options: QuickstartOptions, files: TaskFiles, curve: C
     for (const token of heldOutText.document(i).tokens) counts[token] = counts[token]! + 1;
   }
   await heldOutText.close();
-  return { pretrained, words, unigram: unigramEntropy(counts) };
+  // The files know the whole course, also of a run that was interrupted.
+  const logged = readMetrics(join(corpusDir, "metrics.jsonl"));
+  const ofKind = (kind: string) =>
+    logged.filter((line) => line.kind === kind).map(({ step, loss }): [number, number] => [step, Number(loss)]);
+  const masked = { train: ofKind("train"), heldOut: ofKind("evaluation") };
+  return { pretrained, words, unigram: unigramEntropy(counts), masked };
 }
 
 /** Runs the whole and gives its figures; undefined when it was interrupted. */
@@ -110,8 +116,7 @@ export async function runQuickstart(options: QuickstartOptions): Promise<Quickst
   const began = performance.now();
   await mkdir(outputDir, { recursive: true });
   const files = await writeTaskFiles(outputDir, await moduleSentences(nodeModules), sentencesPerModule, seed);
-  const masked = new Curve();
-  const { pretrained, words, unigram } = await pretrainOn(options, files, masked);
+  const { pretrained, words, unigram, masked } = await pretrainOn(options, files);
   if (pretrained.run.reason === "interrupted") return undefined;
 
   const task = textClassification({
