@@ -23,7 +23,7 @@ export interface Executable {
   readonly graph: Graph;
   /**
    * Runs once. Buffers are given in the order of the graph's inputs and outputs; outputs are overwritten.
-   * A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
+   * An output may share memory with no other buffer of the run (BackendError REGION_OVERLAP). A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
    */
   run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
   dispose(): Promise<void>;
