@@ -13,20 +13,20 @@ export const maxSeqLength = 64;
 export const model = { preset: "tiny", maxPositionEmbeddings: maxSeqLength, initializerRange: 0.05 } as const;
 
 export const pretraining = {
-  maxSteps: 2400,
+  maxSteps: 3000,
   batchSize: 32,
   learningRate: 2e-3,
   warmupSteps: 200,
   evalSteps: 200,
-  checkpointSteps: 800,
+  checkpointSteps: 1000,
   weightDecay: 0.01,
 } as const;
 
 /** Labelled sentences a module that the classifiers learn from: few, as in most projects. */
-export const sentencesPerModule = 40;
+export const sentencesPerModule = 20;
 
 export const finetuning = {
-  numEpochs: 12,
+  numEpochs: 16,
   batchSize: 32,
   learningRate: 5e-4,
   warmupRatio: 0.1,
