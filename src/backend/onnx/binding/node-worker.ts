@@ -19,6 +19,10 @@ import type {
   WorkerResults,
 } from "./node-protocol.ts";
 
+// Node 24 has Float16Array, which onnxruntime-common takes for float16 but the native binding does not know: without
+// it both sides use Uint16Array, as on older versions. This worker runs nothing else.
+Reflect.deleteProperty(globalThis, "Float16Array");
+
 interface WorkerRun {
   readonly session: InferenceSession;
   /** Private memory that the engine reads, since it refuses shared buffers. */
@@ -61,7 +65,6 @@ function createInput(region: RegionMessage): WorkerRun["inputs"][number] {
   const type = ELEMENT_TYPES[region.dtype].ortName as "float32";
   const tensor = new Tensor(type, elements(region.dtype, buffer) as Float32Array, region.shape);
   const { data } = tensor;
-  // Newer Node versions give float16 its own array type, for which the tensor makes a copy.
   return { region, tensor, bytes: bytesOf(data) };
 }
 
