@@ -39,7 +39,9 @@ const details = results.flatMap(({ name, numEpochs, runs }) =>
     return `| ${[name, kindOf(fromScratch), seed, ...figures, numEpochs, steps, Math.round(seconds)].join(" | ")} |`;
   }),
 );
-for (const { name, runs } of results) {
+/** Tasks whose loss curves were kept. */
+const drawn = results.filter(({ runs }) => runs.some(({ curve }) => curve.length > 0));
+for (const { name, runs } of drawn) {
   const chart = {
     title: `${name}: training loss`,
     xLabel: "step",
@@ -97,6 +99,6 @@ ${rows.join("\n")}
 |---|---|---|---|---|---|---|---|---|
 ${details.join("\n")}
 
-${results.map(({ name }) => `![${name}](bert-mini-english-${name.toLowerCase()}.svg)`).join("\n")}
+${drawn.map(({ name }) => `![${name}](bert-mini-english-${name.toLowerCase()}.svg)`).join("\n")}
 `,
 );
