@@ -90,6 +90,7 @@ Held-out loss: **${summary.evalLoss.toFixed(3)}** nats a masked token; unigram e
 ## Fine-tuning: development sets, mean ± deviation over the seeds
 
 Batch 32, AdamW at 3e-4, 10 % warm-up, linear decay; the last weights, no selection. The control is the same network with new weights.
+Seconds were taken beside other work, some with long pauses.
 
 | task | figure | commonest class | from scratch | pre-trained here |
 |---|---|---|---|---|
