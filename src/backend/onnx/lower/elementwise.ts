@@ -41,7 +41,7 @@ function logical<P extends PrimitiveName>(forBool: string, forInteger: string): 
 }
 
 /**
- * Whole numbers are divided as f64, which is exact for 32 bits: the integer kernel ends the process on a zero divisor.
+ * Whole numbers are divided as f64, which is exact for 32 bits: whether the integer kernel survives a zero divisor is not known.
  * Like the reference, x / 0 gives 0.
  */
 const div: Rule<"div"> = (context, node) => {
