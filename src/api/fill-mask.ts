@@ -6,7 +6,6 @@ import { integers, rowBatch } from "../objectives/row-batch.ts";
 import { type EngineOptions, openEngine } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
 import { boundaryTokens } from "../tasks/encode-text.ts";
-import { gather, reshape } from "../tensor/movement.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import { traceForward } from "../train/forward-graph.ts";
 import { ModelStore } from "../train/model-store.ts";
@@ -110,9 +109,9 @@ export async function openMaskFiller(
     store,
     trace: (batch) =>
       traceForward(store.parameters, batch, { compute: "f32" }, (context, symbols) => {
-        const { lastHiddenState } = module.encoder.encode(context, symbols as unknown as EncoderInputs);
-        const hidden = reshape(lastHiddenState, [-1, lastHiddenState.dim(-1)]);
-        return { logits: module.maskedLmLogits!(context, gather(hidden, symbols.maskedPositions!)) };
+        const inputs = symbols as unknown as EncoderInputs;
+        const hidden = module.encoder.encodeAt(context, inputs, symbols.maskedPositions!);
+        return { logits: module.maskedLmLogits!(context, hidden) };
       }),
   });
 

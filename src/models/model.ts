@@ -32,6 +32,13 @@ export interface Encoder extends Module {
   readonly typeVocabSize: number;
   readonly numHiddenLayers: number;
   encode(context: ForwardContext, inputs: EncoderInputs): EncoderOutputs;
+  /**
+   * The last hidden states at some places only, for heads that read no others: what the last layer computes place by
+   * place (all but attention's mixing) is computed there only. The numbers are those of `encode`. Dims: P places.
+   * @param places i32 `[P]` over all rows: row · W + token
+   * @returns float `[P, H]`
+   */
+  encodeAt(context: ForwardContext, inputs: EncoderInputs, places: Tensor): Tensor;
   /** One vector a sequence from the hidden states at its first token: `[S, H]` → `[S, H]`. */
   pool(context: ForwardContext, firstTokens: Tensor): Tensor;
 }

@@ -7,7 +7,7 @@ import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { compare, convert } from "../tensor/elementwise.ts";
 import { crossEntropy } from "../tensor/fused.ts";
-import { gather, reshape } from "../tensor/movement.ts";
+import { concatenate, sliceAxis } from "../tensor/movement.ts";
 import { argMax, sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -168,9 +168,14 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     batch: Readonly<Record<string, Tensor>>,
   ): LossFigures => {
     if (model.maskedLmLogits === undefined) throw missingHead("maskedLmLogits");
-    const { lastHiddenState } = model.encoder.encode(context, batch as unknown as EncoderInputs);
-    const hidden = reshape(lastHiddenState, [-1, lastHiddenState.dim(-1)]);
-    const logits = model.maskedLmLogits(context, gather(hidden, batch.maskedPositions!));
+    const { maskedPositions, firstTokens } = batch as {
+      readonly maskedPositions: Tensor;
+      readonly firstTokens?: Tensor;
+    };
+    const numMasked = maskedPositions.dim(0);
+    const places = firstTokens === undefined ? maskedPositions : concatenate([maskedPositions, firstTokens], 0);
+    const hidden = model.encoder.encodeAt(context, batch as unknown as EncoderInputs, places);
+    const logits = model.maskedLmLogits(context, sliceAxis(hidden, 0, 0, numMasked));
     const figures: LossFigures = {
       terms: { mlm: { sum: sum(crossEntropy(logits, batch.maskedLabels!)), count: "maskedTokens", weight: 1 } },
       metrics: context.training
@@ -179,7 +184,7 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     };
     if (pair === "none") return figures;
     if (model.sequencePairLogits === undefined) throw missingHead("sequencePairLogits");
-    const pooled = model.encoder.pool(context, gather(hidden, batch.firstTokens!));
+    const pooled = model.encoder.pool(context, sliceAxis(hidden, 0, numMasked, places.dim(0)));
     const pairLogits = model.sequencePairLogits(context, pooled);
     const pairLoss = sum(crossEntropy(pairLogits, batch.pairLabels!));
     return {

@@ -5,7 +5,6 @@ import type { ClassificationModel, EncoderInputs } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { crossEntropy } from "../tensor/fused.ts";
-import { gather, reshape } from "../tensor/movement.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -92,10 +91,8 @@ export function classificationLogits(
   context: ForwardContext,
   batch: Readonly<Record<string, Tensor>>,
 ): Tensor {
-  const { lastHiddenState } = model.encoder.encode(context, batch as unknown as EncoderInputs);
-  const hidden = reshape(lastHiddenState, [-1, lastHiddenState.dim(-1)]);
-  const pooled = model.encoder.pool(context, gather(hidden, batch.firstTokens!));
-  return model.classificationLogits(context, pooled);
+  const firstTokens = model.encoder.encodeAt(context, batch as unknown as EncoderInputs, batch.firstTokens!);
+  return model.classificationLogits(context, model.encoder.pool(context, firstTokens));
 }
 
 /**

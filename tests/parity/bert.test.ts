@@ -15,9 +15,11 @@ import type { Module } from "../../src/nn/module.ts";
 import type { Weights } from "../../src/nn/weights.ts";
 import type { Objective } from "../../src/objectives/objective.ts";
 import { adamW } from "../../src/optim/adamw.ts";
+import { constant } from "../../src/tensor/elementwise.ts";
 import { crossEntropy } from "../../src/tensor/fused.ts";
-import { reshape, sliceAxis } from "../../src/tensor/movement.ts";
+import { gather, reshape } from "../../src/tensor/movement.ts";
 import { sum } from "../../src/tensor/reduction.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { TrainStep } from "../../src/train/train-step.ts";
 import { engines } from "../support/backends.ts";
 import { relativeDifference } from "../support/close.ts";
@@ -44,8 +46,8 @@ async function fixtureBatch(expected: TensorFile, labels: readonly string[], cou
   return { tensors, counts, numSequences: rows, numTokens: 0, numPlaces: rows * width };
 }
 
-const firstTokens = (hidden: import("../../src/tensor/tensor.ts").Tensor) =>
-  reshape(sliceAxis(hidden, 1, 0, 1), [rows, hidden.dim(-1)]);
+/** Places of the rows' first tokens. */
+const rowStarts = Array.from({ length: rows }, (_, row) => row * width);
 
 /** Parameters by their Hugging Face names. */
 function byKey(model: Module, weights: Weights, map: ReturnType<typeof bertWeightMap>): Map<string, Float32Array> {
@@ -118,38 +120,48 @@ describe.each(engines)("BERT on $name", ({ open, tolerance }) => {
     await backend.dispose();
   });
 
-  it.each(["pretraining", "masked-lm-gelu-new", "masked-lm-relu"])(
-    "%s: losses, gradients and three AdamW steps equal PyTorch's",
-    async (fixture) => {
-      const folder = join(fixtures, fixture);
-      const { model, weights, config } = await loadBertForPretraining(folder, 0);
-      const expected = await openSafetensors(join(folder, "expected.safetensors"));
-      const hasPair = expected.has("next_sentence_label");
-      const labels = ((await expected.read("labels")).data as Int32Array).filter((label) => label !== -100);
-      const batch = await fixtureBatch(expected, hasPair ? ["labels", "next_sentence_label"] : ["labels"], {
-        tokens: labels.length,
-        sequences: rows,
-      });
-      await check(backend, tolerance, {
-        model,
-        weights,
-        map: bertWeightMap(config),
-        batch,
-        expected,
-        loss: (net, context, tensors) => {
-          const hidden = net.encoder.encode(context, tensors as unknown as EncoderInputs).lastHiddenState;
-          const all = reshape(hidden, [rows * width, config.hiddenSize]);
-          const mlm = sum(crossEntropy(net.maskedLmLogits(context, all), tensors.labels!));
-          const terms = { mlm: { sum: mlm, count: "tokens", weight: 1 } };
-          if (!hasPair) return { terms, metrics: {} };
-          const logits = net.sequencePairLogits(context, net.encoder.pool(context, firstTokens(hidden)));
-          const pair = sum(crossEntropy(logits, tensors.next_sentence_label!));
-          return { terms: { ...terms, pair: { sum: pair, count: "sequences", weight: 1 } }, metrics: {} };
-        },
-      });
-      await expected.close();
-    },
-  );
+  it.each([
+    ["pretraining", "all places"],
+    ["pretraining", "the places read"],
+    ["masked-lm-gelu-new", "all places"],
+    ["masked-lm-relu", "the places read"],
+  ])("%s, last layer at %s: losses, gradients and three AdamW steps equal PyTorch's", async (fixture, computed) => {
+    const folder = join(fixtures, fixture);
+    const { model, weights, config } = await loadBertForPretraining(folder, 0);
+    const expected = await openSafetensors(join(folder, "expected.safetensors"));
+    const hasPair = expected.has("next_sentence_label");
+    const allLabels = (await expected.read("labels")).data as Int32Array;
+    const scored = [...allLabels.keys()].filter((place) => allLabels[place] !== -100);
+    const batch = await fixtureBatch(expected, hasPair ? ["labels", "next_sentence_label"] : ["labels"], {
+      tokens: scored.length,
+      sequences: rows,
+    });
+    await check(backend, tolerance, {
+      model,
+      weights,
+      map: bertWeightMap(config),
+      batch,
+      expected,
+      loss: (net, context, tensors) => {
+        const inputs = tensors as unknown as EncoderInputs;
+        const places = computed === "all places" ? [...allLabels.keys()] : [...scored, ...rowStarts];
+        const at = (place: number) => places.indexOf(place);
+        const pick = (hidden: Tensor, wanted: readonly number[]) => gather(hidden, constant(wanted.map(at), "i32"));
+        const hidden =
+          computed === "all places"
+            ? reshape(net.encoder.encode(context, inputs).lastHiddenState, [rows * width, config.hiddenSize])
+            : net.encoder.encodeAt(context, inputs, constant(places, "i32"));
+        const labels = gather(reshape(tensors.labels!, [-1]), constant(scored, "i32"));
+        const mlm = sum(crossEntropy(net.maskedLmLogits(context, pick(hidden, scored)), labels));
+        const terms = { mlm: { sum: mlm, count: "tokens", weight: 1 } };
+        if (!hasPair) return { terms, metrics: {} };
+        const logits = net.sequencePairLogits(context, net.encoder.pool(context, pick(hidden, rowStarts)));
+        const pair = sum(crossEntropy(logits, tensors.next_sentence_label!));
+        return { terms: { ...terms, pair: { sum: pair, count: "sequences", weight: 1 } }, metrics: {} };
+      },
+    });
+    await expected.close();
+  });
 
   it.each(["sequence-classification", "sequence-classification-sharded"])(
     "%s: loss, gradients and three AdamW steps equal PyTorch's",
@@ -164,8 +176,9 @@ describe.each(engines)("BERT on $name", ({ open, tolerance }) => {
         batch,
         expected,
         loss: (net, context, tensors) => {
-          const hidden = net.encoder.encode(context, tensors as unknown as EncoderInputs).lastHiddenState;
-          const logits = net.classificationLogits(context, net.encoder.pool(context, firstTokens(hidden)));
+          const places = constant(rowStarts, "i32");
+          const first = net.encoder.encodeAt(context, tensors as unknown as EncoderInputs, places);
+          const logits = net.classificationLogits(context, net.encoder.pool(context, first));
           return {
             terms: { loss: { sum: sum(crossEntropy(logits, tensors.labels!)), count: "sequences", weight: 1 } },
             metrics: {},

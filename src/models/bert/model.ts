@@ -4,6 +4,7 @@ import { activations, dropout, Embedding, LayerNorm, Linear, SelfAttention } fro
 import { type ForwardContext, Module, Parameter } from "../../nn/module.ts";
 import { add, tanh } from "../../tensor/elementwise.ts";
 import { linear } from "../../tensor/fused.ts";
+import { gather, reshape } from "../../tensor/movement.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ClassificationModel, Encoder, EncoderInputs, EncoderOutputs, PretrainingModel } from "../model.ts";
 import type { BertConfig } from "./config.ts";
@@ -60,9 +61,13 @@ class BertLayer extends Module {
     this.activation = activations[config.hiddenAct];
   }
 
-  apply(context: ForwardContext, x: Tensor, bias: Tensor): Tensor {
-    const mixed = this.attentionOutput.apply(context, this.attention.apply(context, x, bias));
-    const attended = this.attentionNorm.apply(context, add(dropout(context, mixed, this.dropoutRate), x));
+  /**
+   * @param places i32 `[P]` over all rows: the result is that of these places, `[P, H]`; of all when left out
+   */
+  apply(context: ForwardContext, x: Tensor, bias: Tensor, places?: Tensor): Tensor {
+    const pick = (all: Tensor) => (places === undefined ? all : gather(reshape(all, [-1, all.dim(-1)]), places));
+    const mixed = this.attentionOutput.apply(context, pick(this.attention.apply(context, x, bias)));
+    const attended = this.attentionNorm.apply(context, add(dropout(context, mixed, this.dropoutRate), pick(x)));
     const inner = this.activation(this.intermediate.apply(context, attended));
     const result = dropout(context, this.output.apply(context, inner), this.dropoutRate);
     return this.outputNorm.apply(context, add(result, attended));
@@ -113,6 +118,13 @@ export class BertEncoder extends Module implements Encoder {
     const hiddenStates = [this.embeddings.apply(context, inputs)];
     for (const layer of this.layers) hiddenStates.push(layer.apply(context, hiddenStates.at(-1)!, bias));
     return { lastHiddenState: hiddenStates.at(-1)!, hiddenStates };
+  }
+
+  encodeAt(context: ForwardContext, inputs: EncoderInputs, places: Tensor): Tensor {
+    const bias = blockDiagonalBias(inputs.sequenceIds);
+    const below = this.layers.slice(0, -1);
+    const hidden = below.reduce((x, layer) => layer.apply(context, x, bias), this.embeddings.apply(context, inputs));
+    return this.layers.at(-1)!.apply(context, hidden, bias, places);
   }
 
   pool(context: ForwardContext, firstTokens: Tensor): Tensor {
