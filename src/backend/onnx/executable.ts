@@ -2,12 +2,12 @@ import { BackendError, ShapeError } from "../../base/errors.ts";
 import type { Graph, NamedValue } from "../../ir/graph.ts";
 import { formatType, sameType } from "../../ir/shape.ts";
 import type { Buffer, Executable } from "../backend.ts";
+import { type BoundMask, fillMasks } from "../wasm/mask-filler.ts";
 import { MemoryBuffer, type MemoryPool } from "../wasm/memory.ts";
 import type { MaskWriter } from "../wasm/random-mask.ts";
 import type { MemoryRegion, OrtBoundRun, OrtSession } from "./binding/binding.ts";
 import type { Ref } from "./lower/emitter.ts";
 import type { LoweredGraph } from "./lower/lower-graph.ts";
-import { type BoundMask, fillMasks } from "./mask-filler.ts";
 
 /** Sets of buffers whose bindings are kept: training alternates between very few. */
 const KEPT_BINDINGS = 8;

@@ -2,7 +2,7 @@ import { BackendError } from "../../base/errors.ts";
 import type { DType, HostData, TensorType } from "../../ir/dtype.ts";
 import { formatType } from "../../ir/shape.ts";
 import type { Buffer } from "../backend.ts";
-import { copyFromHost, copyToHost, type Precision, type Tensor } from "./storage.ts";
+import { copyFromHost, copyToHost, type Precision, type Tensor } from "../host/storage.ts";
 
 /** A tensor of the reference engine: a typed array that can be given back. */
 export class ReferenceBuffer implements Buffer {

@@ -2,26 +2,15 @@ import { BackendError } from "../../base/errors.ts";
 import type { HostTensor } from "../../ir/dtype.ts";
 import type { Graph, NodeOf, PrimitiveName, Value } from "../../ir/graph.ts";
 import { isComposite } from "../../ir/op.ts";
-import { dot } from "./dot.ts";
-import { elementwiseKernels } from "./elementwise.ts";
-import { generateKernels } from "./generate.ts";
-import { indexingKernels } from "./indexing.ts";
-import type { Kernel } from "./kernel.ts";
-import { movementKernels } from "./movement.ts";
-import { reduceKernels } from "./reduce.ts";
-import { scan } from "./scan.ts";
-import { allocateTensor, copyFromHost, copyToHost, type Precision, roundToDtype, type Tensor } from "./storage.ts";
-
-/** The kernel of every primitive. */
-export const primitiveKernels: { readonly [P in PrimitiveName]: Kernel<P> } = {
-  ...generateKernels,
-  ...elementwiseKernels,
-  dot,
-  ...reduceKernels,
-  ...movementKernels,
-  ...indexingKernels,
-  scan,
-};
+import {
+  allocateTensor,
+  copyFromHost,
+  copyToHost,
+  type Precision,
+  roundToDtype,
+  type Tensor,
+} from "../host/storage.ts";
+import { primitiveKernels } from "../host/table.ts";
 
 /** @throws {BackendError} OP_NOT_SUPPORTED naming the first composite; calls are run through */
 export function requirePrimitives(graph: Graph): void {

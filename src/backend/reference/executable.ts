@@ -3,9 +3,9 @@ import { BackendError, ShapeError } from "../../base/errors.ts";
 import type { Graph, NamedValue } from "../../ir/graph.ts";
 import { formatType, sameType } from "../../ir/shape.ts";
 import type { Buffer, Executable } from "../backend.ts";
+import type { Precision, Tensor } from "../host/storage.ts";
 import { requireOwn } from "./buffer.ts";
 import { evaluate, requirePrimitives } from "./evaluate.ts";
-import type { Precision, Tensor } from "./storage.ts";
 
 /** Interprets its graph anew in every run. */
 export class ReferenceExecutable implements Executable {

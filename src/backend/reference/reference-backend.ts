@@ -2,10 +2,10 @@
 import type { DType } from "../../ir/dtype.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Backend, Probe } from "../backend.ts";
+import { dot } from "../host/dot.ts";
+import { allocateTensor, type Precision } from "../host/storage.ts";
 import { ReferenceBuffer } from "./buffer.ts";
-import { dot } from "./dot.ts";
 import { ReferenceExecutable } from "./executable.ts";
-import { allocateTensor, type Precision } from "./storage.ts";
 import { ReferenceStore } from "./store.ts";
 import { ReferenceSweep } from "./sweep.ts";
 

@@ -8,9 +8,9 @@ import { gather, scatterAdd } from "../../tensor/movement.ts";
 import { scan } from "../../tensor/scan.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { trace } from "../../tensor/trace.ts";
-import { erf } from "./erf.ts";
+import { erf } from "../host/erf.ts";
+import { decodeFloat16, encodeBfloat16, encodeFloat16 } from "../host/half.ts";
 import { evaluateGraph } from "./evaluate.ts";
-import { decodeFloat16, encodeBfloat16, encodeFloat16 } from "./half.ts";
 import { createReferenceBackend } from "./reference-backend.ts";
 
 const f32 = (shape: number[], ...data: number[]): HostTensor => ({

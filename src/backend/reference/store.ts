@@ -2,8 +2,8 @@ import { BackendError, nearestName } from "../../base/errors.ts";
 import type { TensorType } from "../../ir/dtype.ts";
 import { formatType, sizeOf } from "../../ir/shape.ts";
 import type { ParameterStore } from "../backend.ts";
+import { allocateData, type Data, type Precision } from "../host/storage.ts";
 import { ReferenceBuffer } from "./buffer.ts";
-import { allocateData, type Data, type Precision } from "./storage.ts";
 
 function fail(code: string, message: string): never {
   throw new BackendError(message, { code, path: "store" });

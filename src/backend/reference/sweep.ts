@@ -2,9 +2,9 @@
 import { BackendError } from "../../base/errors.ts";
 import type { Graph, NodeOf, PrimitiveName, Value } from "../../ir/graph.ts";
 import type { ParameterStore, Sweep, SweepProgram, SweepRange } from "../backend.ts";
-import { elementwiseKernels } from "./elementwise.ts";
-import type { Kernel } from "./kernel.ts";
-import { allocateTensor, type Precision, roundToDtype, type Tensor } from "./storage.ts";
+import { elementwiseKernels } from "../host/elementwise.ts";
+import type { Kernel } from "../host/kernel.ts";
+import { allocateTensor, type Precision, roundToDtype, type Tensor } from "../host/storage.ts";
 import { ReferenceStore } from "./store.ts";
 
 /** Elements interpreted at once; bounds the memory for intermediate values. */

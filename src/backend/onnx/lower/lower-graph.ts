@@ -1,10 +1,10 @@
 import type { Graph, Node, OpName } from "../../../ir/graph.ts";
 import { isComposite } from "../../../ir/op.ts";
+import { type PlannedMask, planMasks } from "../../wasm/mask-plan.ts";
 import type { OnnxModel } from "../proto/model.ts";
 import { barrierTypes, tieBarriers } from "./barrier.ts";
 import { LowerContext, type Rule, unsupported } from "./context.ts";
 import { Emitter, MICROSOFT, type Ref, usedNames } from "./emitter.ts";
-import { type PlannedMask, planMasks } from "./mask-plan.ts";
 import { compositeRules, primitiveRules } from "./table.ts";
 
 /** Version of the standard operators that the lowering is written in (Gelu is there from 20 on). */

@@ -1,4 +1,4 @@
-/** @file Random bits inside the graph. Dropout masks normally come from outside, see `mask-plan.ts`. */
+/** @file Random bits inside the graph. Dropout masks normally come from outside, see `backend/wasm/mask-plan.ts`. */
 import { sizeOf } from "../../../ir/shape.ts";
 import type { Rule } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";

@@ -1,4 +1,4 @@
-/** @file How the reference engine holds tensors in host memory. */
+/** @file How kernels in plain TypeScript hold tensors. */
 import { BackendError } from "../../base/errors.ts";
 import type { DType, HostData, TensorType } from "../../ir/dtype.ts";
 import { formatType, type Shape, sizeOf } from "../../ir/shape.ts";

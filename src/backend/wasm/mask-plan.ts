@@ -1,12 +1,12 @@
 /**
  * @file Dropout masks made outside the graph.
  *
- * A mask depends on nothing but a key. Where that key comes from graph inputs through `foldIn`, the mask becomes an
- * input of the ONNX graph and is filled before each run by the kernel of backend/wasm, several times faster than ONNX
- * Runtime's elementwise operators make the same bits. Masks with keys made in other ways stay in the graph.
+ * A mask depends on nothing but a key. Where that key comes from graph inputs through `foldIn`, the mask is filled
+ * before each run by a kernel of this folder, several times faster than the engines' elementwise operators make the same
+ * bits. Masks with keys made in other ways stay in the graph.
  */
-import type { Graph, NodeOf, Value } from "../../../ir/graph.ts";
-import { foldIn } from "../../wasm/random-mask.ts";
+import type { Graph, NodeOf, Value } from "../../ir/graph.ts";
+import { foldIn } from "./random-mask.ts";
 
 /** A key or a number known before the graph runs: a path of `foldIn` from a graph input or a constant. */
 export type HostExpression =

@@ -1,7 +1,7 @@
 /** @file Fills the dropout masks of a run before it starts. */
-import type { MemoryBuffer } from "../wasm/memory.ts";
-import type { Key, MaskWriter } from "../wasm/random-mask.ts";
-import { evaluateOnHost, type PlannedMask } from "./lower/mask-plan.ts";
+import { evaluateOnHost, type PlannedMask } from "./mask-plan.ts";
+import type { MemoryBuffer } from "./memory.ts";
+import type { Key, MaskWriter } from "./random-mask.ts";
 
 /** A mask with the memory that the engine reads it from. */
 export interface BoundMask {
