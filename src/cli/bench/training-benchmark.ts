@@ -12,10 +12,13 @@ import { WordPiece } from "../../tokenizers/wordpiece.ts";
 import { traceLoss } from "../../train/loss-graph.ts";
 import { TrainStep } from "../../train/train-step.ts";
 import { peakRssBytes } from "../steps.ts";
+import { EngineClock, timedBackend } from "./timed-backend.ts";
 
 export interface BenchmarkOptions {
   /** A size of BERT: `base`, `mini`, … */
   readonly preset: string;
+  /** Transformer layers, instead of the size's own. */
+  readonly layers?: number | undefined;
   readonly vocab: number;
   readonly batch: number;
   readonly seq: number;
@@ -36,6 +39,8 @@ export interface BenchmarkFigures {
   readonly optimizerNsPerParameter: number;
   /** The sweep that measures the gradient's norm. */
   readonly normNsPerParameter: number;
+  /** Share of the step in which the engine runs neither graph nor sweep: batches, buffers, calls. */
+  readonly outsideEngine: number;
   readonly parameters: number;
   readonly peakRssBytes: number;
   readonly losses: readonly number[];
@@ -94,11 +99,13 @@ export class TrainingBenchmark {
   private readonly step: TrainStep<ReturnType<typeof bert>["module"]>;
   private readonly batch: Batch;
   private readonly flops: number;
+  private readonly clock: EngineClock;
   private made = 0;
   private readonly times: number[] = [];
   private readonly rates: number[] = [];
   private readonly updateMs: number[] = [];
   private readonly normMs: number[] = [];
+  private readonly outside: number[] = [];
   private readonly losses: number[] = [];
 
   private constructor(
@@ -106,11 +113,13 @@ export class TrainingBenchmark {
     step: TrainStep<ReturnType<typeof bert>["module"]>,
     batch: Batch,
     flops: number,
+    clock: EngineClock,
   ) {
     this.options = options;
     this.step = step;
     this.batch = batch;
     this.flops = flops;
+    this.clock = clock;
     this.parameters = [...step.store.parameters.values()].reduce(
       (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
       0,
@@ -118,8 +127,15 @@ export class TrainingBenchmark {
   }
 
   static async open(options: BenchmarkOptions): Promise<TrainingBenchmark> {
-    const { preset, vocab, seq, backend } = options;
-    const config = bertConfig({ preset, vocabSize: vocab, maxPositionEmbeddings: Math.max(512, seq) });
+    const { preset, layers, vocab, seq } = options;
+    const clock = new EngineClock();
+    const backend = timedBackend(options.backend, clock);
+    const config = bertConfig({
+      preset,
+      ...(layers === undefined ? {} : { numHiddenLayers: layers }),
+      vocabSize: vocab,
+      maxPositionEmbeddings: Math.max(512, seq),
+    });
     const { module, weights } = bert(config, { seed: SEED });
     const { loss } = maskedLanguageModeling({ tokenizer: placeholderTokenizer(vocab), maxSeqLength: seq });
     const batch = randomBatch(vocab, options.batch, seq);
@@ -138,12 +154,13 @@ export class TrainingBenchmark {
     });
     const { parameters, names } = step.store;
     const { graph } = traceLoss(batch, { model: module, parameters, loss, policy, trainable: names });
-    return new TrainingBenchmark(options, step, batch, matmulFlops(graph));
+    return new TrainingBenchmark(options, step, batch, matmulFlops(graph), clock);
   }
 
   /** Makes one step, and before it measures the engine's own rate; steps of the warm-up are not counted. */
   async make(isCounted: boolean): Promise<number> {
     const { gemmGflops } = await this.options.backend.probe();
+    const worked = this.clock.milliseconds;
     const started = performance.now();
     const { loss, milliseconds } = await this.step.run([this.batch], ++this.made, 1e-4);
     const stepMs = performance.now() - started;
@@ -152,6 +169,7 @@ export class TrainingBenchmark {
       this.rates.push(gemmGflops);
       this.updateMs.push(milliseconds.update);
       this.normMs.push(milliseconds.norm);
+      this.outside.push(1 - (this.clock.milliseconds - worked) / stepMs);
       this.losses.push(loss);
     }
     return stepMs;
@@ -170,6 +188,7 @@ export class TrainingBenchmark {
       fractionOfGemm: matmulGflops / engineGemmGflops,
       optimizerNsPerParameter: (median(this.updateMs) * 1e6) / this.parameters,
       normNsPerParameter: (median(this.normMs) * 1e6) / this.parameters,
+      outsideEngine: median(this.outside),
       parameters: this.parameters,
       peakRssBytes: peakRssBytes(),
       losses: this.losses,

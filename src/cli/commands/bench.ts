@@ -2,7 +2,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { ConfigError } from "../../base/errors.ts";
-import { choiceField, defineFields, integerField } from "../../formats/config-fields.ts";
+import { choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { bertPresets } from "../../models/bert/config.ts";
 import { withEngine } from "../../runtime.ts";
@@ -18,6 +18,7 @@ const models = Object.keys(bertPresets).map((preset) => `bert-${preset}`);
 
 const fields = defineFields({
   model: choiceField(models, { default: "bert-base", doc: "Size of the network." }),
+  layers: nullableField(integerField({ min: 1, doc: "Transformer layers; the model's own when left out." })),
   vocab: integerField({ default: 30_522, min: 16, doc: "Entries of the vocabulary." }),
   batch: integerField({ default: 8, min: 1, doc: "Sequences in a step." }),
   seq: integerField({ default: 128, min: 8, doc: "Tokens in a sequence." }),
@@ -37,6 +38,7 @@ function figuresText(figures: BenchmarkFigures): string {
     ["fraction", percent(figures.fractionOfGemm)],
     ["AdamW", `${figures.optimizerNsPerParameter.toFixed(2)} ns a parameter`],
     ["gradient norm", `${figures.normNsPerParameter.toFixed(2)} ns a parameter`],
+    ["outside the engine", `${percent(figures.outsideEngine)} of the step`],
     ["peak memory", formatBytes(figures.peakRssBytes)],
   ]);
 }
@@ -58,11 +60,12 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
-  const { model, vocab, batch, seq, warmup } = settings;
+  const { model, layers, vocab, batch, seq, warmup } = settings;
   const { engine: name, threads: limit, binding } = settings;
   await withEngine(givenEngine({ engine: name, threads: limit, binding }), async (engine) => {
     const benchmark = await TrainingBenchmark.open({
       preset: model.slice("bert-".length),
+      layers: layers ?? undefined,
       vocab,
       batch,
       seq,
@@ -83,6 +86,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
       session.result(
         {
           model,
+          layers,
           vocab,
           batch,
           seq,

@@ -1,0 +1,51 @@
+/** @file An engine that keeps a clock of its own work, so that what a step spends outside of it can be told. */
+import type { Backend } from "../../backend/backend.ts";
+
+/** Milliseconds that an engine was at work: runs of graphs and of sweeps. Compiling and copying are not counted. */
+export class EngineClock {
+  private total = 0;
+  private numRunning = 0;
+  private began = 0;
+
+  get milliseconds(): number {
+    return this.total;
+  }
+
+  /** Counts the time until a piece of work ends; pieces that overlap count once. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.numRunning++ === 0) this.began = performance.now();
+    try {
+      return await work();
+    } finally {
+      if (--this.numRunning === 0) this.total += performance.now() - this.began;
+    }
+  }
+}
+
+/** The same engine with its runs clocked. Buffers and stores are the engine's own. */
+export function timedBackend(backend: Backend, clock: EngineClock): Backend {
+  return {
+    name: backend.name,
+    computeDtypes: backend.computeDtypes,
+    fuses: (node) => backend.fuses(node),
+    compile: async (graph) => {
+      const executable = await backend.compile(graph);
+      return {
+        graph: executable.graph,
+        run: (inputs, outputs) => clock.during(() => executable.run(inputs, outputs)),
+        dispose: () => executable.dispose(),
+      };
+    },
+    allocate: (type) => backend.allocate(type),
+    createStore: (types, sections) => backend.createStore(types, sections),
+    compileSweep: async (program) => {
+      const sweep = await backend.compileSweep(program);
+      return {
+        run: (store, ranges) => clock.during(() => sweep.run(store, ranges)),
+        dispose: () => sweep.dispose(),
+      };
+    },
+    probe: () => backend.probe(),
+    dispose: () => backend.dispose(),
+  };
+}
