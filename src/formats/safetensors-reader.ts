@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { CheckpointError, nearestName } from "../base/errors.ts";
+import { float32FromBfloat16, float32FromHalf } from "../base/half-float.ts";
 import { readFailure } from "./file-failure.ts";
-import { float32FromBfloat16, float32FromHalf } from "./half-float.ts";
 import { decodeUtf8 } from "./json-file.ts";
 import {
   maxHeaderBytes,

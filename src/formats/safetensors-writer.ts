@@ -1,7 +1,7 @@
 import { CheckpointError } from "../base/errors.ts";
+import { bfloat16FromFloat32, halfFromFloat32 } from "../base/half-float.ts";
 import { writeFileAtomic } from "./atomic.ts";
 import type { ByteSink, FileDigest } from "./byte-sink.ts";
-import { bfloat16FromFloat32, halfFromFloat32 } from "./half-float.ts";
 import { encodeSafetensorsHeader, layoutTensors } from "./safetensors-header.ts";
 import { describeTensor, elementCount, type HostArray, type StoredDtype, storedDtypes } from "./stored-dtype.ts";
 

@@ -1,8 +1,8 @@
 /** @file How kernels in plain TypeScript hold tensors. */
 import { BackendError } from "../../base/errors.ts";
+import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from "../../base/half-float.ts";
 import type { DType, HostData, TensorType } from "../../ir/dtype.ts";
 import { formatType, type Shape, sizeOf } from "../../ir/shape.ts";
-import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from "./half.ts";
 
 /** "f64": every float is a double, whatever its dtype says. "f32": every result is rounded to its dtype. */
 export type Precision = "f64" | "f32";

@@ -9,7 +9,7 @@ import { scan } from "../../tensor/scan.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { trace } from "../../tensor/trace.ts";
 import { erf } from "../host/erf.ts";
-import { decodeFloat16, encodeBfloat16, encodeFloat16 } from "../host/half.ts";
+import { decodeFloat16, encodeBfloat16, encodeFloat16 } from "../../base/half-float.ts";
 import { evaluateGraph } from "./evaluate.ts";
 import { createReferenceBackend } from "./reference-backend.ts";
 
