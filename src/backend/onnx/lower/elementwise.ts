@@ -41,8 +41,8 @@ function logical<P extends PrimitiveName>(forBool: string, forInteger: string): 
 }
 
 /**
- * Whole numbers are divided as f64, which is exact for 32 bits: whether the integer kernel survives a zero divisor is not known.
- * Like the reference, x / 0 gives 0.
+ * Whole numbers are divided as f64, which is exact for 32 bits: whether the integer kernel survives a zero divisor is
+ * not known. Like the reference, x / 0 gives 0.
  */
 const div: Rule<"div"> = (context, node) => {
   const { emitter } = context;
