@@ -1,9 +1,10 @@
 /**
  * Pre-trains BERT-mini (4 layers, hidden 256, vocabulary 8 192) on English text with masked words.
  *
- *     npx tsx studies/bert-mini-english/pretrain.ts DATA [STEPS]
+ *     npx tsx studies/bert-mini-english/pretrain.ts DATA [STEPS] [THREADS]
  *
- * DATA is the folder of the data sets. A run that was stopped goes on when started again.
+ * DATA is the folder of the data sets. A run that was stopped goes on when started again. Steps are small (8 rows of
+ * 128 tokens): early in training many small steps learn more from the same text than few large ones.
  */
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -18,10 +19,10 @@ import { maskedLanguageModeling } from "../../src/objectives/masked-language-mod
 import { WordPiece } from "../../src/tokenizers/wordpiece.ts";
 import { englishText } from "./corpus.ts";
 
-const [data = "../shared/data", steps = "4000"] = process.argv.slice(2);
+const [data = "../shared/data", steps = "12000", threads] = process.argv.slice(2);
 const outputDir = join("runs", "bert-mini-english");
 const vocabulary = join(outputDir, "tokenizer");
-const warmupSteps = 400;
+const warmupSteps = 500;
 const stop = new AbortController();
 let seconds = 0;
 for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
@@ -32,19 +33,26 @@ const tokenizer = existsSync(vocabulary)
   : await WordPiece.train(text.train.lines(), { vocabSize: 8192, minFrequency: 2, limitAlphabet: 1000 });
 if (!existsSync(vocabulary)) await tokenizer.save(vocabulary);
 
-const config = bertConfig({ preset: "mini", vocabSize: tokenizer.vocabSize, maxPositionEmbeddings: 128 });
+// New weights are drawn wider than BERT-base's 0.02: products over the smaller width then begin as large.
+const config = bertConfig({
+  preset: "mini",
+  vocabSize: tokenizer.vocabSize,
+  maxPositionEmbeddings: 128,
+  initializerRange: 0.045,
+});
 const result = await pretrain(
   bert(config, { seed: 1 }),
   maskedLanguageModeling({ tokenizer, maxSeqLength: 128 }),
   text,
   {
     maxSteps: Number(steps),
-    batchSize: 16,
+    batchSize: 8,
     learningRate: 1e-3,
     warmupSteps,
-    evalSteps: 250,
+    evalSteps: 500,
     checkpointSteps: 500,
     outputDir,
+    engine: threads === undefined ? {} : { threads: Number(threads) },
     signal: stop.signal,
     listener: (event) => {
       if (event.kind === "end") seconds = event.seconds;
