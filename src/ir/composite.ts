@@ -1,5 +1,5 @@
 /** @file Composites: named pieces that engines may fuse. What each means is its decomposition in `tensor/`. */
-import { isFloat, type TensorType } from "./dtype.ts";
+import { isFloat, statisticDtype, type TensorType } from "./dtype.ts";
 import type { CompositeName } from "./graph.ts";
 import { type OpSpec, refuse, requireCount, requireShape } from "./rule.ts";
 import { broadcastShapes, sameShape, sameType, tensorType } from "./shape.ts";
@@ -45,7 +45,7 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
     },
   },
   layerNorm: {
-    doc: "(x − mean)·rstd·gain + bias over the last axis; also gives mean and rstd = 1/√(variance + epsilon).",
+    doc: "(x − mean)·rstd·gain + bias over the last axis; also gives mean and rstd = 1/√(variance + epsilon), in f32 for 16-bit x.",
     infer: (inputs, { epsilon }) => {
       requireCount("layerNorm", inputs, 3);
       const [x, gain, bias] = inputs as [TensorType, TensorType, TensorType];
@@ -54,7 +54,7 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
       if (!sameShape(gain.shape, [lastOf(x)]) || !sameShape(bias.shape, gain.shape)) {
         refuse("layerNorm", "gain and bias must have the size of the last axis", inputs);
       }
-      const statistic = tensorType(x.dtype, x.shape.slice(0, -1));
+      const statistic = tensorType(statisticDtype(x.dtype), x.shape.slice(0, -1));
       return [like(x), statistic, statistic];
     },
   },
@@ -100,7 +100,7 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
     },
   },
   attention: {
-    doc: "softmax(scale·q·kᵀ + bias)·(dropout mask)·v for q [B,T,N,D], k and v [B,S,N,D]; also gives the probabilities [B,N,T,S] before dropout. Operands: q, k, v, (bias, broadcast to [B,N,T,S]), (mask [B,N,T,S]).",
+    doc: "softmax(scale·q·kᵀ + bias)·(dropout mask)·v for q [B,T,N,D], k and v [B,S,N,D]; also gives the probabilities [B,N,T,S] before dropout. Operands: q, k, v, (bias, broadcast to [B,N,T,S]), (mask [B,N,T,S]). Scores and their softmax are f32 where q is 16-bit, and so is the bias.",
     infer: (inputs, { bias, mask }) => {
       requireCount("attention", inputs, 3 + Number(bias) + Number(mask));
       attentionShapes("attention", inputs);
@@ -113,6 +113,8 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
         if (given.shape.length !== 4 || result === undefined || !sameShape(result, scores)) {
           refuse("attention", `the bias must broadcast to [${scores}]`, inputs);
         }
+        const wanted = statisticDtype(q.dtype);
+        if (given.dtype !== wanted) refuse("attention", `the bias must be ${wanted} for ${q.dtype} queries`, inputs);
       }
       if (mask && !sameShape(inputs[inputs.length - 1]!.shape, scores)) {
         refuse("attention", `the dropout mask must be [${scores}]`, inputs);
@@ -127,11 +129,16 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
       attentionShapes("attentionGrad", inputs);
       const [q, k, v, , dOut] = inputs as [TensorType, TensorType, TensorType, TensorType, TensorType];
       requireSame("attentionGrad", q, dOut);
-      return [like(q), like(k), like(v), ...(biasShape === null ? [] : [tensorType(q.dtype, biasShape)])];
+      return [
+        like(q),
+        like(k),
+        like(v),
+        ...(biasShape === null ? [] : [tensorType(statisticDtype(q.dtype), biasShape)]),
+      ];
     },
   },
   crossEntropy: {
-    doc: "For logits [M,V] and labels i32 [M]: −log softmax at the label in nats [M], 0 where the label is −100; also gives log Σ eˡᵒᵍⁱᵗ [M].",
+    doc: "For logits [M,V] and labels i32 [M]: −log softmax at the label in nats [M], 0 where the label is −100; also gives log Σ eˡᵒᵍⁱᵗ [M]; both f32 for 16-bit logits.",
     infer: (inputs) => {
       requireCount("crossEntropy", inputs, 2);
       const [logits, labels] = inputs as [TensorType, TensorType];
@@ -139,7 +146,7 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
         refuse("crossEntropy", "takes logits [M,V] and labels i32 [M]", inputs);
       }
       requireFloat("crossEntropy", [logits]);
-      const row = tensorType(logits.dtype, labels.shape);
+      const row = tensorType(statisticDtype(logits.dtype), labels.shape);
       return [row, row];
     },
   },

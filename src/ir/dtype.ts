@@ -30,6 +30,11 @@ export function isFloat(dtype: DType): boolean {
   return dtype === "f32" || dtype === "f64" || dtype === "bf16" || dtype === "f16";
 }
 
+/** The dtype of statistics, sums and losses over values of a float dtype: f32 for the 16-bit ones, else the same. */
+export function statisticDtype(dtype: DType): DType {
+  return dtype === "bf16" || dtype === "f16" ? "f32" : dtype;
+}
+
 export function isInteger(dtype: DType): boolean {
   return dtype === "i32" || dtype === "u32";
 }

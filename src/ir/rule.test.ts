@@ -157,3 +157,19 @@ test("no operation accepts a wrong number of operands (would catch a rule that n
     expect(() => inferTypes(op, nine, (params[op] ?? { shape: [1] }) as never), op).toThrow(ShapeError);
   }
 });
+
+test("statistics, scores and losses over 16-bit floats are f32 (would catch losses that round to three digits)", () => {
+  const half = (...shape: number[]): TensorType => tensorType("bf16", shape);
+  const types = (op: OpName, inputs: readonly TensorType[], params: object) =>
+    inferTypes(op, inputs, params as never).map(formatType);
+  expect(types("layerNorm", [half(2, 5), half(5), half(5)], { epsilon: 1e-5 })).toEqual([
+    "bf16[2,5]",
+    "f32[2]",
+    "f32[2]",
+  ]);
+  expect(types("crossEntropy", [half(4, 9), i32(4)], {})).toEqual(["f32[4]", "f32[4]"]);
+  const heads = [half(1, 3, 2, 4), half(1, 3, 2, 4), half(1, 3, 2, 4)];
+  const settings = { scale: 1, bias: true, mask: false };
+  expect(types("attention", [...heads, f32(1, 1, 3, 3)], settings)).toEqual(["bf16[1,3,2,4]", "bf16[1,2,3,3]"]);
+  expect(() => types("attention", [...heads, half(1, 1, 3, 3)], settings)).toThrow("the bias must be f32");
+});

@@ -1,4 +1,5 @@
-import { add, mul } from "../elementwise.ts";
+import { statisticDtype } from "../../ir/dtype.ts";
+import { add, convert, mul } from "../elementwise.ts";
 import { softmax } from "../fused.ts";
 import { dot } from "../linear-algebra.ts";
 import { reshape, transpose } from "../movement.ts";
@@ -26,9 +27,9 @@ function mixBack(weights: Tensor, values: Tensor): Tensor {
 
 export const attention: Decomposition<"attention"> = (inputs, { scale, bias, mask }) => {
   const [q, k, v, fourth, fifth] = inputs as [Tensor, Tensor, Tensor, Tensor | undefined, Tensor | undefined];
-  const scores = mul(headProduct(q, k), scale);
-  const probabilities = softmax(bias ? add(scores, fourth!) : scores);
-  const dropped = mask ? mul(probabilities, bias ? fifth! : fourth!) : probabilities;
+  const scores = mul(convert(headProduct(q, k), statisticDtype(q.dtype)), scale);
+  const probabilities = convert(softmax(bias ? add(scores, fourth!) : scores), q.dtype);
+  const dropped = mask ? mul(probabilities, convert((bias ? fifth : fourth)!, q.dtype)) : probabilities;
   return [mix(dropped, v), probabilities];
 };
 
@@ -41,11 +42,12 @@ export const attentionGrad: Decomposition<"attentionGrad"> = (inputs, { scale, m
     Tensor,
     Tensor | undefined,
   ];
-  const weights = mask ? mul(probabilities, dropped!) : probabilities;
-  const dWeights = headProduct(dOut, v);
-  const dProbabilities = mask ? mul(dWeights, dropped!) : dWeights;
-  const dScores = emitOne("softmaxGrad", [probabilities, dProbabilities], {});
-  const scaled = mul(dScores, scale);
+  const wide = statisticDtype(q.dtype);
+  const weights = mask ? mul(probabilities, convert(dropped!, q.dtype)) : probabilities;
+  const dWeights = convert(headProduct(dOut, v), wide);
+  const dProbabilities = mask ? mul(dWeights, convert(dropped!, wide)) : dWeights;
+  const dScores = emitOne("softmaxGrad", [convert(probabilities, wide), dProbabilities], {});
+  const scaled = convert(mul(dScores, scale), q.dtype);
   const results = [mix(scaled, k), mixBack(scaled, q), mixBack(weights, dOut)];
   if (biasShape === null) return results;
   const repeated = biasShape.flatMap((size, axis) => (size === 1 && dScores.shape[axis] !== 1 ? [axis] : []));

@@ -1,3 +1,4 @@
+import { statisticDtype } from "../../ir/dtype.ts";
 import { add, compare, convert, exp, iota, log, mul, select, sub, zeros } from "../elementwise.ts";
 import { expandDims, gather, reshape, scatterAdd } from "../movement.ts";
 import { max, sum } from "../reduction.ts";
@@ -8,7 +9,8 @@ import type { Decomposition } from "./rule.ts";
 const IGNORED = -100;
 
 export const crossEntropy: Decomposition<"crossEntropy"> = (inputs) => {
-  const [logits, labels] = inputs as [Tensor, Tensor];
+  const [scores, labels] = inputs as [Tensor, Tensor];
+  const logits = convert(scores, statisticDtype(scores.dtype));
   const [rows, classes] = logits.shape as [number, number];
   const highest = max(logits, -1);
   const logSumExp = add(log(sum(exp(sub(logits, expandDims(highest, -1))), -1)), highest);
@@ -19,11 +21,12 @@ export const crossEntropy: Decomposition<"crossEntropy"> = (inputs) => {
 };
 
 export const crossEntropyGrad: Decomposition<"crossEntropyGrad"> = (inputs) => {
-  const [logits, labels, logSumExp, dLoss] = inputs as [Tensor, Tensor, Tensor, Tensor];
+  const [scores, labels, logSumExp, dLoss] = inputs as [Tensor, Tensor, Tensor, Tensor];
+  const logits = convert(scores, logSumExp.dtype);
   const probabilities = exp(sub(logits, expandDims(logSumExp, -1)));
   const hit = convert(compare("eq", iota(logits.shape, 1), expandDims(labels, -1)), logits.dtype);
   const weight = select(compare("ne", labels, IGNORED), dLoss, 0);
-  return [mul(sub(probabilities, hit), expandDims(weight, -1))];
+  return [convert(mul(sub(probabilities, hit), expandDims(weight, -1)), scores.dtype)];
 };
 
 export const embedding: Decomposition<"embedding"> = (inputs) => {
