@@ -3,6 +3,7 @@ import { internalError } from "../base/errors.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
 import type { HostData } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
+import { optimize } from "../ir/pass/optimize.ts";
 import { decompose } from "../tensor/decompose/decompose.ts";
 import type { ModelStore } from "./model-store.ts";
 
@@ -35,7 +36,7 @@ export class BatchProgram {
 
   private async compile(batch: Batch): Promise<Compiled> {
     const { backend, trace } = this.options;
-    const graph = decompose(trace(batch), (node) => backend.fuses(node));
+    const graph = optimize(decompose(trace(batch), (node) => backend.fuses(node)));
     const own = <T extends { readonly name: string }>(items: readonly T[], prefix: string) =>
       items.filter(({ name }) => !name.startsWith(prefix));
     return {
