@@ -182,6 +182,7 @@ export async function pretrain(
     const trainCorpus = await open(corpus.train, "corpus");
     const evalCorpus = corpus.eval === undefined ? undefined : await open(corpus.eval, "corpus-eval");
     const { tokenizer, ...objectiveFacts } = objective.options;
+    const { recomputeLayers: _memory, ...numeric } = resolved;
     return await withEngine(engine, async (backend) => {
       const evaluation =
         evalCorpus === undefined
@@ -207,7 +208,7 @@ export async function pretrain(
           objective: objectiveFacts,
           tokenizer: tokenizer.hash,
           corpus: trainCorpus.manifest,
-          options: resolved,
+          options: numeric,
         }),
         listener,
         signal,

@@ -29,6 +29,11 @@ export interface ForwardContext {
   parameter(parameter: Parameter): Tensor;
   /** A fresh random key u32[2]. @throws outside training */
   randomKey(): Tensor;
+  /**
+   * Runs one of an encoder's layers. Where the run saves memory so, what the layer computes inside is not kept for the
+   * backward pass but computed again there; the numbers are the same.
+   */
+  layer(run: (x: Tensor) => Tensor, x: Tensor): Tensor;
 }
 
 /**

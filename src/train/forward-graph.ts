@@ -5,6 +5,7 @@ import type { DType, TensorType } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { tensorType } from "../ir/shape.ts";
 import type { ForwardContext, Parameter } from "../nn/module.ts";
+import { checkpoint } from "../tensor/call.ts";
 import { convert } from "../tensor/elementwise.ts";
 import { KeySequence } from "../tensor/random.ts";
 import { type Tensors, trace } from "../tensor/trace.ts";
@@ -31,15 +32,19 @@ export function batchSymbols(symbols: Tensors, batch: Batch): Tensors {
   return Object.fromEntries(Object.keys(batch.tensors).map((name) => [name, symbols[`batch.${name}`]!]));
 }
 
-/**
- * How modules reach their parameters while a graph is traced; with a `randomKey` input it is a training graph.
- * @param used receives the names of the parameters that modules ask for
- */
+export interface ForwardOptions {
+  /** Receives the names of the parameters that modules ask for. */
+  readonly used?: Set<string>;
+  /** Layers keep their operand only; the backward pass computes what is inside them again. */
+  readonly recomputeLayers?: boolean | undefined;
+}
+
+/** How modules reach their parameters while a graph is traced; with a `randomKey` input it is a training graph. */
 export function forwardContext(
   symbols: Tensors,
   parameters: Parameters,
   policy: DTypePolicy,
-  used: Set<string> = new Set(),
+  { used, recomputeLayers = false }: ForwardOptions = {},
 ): ForwardContext {
   const names = new Map([...parameters].map(([name, parameter]) => [parameter, name]));
   const keys = symbols.randomKey === undefined ? undefined : new KeySequence(symbols.randomKey);
@@ -48,13 +53,14 @@ export function forwardContext(
     parameter: (parameter) => {
       const name = names.get(parameter);
       if (name === undefined) throw internalError("a module asks for a parameter that its model does not list");
-      used.add(name);
+      used?.add(name);
       return convert(symbols[`parameter.${name}`]!, policy.compute);
     },
     randomKey: () => {
       if (keys === undefined) throw internalError("randomness is used outside training");
       return keys.next();
     },
+    layer: (run, x) => (recomputeLayers ? checkpoint((h) => run(h!), "layer")(x)[0]! : run(x)),
   };
 }
 

@@ -41,6 +41,8 @@ export interface LossGraphOptions<M extends Module> {
   readonly policy: DTypePolicy;
   /** Parameters to differentiate, by name; those that the loss does not use are left out. */
   readonly trainable: readonly string[];
+  /** See `ForwardContext.layer`. */
+  readonly recomputeLayers?: boolean | undefined;
 }
 
 export interface LossGraph {
@@ -56,7 +58,7 @@ export interface LossGraph {
  * `figure.<name>` (sums).
  */
 export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOptions<M>): LossGraph {
-  const { parameters, model, loss, policy, trainable } = options;
+  const { parameters, model, loss, policy, trainable, recomputeLayers } = options;
   const inputs = {
     ...inputTypes(parameters, batch),
     ...Object.fromEntries(Object.keys(batch.counts).map((count) => [`scale.${count}`, tensorType("f32", [])])),
@@ -66,7 +68,11 @@ export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOpti
   let differentiated: readonly string[] = [];
   const graph = trace("train", inputs, (symbols: Tensors) => {
     const used = new Set<string>();
-    const figures = loss(model, forwardContext(symbols, parameters, policy, used), batchSymbols(symbols, batch));
+    const figures = loss(
+      model,
+      forwardContext(symbols, parameters, policy, { used, recomputeLayers }),
+      batchSymbols(symbols, batch),
+    );
     differentiated = trainable.filter((name) => used.has(name));
     const total = Object.values(figures.terms)
       .map(({ sum, count, weight }) => mul(convert(sum, "f32"), mul(symbols[`scale.${count}`]!, weight)))

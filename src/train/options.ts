@@ -16,6 +16,10 @@ const fields = defineFields({
   numEpochs: nullableField(numberField({ min: 0, doc: "Passes over the examples, when maxSteps is null." })),
   batchSize: integerField({ default: 32, min: 1, doc: "Sequences in an optimizer step." }),
   gradientAccumulationSteps: integerField({ default: 1, min: 1, doc: "Parts a step is computed in, to save memory." }),
+  recomputeLayers: booleanField({
+    default: false,
+    doc: "Keep layers' inputs only and compute the rest again in the backward pass: less memory, a third more work.",
+  }),
   learningRate: numberField({ default: 1e-4, min: 0, doc: "Peak learning rate." }),
   warmupSteps: nullableField(integerField({ min: 0, doc: "Steps of linear rise; null: warmupRatio decides." })),
   warmupRatio: probabilityField({ default: 0.1, doc: "Share of the steps that warm up, when warmupSteps is null." }),

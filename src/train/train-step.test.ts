@@ -161,3 +161,18 @@ test("a parameter of rate 0 stays bit for bit and has no gradient; a scale multi
   await all.dispose();
   await some.dispose();
 });
+
+test("recomputed layers give the same steps with dropout on (bug: other masks in the second pass)", async () => {
+  const batches = [batchOf([0, 1, 2, 3]), batchOf([4, 5])];
+  const results = [];
+  for (const recomputeLayers of [false, true]) {
+    const step = await open({ dropout: 0.3, recomputeLayers });
+    const losses = [];
+    for (let i = 1; i <= 3; i++) losses.push((await step.run(batches, i, 1e-2)).loss);
+    results.push({ losses, weights: await step.store.read("value") });
+    await step.dispose();
+  }
+  const [kept, again] = results;
+  expect(again!.losses).toEqual(kept!.losses);
+  expect(difference(kept!.weights, again!.weights)).toBeLessThan(1e-7);
+});

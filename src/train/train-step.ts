@@ -39,6 +39,8 @@ export interface TrainStepOptions<M extends Module> {
   readonly policy: DTypePolicy;
   /** Whether a step may consist of several batches. */
   readonly accumulates: boolean;
+  /** Compute what is inside layers again in the backward pass, to save memory. */
+  readonly recomputeLayers?: boolean | undefined;
   readonly seed: number;
 }
 

@@ -110,6 +110,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     maxGradNorm: options.maxGradNorm ?? Number.POSITIVE_INFINITY,
     policy,
     accumulates: options.gradientAccumulationSteps > 1,
+    recomputeLayers: options.recomputeLayers,
     seed: options.seed,
   });
   const { store } = step;

@@ -116,14 +116,17 @@ export class BertEncoder extends Module implements Encoder {
   encode(context: ForwardContext, inputs: EncoderInputs): EncoderOutputs {
     const bias = blockDiagonalBias(inputs.sequenceIds);
     const hiddenStates = [this.embeddings.apply(context, inputs)];
-    for (const layer of this.layers) hiddenStates.push(layer.apply(context, hiddenStates.at(-1)!, bias));
+    for (const layer of this.layers) {
+      hiddenStates.push(context.layer((x) => layer.apply(context, x, bias), hiddenStates.at(-1)!));
+    }
     return { lastHiddenState: hiddenStates.at(-1)!, hiddenStates };
   }
 
   encodeAt(context: ForwardContext, inputs: EncoderInputs, places: Tensor): Tensor {
     const bias = blockDiagonalBias(inputs.sequenceIds);
     const below = this.layers.slice(0, -1);
-    const hidden = below.reduce((x, layer) => layer.apply(context, x, bias), this.embeddings.apply(context, inputs));
+    const start = this.embeddings.apply(context, inputs);
+    const hidden = below.reduce((x, layer) => context.layer((h) => layer.apply(context, h, bias), x), start);
     return this.layers.at(-1)!.apply(context, hidden, bias, places);
   }
 
