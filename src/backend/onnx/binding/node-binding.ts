@@ -1,10 +1,10 @@
 import type { Worker } from "node:worker_threads";
 import { BackendError } from "../../../base/errors.ts";
+import { startSiblingWorker } from "../../../base/sibling-module.ts";
 import type { MemoryRegion, OrtBinding, OrtBoundRun, OrtSession, OrtSessionOptions, OrtValueSpec } from "./binding.ts";
 import { engineError } from "./c-api-status.ts";
 import type { RegionMessage, WorkerRequest, WorkerResponse, WorkerResults } from "./node-protocol.ts";
 import { checkAttached, checkRegions, regionByteLength, regionBytes } from "./region.ts";
-import { startSiblingWorker } from "./sibling-module.ts";
 
 /**
  * Opens onnxruntime-node in a worker thread.

@@ -6,8 +6,8 @@ import { arch, platform, release, tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { pid, versions } from "node:process";
 import { fileURLToPath } from "node:url";
+import { siblingModule } from "../../../base/sibling-module.ts";
 import { findOrtLibrary } from "./c-api-table.ts";
-import { siblingModule } from "./sibling-module.ts";
 
 /** What the child process found. */
 export interface SelfTestReport {
