@@ -22,6 +22,8 @@ export interface BenchmarkOptions {
   readonly vocab: number;
   readonly batch: number;
   readonly seq: number;
+  /** Layers are computed again in the backward pass. */
+  readonly recompute?: boolean;
   readonly backend: Backend;
 }
 
@@ -150,6 +152,7 @@ export class TrainingBenchmark {
       maxGradNorm: 1,
       policy,
       accumulates: false,
+      recomputeLayers: options.recompute,
       seed: SEED,
     });
     const { parameters, names } = step.store;

@@ -2,7 +2,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { ConfigError } from "../../base/errors.ts";
-import { choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
+import { booleanField, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { bertPresets } from "../../models/bert/config.ts";
 import { withEngine } from "../../runtime.ts";
@@ -24,6 +24,7 @@ const fields = defineFields({
   seq: integerField({ default: 128, min: 8, doc: "Tokens in a sequence." }),
   steps: integerField({ default: 10, min: 1, doc: "Steps that are counted." }),
   warmup: integerField({ default: 2, min: 0, doc: "Steps before them." }),
+  recompute: booleanField({ default: false, doc: "Compute layers again in the backward pass, to save memory." }),
   ...engineFields,
 });
 const benchTable = defineConfig({ name: "bench.train", fields });
@@ -60,7 +61,7 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
-  const { model, layers, vocab, batch, seq, warmup } = settings;
+  const { model, layers, vocab, batch, seq, warmup, recompute } = settings;
   const { engine: name, threads: limit, binding } = settings;
   await withEngine(givenEngine({ engine: name, threads: limit, binding }), async (engine) => {
     const benchmark = await TrainingBenchmark.open({
@@ -69,6 +70,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
       vocab,
       batch,
       seq,
+      recompute,
       backend: engine,
     });
     try {
@@ -90,6 +92,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
           vocab,
           batch,
           seq,
+          recompute,
           engine: engine.name,
           dtype: "f32",
           threads,
