@@ -44,6 +44,7 @@ const notDifferentiable: { readonly [P in OpName]?: string } = {
   randomBits: "takes no floats",
   foldIn: "takes no floats",
   dropoutMask: "takes no floats",
+  quantizedLinear: "rounds its operand",
 };
 
 const usable = (sample: Sample): boolean =>

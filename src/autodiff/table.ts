@@ -27,6 +27,7 @@ export const vjpRules: { readonly [P in OpName]: VjpRule<P> | null } = {
   randomBits: none,
   foldIn: none,
   dropoutMask: none,
+  quantizedLinear: none,
   ...elementwiseRules,
   ...structureRules,
   ...compositeRules,

@@ -44,6 +44,22 @@ export const compositeSpecs: { readonly [P in CompositeName]: OpSpec<P> } = {
       return [tensorType(x.dtype, [...x.shape.slice(0, -1), weight.shape[0]!])];
     },
   },
+  quantizedLinear: {
+    doc: "q(x)[…,I] · weight i8[I,O] · scale[O] (+ bias[O]); q rounds x to 256 steps between its least and largest element (0 included). The product is of whole numbers.",
+    infer: (inputs, { bias }) => {
+      requireCount("quantizedLinear", inputs, bias ? 4 : 3);
+      const [x, weight, ...floats] = inputs as [TensorType, TensorType, ...TensorType[]];
+      requireFloat("quantizedLinear", [x, ...floats]);
+      if (weight.dtype !== "i8" || weight.shape.length !== 2 || lastOf(x) !== weight.shape[0]) {
+        refuse("quantizedLinear", "inner dimensions differ, or the weight is not i8 [in, out]", inputs);
+      }
+      const columns = weight.shape[1]!;
+      if (!floats.every(({ shape }) => sameShape(shape, [columns]))) {
+        refuse("quantizedLinear", `scale and bias must be [${columns}]`, inputs);
+      }
+      return [tensorType(x.dtype, [...x.shape.slice(0, -1), columns])];
+    },
+  },
   layerNorm: {
     doc: "(x − mean)·rstd·gain + bias over the last axis; also gives mean and rstd = 1/√(variance + epsilon), in f32 for 16-bit x.",
     infer: (inputs, { epsilon }) => {

@@ -1,5 +1,8 @@
-/** Element types. bf16 and f16 are storage and compute types of engines; f64 is the reference backend's. */
-export type DType = "f32" | "f64" | "bf16" | "f16" | "i32" | "u32" | "bool";
+/**
+ * Element types. bf16 and f16 are storage and compute types of engines; f64 is the reference backend's; i8 holds
+ * quantized weights and is only converted, moved and multiplied by `quantizedLinear`.
+ */
+export type DType = "f32" | "f64" | "bf16" | "f16" | "i32" | "u32" | "i8" | "bool";
 
 /** Element type and static shape of a value. */
 export interface TensorType {
@@ -8,7 +11,7 @@ export interface TensorType {
 }
 
 /** The typed arrays that hold host data. bf16 and f16 are held as their 16 raw bits, bool as 0 or 1. */
-export type HostData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+export type HostData = Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array | Int8Array;
 
 /** A tensor in host memory. */
 export interface HostTensor extends TensorType {
@@ -23,6 +26,7 @@ export const dtypeBytes: Readonly<Record<DType, number>> = {
   f16: 2,
   i32: 4,
   u32: 4,
+  i8: 1,
   bool: 1,
 };
 
@@ -53,6 +57,8 @@ export function allocateHostData(dtype: DType, length: number): HostData {
       return new Int32Array(length);
     case "u32":
       return new Uint32Array(length);
+    case "i8":
+      return new Int8Array(length);
     case "bool":
       return new Uint8Array(length);
   }
@@ -72,6 +78,8 @@ export function viewHostData(dtype: DType, buffer: ArrayBufferLike, byteOffset: 
       return new Int32Array(buffer, byteOffset, length);
     case "u32":
       return new Uint32Array(buffer, byteOffset, length);
+    case "i8":
+      return new Int8Array(buffer, byteOffset, length);
     case "bool":
       return new Uint8Array(buffer, byteOffset, length);
   }

@@ -12,6 +12,8 @@ function nodeFlops(node: Node): number {
     }
     case "linear":
       return 2 * sizeOf(node.outputs[0]!.shape) * node.inputs[1]!.shape[1]!;
+    case "quantizedLinear":
+      return 2 * sizeOf(node.outputs[0]!.shape) * node.inputs[1]!.shape[0]!;
     case "attention":
       return 2 * productOfHeads(node);
     case "attentionGrad":

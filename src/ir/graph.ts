@@ -90,6 +90,7 @@ export interface PrimitiveParams {
 /** Parameters of every composite; `compositeSpecs` holds their shape rules, `tensor/decompose.ts` their meaning. */
 export interface CompositeParams {
   linear: { readonly bias: boolean };
+  quantizedLinear: { readonly bias: boolean };
   layerNorm: { readonly epsilon: number };
   layerNormGrad: NoParams;
   softmax: NoParams;

@@ -5,7 +5,7 @@ import { type OpSpec, refuse, requireAxes, requireCount, requireShape } from "./
 import { sameShape, sameType, sizeOf, tensorType, withoutAxes } from "./shape.ts";
 
 type Accepts = (dtype: DType) => boolean;
-const numeric: Accepts = (dtype) => dtype !== "bool";
+const numeric: Accepts = (dtype) => dtype !== "bool" && dtype !== "i8";
 const bitwise: Accepts = (dtype) => dtype === "bool" || isInteger(dtype);
 
 /** A dtype rule shared by elementwise operations of one operand. */
@@ -70,9 +70,10 @@ export const primitiveSpecs: { readonly [P in PrimitiveName]: OpSpec<P> } = {
   cos: unary("cos", "Cosine."),
   not: unary("not", "Logical not; bitwise for integers.", bitwise),
   convert: {
-    doc: "Same values in another dtype: floats truncate toward zero to integers, bool is 0 or 1, non-zero is true.",
+    doc: "Same values in another dtype: floats truncate toward zero to integers, bool is 0 or 1, non-zero is true. Nothing becomes i8 in a graph.",
     infer: (inputs, { dtype }) => {
       requireCount("convert", inputs, 1);
+      if (dtype === "i8" && inputs[0]!.dtype !== "i8") refuse("convert", "does not give i8", inputs);
       return [tensorType(dtype, inputs[0]!.shape)];
     },
   },

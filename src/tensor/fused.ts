@@ -14,6 +14,19 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
 }
 
 /**
+ * x · (weight · scale) + bias with x rounded to 8 bits and a product of whole numbers, for prediction only: no gradient.
+ * Dims: I in, O out. One step size serves all of x, so a row's result depends a little on the rows beside it.
+ * @param x float `[…, I]`
+ * @param weight i8 `[I, O]`, transposed against `linear`
+ * @param scale float `[O]`: what one step of an output's weights is worth
+ * @param bias float `[O]`
+ */
+export function quantizedLinear(x: Tensor, weight: Tensor, scale: Tensor, bias?: Tensor): Tensor {
+  const inputs = bias === undefined ? [x, weight, scale] : [x, weight, scale, bias];
+  return emitOne("quantizedLinear", inputs, { bias: bias !== undefined });
+}
+
+/**
  * Normalises the last axis to mean 0 and variance 1 (biased), then scales and shifts.
  * @source Ba et al. 2016, arXiv:1607.06450
  */

@@ -17,6 +17,7 @@ const tolerances: { readonly [D in DType]: Tolerance } = {
   bf16: { relative: 1.6e-2, ofLargest: 8e-3 },
   i32: exact,
   u32: exact,
+  i8: exact,
   bool: exact,
 };
 

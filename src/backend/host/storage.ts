@@ -8,7 +8,7 @@ import { formatType, type Shape, sizeOf } from "../../ir/shape.ts";
 export type Precision = "f64" | "f32";
 
 /** Working memory; floats as numbers (16-bit ones too), booleans as 0 or 1. */
-export type Data = Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array;
+export type Data = Float64Array | Float32Array | Int32Array | Uint32Array | Uint8Array | Int8Array;
 
 export interface Tensor extends TensorType {
   readonly data: Data;
@@ -26,6 +26,8 @@ export function allocateData(dtype: DType, length: number, precision: Precision)
       return new Int32Array(length);
     case "u32":
       return new Uint32Array(length);
+    case "i8":
+      return new Int8Array(length);
     case "bool":
       return new Uint8Array(length);
   }
@@ -59,6 +61,8 @@ function accepts(dtype: DType, data: HostData): boolean {
       return data instanceof Int32Array;
     case "u32":
       return data instanceof Uint32Array;
+    case "i8":
+      return data instanceof Int8Array;
     case "bool":
       return data instanceof Uint8Array;
   }

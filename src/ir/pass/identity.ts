@@ -16,6 +16,7 @@ function holds(wide: DType, narrow: DType): boolean {
     f16: ["f32", "f64"],
     i32: ["f64"],
     u32: ["f64"],
+    i8: ["bf16", "f16", "i32", "f32", "f64"],
     f32: ["f64"],
     f64: [],
   };

@@ -7,6 +7,7 @@ import { gelu, geluGrad } from "./activation.ts";
 import { attention, attentionGrad } from "./attention.ts";
 import { crossEntropy, crossEntropyGrad, embedding, embeddingGrad } from "./loss.ts";
 import { layerNorm, layerNormGrad, softmax, softmaxGrad } from "./normalization.ts";
+import { quantizedLinear } from "./quantized.ts";
 import { dropoutMask, foldIn } from "./random.ts";
 import { gruCell, gruCellGrad, lstmCell, lstmCellGrad } from "./recurrent.ts";
 import type { Decomposition } from "./rule.ts";
@@ -20,6 +21,7 @@ const linear: Decomposition<"linear"> = (inputs, { bias }) => {
 /** The meaning of every composite. */
 const decompositions: { readonly [P in CompositeName]: Decomposition<P> } = {
   linear,
+  quantizedLinear,
   layerNorm,
   layerNormGrad,
   softmax,

@@ -1,7 +1,19 @@
 import type { CompositeName, OpName } from "../../../src/ir/graph.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { emit } from "../../../src/tensor/trace.ts";
-import { anyU32, below, direct, float, given, i32, type Sample, type SampleInput, u32 } from "./sample.ts";
+import {
+  anyU32,
+  below,
+  direct,
+  float,
+  given,
+  i8,
+  i32,
+  positive,
+  type Sample,
+  type SampleInput,
+  u32,
+} from "./sample.ts";
 
 /** A gradient composite fed with what its forward composite gives: fused kernels may rely on that. */
 function after(
@@ -87,6 +99,23 @@ export const compositeSamples = {
     direct("linear", { bias: true }, [float([2, 3, 5]), float([7, 5]), float([7])]),
     direct("linear", { bias: true }, [float([1, 1]), float([1, 1]), float([1])]),
     direct("linear", { bias: true }, [float([5]), float([3, 5]), float([3])], { title: "one row" }),
+  ],
+  quantizedLinear: [
+    direct("quantizedLinear", { bias: true }, [float([3, 5]), i8([5, 4]), float([4], positive), float([4])]),
+    direct("quantizedLinear", { bias: false }, [float([2, 3, 70]), i8([70, 33]), float([33], positive)]),
+    direct("quantizedLinear", { bias: true }, [float([5]), i8([5, 3]), float([3], positive), float([3])], {
+      title: "one row",
+    }),
+    direct("quantizedLinear", { bias: false }, [float([3, 6], positive), i8([6, 2]), float([2], positive)], {
+      title: "positive only",
+    }),
+    direct("quantizedLinear", { bias: true }, [float([2, 4], given(0)), i8([4, 3]), float([3]), float([3])], {
+      title: "zeros",
+    }),
+    // Sums far beyond 16 bits: every product is 255 · 127.
+    direct("quantizedLinear", { bias: false }, [float([2, 64], given(1)), i8([64, 3], given(127)), float([3])], {
+      title: "largest sums",
+    }),
   ],
   layerNorm: rows
     .filter((shape) => lastOf(shape) > 1)

@@ -12,7 +12,7 @@ export type FloatType = "f32" | "f64";
 export type Draw = (random: Random, index: number) => number;
 
 export interface SampleInput {
-  readonly dtype: "float" | "i32" | "u32" | "bool";
+  readonly dtype: "float" | "i32" | "u32" | "i8" | "bool";
   readonly shape: Shape;
   readonly draw: Draw;
 }
@@ -40,6 +40,7 @@ export const below =
     random.nextInt(bound);
 export const anyI32: Draw = (random) => random.nextUint32() | 0;
 export const anyU32: Draw = (random) => random.nextUint32();
+export const anyI8: Draw = (random) => random.nextInt(255) - 127;
 export const coin: Draw = (random) => random.nextInt(2);
 /** The given numbers in turn. */
 export const given =
@@ -50,6 +51,7 @@ export const given =
 export const float = (shape: Shape, draw: Draw = normal): SampleInput => ({ dtype: "float", shape, draw });
 export const i32 = (shape: Shape, draw: Draw): SampleInput => ({ dtype: "i32", shape, draw });
 export const u32 = (shape: Shape, draw: Draw): SampleInput => ({ dtype: "u32", shape, draw });
+export const i8 = (shape: Shape, draw: Draw = anyI8): SampleInput => ({ dtype: "i8", shape, draw });
 export const bool = (shape: Shape, draw: Draw = coin): SampleInput => ({ dtype: "bool", shape, draw });
 
 /** A sample that is the operation alone. */

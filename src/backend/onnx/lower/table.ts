@@ -11,6 +11,7 @@ import { embedding, embeddingGrad } from "./embedding.ts";
 import { crossEntropy, crossEntropyGrad } from "./loss.ts";
 import { movementRules } from "./movement.ts";
 import { layerNorm, layerNormGrad, softmax, softmaxGrad } from "./normalization.ts";
+import { quantizedLinear } from "./quantized.ts";
 import { dropoutMask, foldIn, randomBits } from "./random.ts";
 import { reductionRules } from "./reduction.ts";
 import { scan } from "./scan.ts";
@@ -29,6 +30,7 @@ export const primitiveRules: { readonly [P in PrimitiveName]: Rule<P> } = {
 /** Composites without an entry arrive decomposed. */
 export const compositeRules = {
   linear,
+  quantizedLinear,
   layerNorm,
   layerNormGrad,
   softmax,
