@@ -35,10 +35,11 @@ export {
 } from "./base/errors.ts";
 // Text and tokenizers.
 export { csv, tsv } from "./data/delimited.ts";
+export type { TextDocument } from "./data/document.ts";
 export { jsonLines } from "./data/json-lines.ts";
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from "./data/prepare-corpus.ts";
 export { inspectCorpus, ShardedCorpus } from "./data/sharded-corpus.ts";
-export { joinSources, type TextDocument, TextSource, textDocuments } from "./data/source.ts";
+export { joinSources, TextSource, textDocuments } from "./data/source.ts";
 export type { TableRow, TableSource } from "./data/table.ts";
 export { textFile, textFolder } from "./data/text-file.ts";
 // Figures and reports.

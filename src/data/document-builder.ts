@@ -1,5 +1,5 @@
+import type { TextDocument } from "./document.ts";
 import { type SentenceOptions, type SentenceSplitter, sentenceSplitter } from "./sentence.ts";
-import type { TextDocument } from "./source.ts";
 
 /** What ends a document, and how its sentences are found. */
 export interface DocumentOptions extends SentenceOptions {

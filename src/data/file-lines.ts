@@ -85,7 +85,11 @@ export async function* fileBlocks(file: string, options: DecodeOptions = {}): As
   if (rest.length > 0) yield take(rest);
 }
 
-function refuseUtf16(bytes: Buffer, file: string): void {
+/**
+ * Refuses a text that begins with the byte order mark of UTF-16.
+ * @throws {DataError} TEXT_IS_UTF16
+ */
+export function refuseUtf16(bytes: Buffer, file: string): void {
   const [a, b] = bytes;
   if (!((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))) return;
   throw new DataError("text is UTF-16 (it begins with its byte order mark). Save it as UTF-8.", {
@@ -94,8 +98,8 @@ function refuseUtf16(bytes: Buffer, file: string): void {
   });
 }
 
-/** A place near the end of an overlong line where no character is cut. */
-function cutBetweenCharacters(bytes: Buffer, options: DecodeOptions): number {
+/** A place near the end of an overlong line where no character is cut; 0 where none is found. */
+export function cutBetweenCharacters(bytes: Buffer, options: DecodeOptions): number {
   const space = bytes.lastIndexOf(32);
   if (space > bytes.length / 2) return space + 1;
   const { encoding = "utf-8" } = options;

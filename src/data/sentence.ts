@@ -26,11 +26,23 @@ const longestAbbreviation = 8;
 /** Cuts the lines of one paragraph (no blank ones among them) into sentences, trimmed and never empty. */
 export type SentenceSplitter = (paragraph: readonly string[]) => string[];
 
+/** Making one costs as much as cutting a page of text. */
+const segmenters = new Map<string, Intl.Segmenter>();
+
+function segmenterOf(locale: string): Intl.Segmenter {
+  let segmenter = segmenters.get(locale);
+  if (segmenter === undefined) {
+    segmenter = new Intl.Segmenter(locale, { granularity: "sentence" });
+    segmenters.set(locale, segmenter);
+  }
+  return segmenter;
+}
+
 /** A splitter with these settings. */
 export function sentenceSplitter(options: SentenceOptions = {}): SentenceSplitter {
   const { sentences = "segment", locale = "en", unwrap = "auto" } = options;
   if (sentences === "line") return (paragraph) => paragraph.map((line) => line.trim()).filter((line) => line !== "");
-  const segmenter = new Intl.Segmenter(locale, { granularity: "sentence" });
+  const segmenter = segmenterOf(locale);
   const isEnglish = /^en\b/i.test(locale);
   const cut = (text: string, out: string[]) => {
     let held = "";

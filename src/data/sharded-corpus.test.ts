@@ -6,10 +6,11 @@ import { DataError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { WordPiece } from "../tokenizers/wordpiece.ts";
+import type { TextDocument } from "./document.ts";
 import type { CorpusManifest } from "./manifest.ts";
 import { type PrepareOptions, prepareCorpus } from "./prepare-corpus.ts";
 import { inspectCorpus, ShardedCorpus } from "./sharded-corpus.ts";
-import { type TextDocument, textDocuments } from "./source.ts";
+import { textDocuments } from "./source.ts";
 
 const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 const pieces = Array.from({ length: 20 }, (_, i) => [String.fromCharCode(97 + i), `##${String.fromCharCode(97 + i)}`]);

@@ -1,8 +1,6 @@
 import { DataError } from "../base/errors.ts";
-import { foldSeed, mix32 } from "../base/random.ts";
-
-/** One document: its sentences in order, none of them empty. */
-export type TextDocument = readonly string[];
+import type { SplitSide, TextDocument } from "./document.ts";
+import { blockDocuments, type DocumentBlock, documentBlocks } from "./document-block.ts";
 
 /** How a corpus is divided into a training and an evaluation part. */
 export interface SplitOptions {
@@ -26,6 +24,11 @@ export abstract class TextSource {
   /** The documents in order. */
   abstract documents(): AsyncIterable<TextDocument>;
 
+  /** The same documents in blocks that other threads can read: cleaning and splitting the text is left to them. */
+  blocks(): AsyncIterable<DocumentBlock> {
+    return documentBlocks(this.documents());
+  }
+
   /** Every sentence of every document, for training a tokenizer. */
   async *lines(): AsyncGenerator<string> {
     for await (const document of this.documents()) yield* document;
@@ -48,16 +51,41 @@ export abstract class TextSource {
         path: this.name,
       });
     }
-    const held = (document: TextDocument) => hashDocument(document, seed) < evalFraction * 0x1_0000_0000;
     return {
-      train: new FilteredSource(this, "train", (document) => !held(document)),
-      eval: new FilteredSource(this, "eval", held),
+      train: new SplitSource(this, { side: "train", evalFraction, seed }),
+      eval: new SplitSource(this, { side: "eval", evalFraction, seed }),
     };
   }
 
   /** Only the documents that `keep` accepts. */
   filter(keep: (document: TextDocument) => boolean): TextSource {
-    return new FilteredSource(this, "filtered", keep);
+    return new FilteredSource(this, keep);
+  }
+}
+
+/** A source whose documents are found by reading blocks, on this thread or another. */
+export abstract class BlockSource extends TextSource {
+  abstract override blocks(): AsyncIterable<DocumentBlock>;
+
+  documents(): AsyncIterable<TextDocument> {
+    return blockDocuments(this.blocks());
+  }
+}
+
+class SplitSource extends BlockSource {
+  readonly name: string;
+  private readonly inner: TextSource;
+  private readonly side: SplitSide;
+
+  constructor(inner: TextSource, side: SplitSide) {
+    super();
+    this.name = `${inner.name} (${side.side})`;
+    this.inner = inner;
+    this.side = side;
+  }
+
+  async *blocks(): AsyncGenerator<DocumentBlock> {
+    for await (const block of this.inner.blocks()) yield { ...block, sides: [...(block.sides ?? []), this.side] };
   }
 }
 
@@ -66,9 +94,9 @@ class FilteredSource extends TextSource {
   private readonly inner: TextSource;
   private readonly keep: (document: TextDocument) => boolean;
 
-  constructor(inner: TextSource, part: string, keep: (document: TextDocument) => boolean) {
+  constructor(inner: TextSource, keep: (document: TextDocument) => boolean) {
     super();
-    this.name = `${inner.name} (${part})`;
+    this.name = `${inner.name} (filtered)`;
     this.inner = inner;
     this.keep = keep;
   }
@@ -93,7 +121,7 @@ class MemorySource extends TextSource {
   }
 }
 
-class JoinedSource extends TextSource {
+class JoinedSource extends BlockSource {
   readonly name: string;
   private readonly parts: readonly TextSource[];
 
@@ -103,8 +131,8 @@ class JoinedSource extends TextSource {
     this.name = parts.map((part) => part.name).join(" + ");
   }
 
-  async *documents(): AsyncGenerator<TextDocument> {
-    for (const part of this.parts) yield* part.documents();
+  async *blocks(): AsyncGenerator<DocumentBlock> {
+    for (const part of this.parts) yield* part.blocks();
   }
 }
 
@@ -116,14 +144,4 @@ export function textDocuments(documents: readonly TextDocument[], name = "docume
 /** Several sources read one after the other. */
 export function joinSources(sources: readonly TextSource[]): TextSource {
   return new JoinedSource(sources);
-}
-
-/** A 32-bit hash of a document's text and a seed. */
-function hashDocument(document: TextDocument, seed: number): number {
-  let h = foldSeed(seed, "split");
-  for (const sentence of document) {
-    for (let i = 0; i < sentence.length; i++) h = Math.imul(h ^ sentence.charCodeAt(i), 0x01000193);
-    h = mix32(h + 1);
-  }
-  return h;
 }

@@ -1,7 +1,8 @@
 import { DataError, nearestName } from "../base/errors.ts";
-import { DocumentBuilder, type DocumentOptions } from "./document-builder.ts";
+import { blockSize, type DocumentBlock } from "./document-block.ts";
+import type { DocumentOptions } from "./document-builder.ts";
 import type { DecodeOptions } from "./encoding.ts";
-import { type TextDocument, TextSource } from "./source.ts";
+import { BlockSource } from "./source.ts";
 
 /** A column by its name, or by its number from 0. */
 export type ColumnRef = string | number;
@@ -33,11 +34,13 @@ export interface TextColumnOptions extends DocumentOptions {
   readonly column?: ColumnRef;
 }
 
+const sentenceOptions = ["sentences", "locale", "unwrap"] as const;
+
 /** Reads the rows of one file from the beginning. */
 export type RowReader = () => AsyncIterable<TableRow>;
 
 /** Rows of a file for labelled tasks; also a corpus of the texts in one column, each a document. */
-export class TableSource extends TextSource {
+export class TableSource extends BlockSource {
   readonly name: string;
   private readonly read: RowReader;
   private readonly options: TextColumnOptions;
@@ -63,7 +66,7 @@ export class TableSource extends TextSource {
   }
 
   /** @throws {DataError} COLUMN_NEEDED, COLUMN_UNKNOWN, CELL_NOT_TEXT */
-  async *documents(): AsyncGenerator<TextDocument> {
+  async *blocks(): AsyncGenerator<DocumentBlock> {
     const { column } = this.options;
     if (column === undefined) {
       throw new DataError(
@@ -74,15 +77,19 @@ export class TableSource extends TextSource {
         },
       );
     }
-    const builder = new DocumentBuilder({ ...this.options, documentEnd: "file" });
+    const options = Object.fromEntries(sentenceOptions.map((key) => [key, this.options[key]]));
+    let texts: string[] = [];
+    let size = 0;
     for await (const row of this.rows()) {
-      for (const line of cellText(row, column, this.name).split(/\r?\n/)) {
-        const part = builder.line(line);
-        if (part !== undefined) yield part;
-      }
-      const document = builder.finish();
-      if (document !== undefined) yield document;
+      const text = cellText(row, column, this.name);
+      texts.push(text);
+      size += text.length;
+      if (size < blockSize) continue;
+      yield { kind: "cells", texts, options };
+      texts = [];
+      size = 0;
     }
+    if (texts.length > 0) yield { kind: "cells", texts, options };
   }
 }
 

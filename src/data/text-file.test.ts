@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DataError } from "../base/errors.ts";
+import type { TextDocument } from "./document.ts";
 import { fileLines } from "./file-lines.ts";
 import { isHardWrapped } from "./sentence.ts";
-import { type TextDocument, type TextSource, textDocuments } from "./source.ts";
+import { type TextSource, textDocuments } from "./source.ts";
 import { type TextOptions, textFile, textFolder } from "./text-file.ts";
 
 let folder: string;

@@ -1,11 +1,12 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../base/errors.ts";
-import { DocumentBuilder, type DocumentOptions } from "./document-builder.ts";
+import { byteBlocks } from "./byte-block.ts";
+import { blockText, type DocumentBlock } from "./document-block.ts";
+import type { DocumentOptions } from "./document-builder.ts";
 import type { DecodeOptions } from "./encoding.ts";
-import { fileLines } from "./file-lines.ts";
 import { globPattern } from "./glob.ts";
-import { type TextDocument, TextSource } from "./source.ts";
+import { BlockSource, type TextSource } from "./source.ts";
 
 /** How plain text files are read. */
 export interface TextOptions extends DecodeOptions, DocumentOptions {}
@@ -16,7 +17,7 @@ export interface FolderOptions extends TextOptions {
   readonly files?: string | readonly string[];
 }
 
-class TextFile extends TextSource {
+class TextFile extends BlockSource {
   readonly name: string;
   private readonly options: TextOptions;
 
@@ -26,17 +27,18 @@ class TextFile extends TextSource {
     this.options = options;
   }
 
-  async *documents(): AsyncGenerator<TextDocument> {
+  async *blocks(): AsyncGenerator<DocumentBlock> {
     let isEmpty = true;
-    for await (const document of fileDocuments(this.name, this.options)) {
-      isEmpty = false;
-      yield document;
+    for await (const block of byteBlocks(this.name, this.options)) {
+      // Every text that is not white space has a sentence; wrong bytes are left to the reader of the block.
+      isEmpty &&= !/\S/.test(blockText(block, { ...this.options, invalid: "replace" }, 1));
+      yield block;
     }
     if (isEmpty) throw new DataError("the file holds no text.", { code: "FILE_EMPTY", path: this.name });
   }
 }
 
-class TextFolder extends TextSource {
+class TextFolder extends BlockSource {
   readonly name: string;
   private readonly options: FolderOptions;
 
@@ -46,8 +48,9 @@ class TextFolder extends TextSource {
     this.options = options;
   }
 
-  async *documents(): AsyncGenerator<TextDocument> {
-    for (const file of await folderFiles(this.name, this.options.files)) yield* fileDocuments(file, this.options);
+  async *blocks(): AsyncGenerator<DocumentBlock> {
+    const { files, ...options } = this.options;
+    for (const file of await folderFiles(this.name, files)) yield* byteBlocks(file, options);
   }
 }
 
@@ -59,16 +62,6 @@ export function textFile(file: string, options: TextOptions = {}): TextSource {
 /** All text files of a folder and its subfolders, in the order of their paths; see {@link textFile}. */
 export function textFolder(folder: string, options: FolderOptions = {}): TextSource {
   return new TextFolder(folder, options);
-}
-
-async function* fileDocuments(file: string, options: TextOptions): AsyncGenerator<TextDocument> {
-  const builder = new DocumentBuilder(options);
-  for await (const { text } of fileLines(file, options)) {
-    const document = builder.line(text);
-    if (document !== undefined) yield document;
-  }
-  const last = builder.finish();
-  if (last !== undefined) yield last;
 }
 
 /**

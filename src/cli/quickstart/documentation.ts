@@ -1,8 +1,8 @@
 /** @file English text that every installation has: the documentation inside its packages. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { TextDocument } from "../../data/document.ts";
 import { sentenceSplitter } from "../../data/sentence.ts";
-import type { TextDocument } from "../../data/source.ts";
 
 /** Turns Markdown into plain sentences' text: no code blocks, tables, links, tags or emphasis. */
 export function plainText(markdown: string): string {
