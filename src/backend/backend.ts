@@ -66,6 +66,16 @@ export interface Sweep {
   dispose(): Promise<void>;
 }
 
+/**
+ * Inputs of graphs that hold the same numbers at every run, by name. The engine may keep copies that are laid out for
+ * its kernels; all executables that are compiled with one set share them. Runs are still given every input.
+ */
+export interface FixedInputs {
+  readonly buffers: ReadonlyMap<string, Buffer>;
+  /** Call it after the executables are disposed, and before the buffers are. */
+  dispose(): void;
+}
+
 /** What an engine found out about itself. */
 export interface Probe {
   readonly engine: string;
@@ -83,8 +93,13 @@ export interface Backend {
   readonly computeDtypes: readonly DType[];
   /** Whether this engine takes a composite as it is; all others are decomposed before `compile`. */
   fuses(node: Node & { readonly op: CompositeName }): boolean;
-  /** @throws {BackendError} naming the node that the engine cannot take */
-  compile(graph: Graph): Promise<Executable>;
+  /**
+   * @param fixed inputs that never change, from `fix`
+   * @throws {BackendError} naming the node that the engine cannot take
+   */
+  compile(graph: Graph, fixed?: FixedInputs): Promise<Executable>;
+  /** Says that buffers will not be written any more; undefined, or no such method, where that gains nothing. */
+  fix?(buffers: ReadonlyMap<string, Buffer>): FixedInputs | undefined;
   allocate(type: TensorType): Buffer;
   createStore(types: readonly TensorType[], sections: readonly string[]): ParameterStore;
   compileSweep(program: SweepProgram): Promise<Sweep>;

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { DType, TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
-import type { Backend, Probe, Sweep, SweepProgram } from "../backend.ts";
+import type { Backend, Buffer, FixedInputs, Probe, Sweep, SweepProgram } from "../backend.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -11,6 +11,7 @@ import type { OrtSessionOptions } from "./binding/binding.ts";
 import { createGemmProbe, type GemmProbe } from "./binding/gemm-probe.ts";
 import { type OpenedBinding, openOrtBinding } from "./binding/open-binding.ts";
 import { OnnxExecutable } from "./executable.ts";
+import { OnnxFixedInputs, weightRegions } from "./fixed-inputs.ts";
 import { isLoweredWhole, lowerGraph } from "./lower/lower-graph.ts";
 import { encodeModel } from "./proto/encode-model.ts";
 
@@ -70,12 +71,25 @@ export class OnnxBackend implements Backend {
     return isLoweredWhole(node.op);
   }
 
-  async compile(graph: Graph): Promise<OnnxExecutable> {
-    const lowered = lowerGraph(graph);
-    const session = await this.opened.binding.createSession(encodeModel(lowered.model), this.sessionOptions);
+  async compile(graph: Graph, fixed?: FixedInputs): Promise<OnnxExecutable> {
+    const weights = fixed instanceof OnnxFixedInputs ? fixed.weights : undefined;
+    const lowered = lowerGraph(
+      graph,
+      weights === undefined ? undefined : { names: fixed!.buffers, location: weights.location },
+    );
+    const model = encodeModel(lowered.model);
+    const session = await this.opened.binding.createSession(model, this.sessionOptions, weights);
     const executable = new OnnxExecutable(graph, lowered, session, this, (done) => this.executables.delete(done));
     this.executables.add(executable);
     return executable;
+  }
+
+  /** Kernels keep matrices in the order in which they read them; only the C API can share that between graphs. */
+  fix(buffers: ReadonlyMap<string, Buffer>): FixedInputs | undefined {
+    const { binding } = this.opened;
+    return binding.shareWeights === undefined
+      ? undefined
+      : new OnnxFixedInputs(buffers, binding.shareWeights(weightRegions(buffers)));
   }
 
   allocate(type: TensorType): MemoryBuffer {

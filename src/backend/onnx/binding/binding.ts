@@ -46,11 +46,25 @@ export interface OrtBinding {
   /**
    * Compiles a model off the JavaScript thread.
    * @param model a serialized ModelProto; not needed after the promise settles
+   * @param weights the elements of the model's constants that are not in it
    * @throws {BackendError} SESSION_REFUSED with the engine's own message
    */
-  createSession(model: Uint8Array, options: OrtSessionOptions): Promise<OrtSession>;
+  createSession(model: Uint8Array, options: OrtSessionOptions, weights?: OrtWeights): Promise<OrtSession>;
+  /** Ties constants to memory of the caller for any number of sessions; only the C API has it. */
+  readonly shareWeights?: (regions: ReadonlyMap<string, MemoryRegion>) => OrtWeights;
   /** Waits for runs in flight, then releases all sessions and the engine; repeating it does nothing. */
   dispose(): Promise<void>;
+}
+
+/**
+ * Constants of models, in memory of the caller. Kernels rearrange them for speed when a session is created; all
+ * sessions with the same weights share one such copy.
+ */
+export interface OrtWeights {
+  /** What models must give as their constants' place outside the model; nothing is read there. */
+  readonly location: string;
+  /** Gives back the rearranged copies. No session that was created with the weights may be in use any more. */
+  dispose(): void;
 }
 
 /** One compiled model. */

@@ -94,12 +94,12 @@ export class CApiSession implements OrtSession {
     const binding = receive(library, path, (cell) => ort.createIoBinding(this.#session, cell));
     try {
       this.inputs.forEach((spec, index) => {
-        const value = this.#createValue(inputs[index]!);
+        const value = createValue(this.#context, inputs[index]!);
         values.push(value);
         checkStatus(library, ort.bindInput(binding, spec.name, value), path);
       });
       this.outputs.forEach((spec, index) => {
-        const value = this.#createValue(outputs[index]!);
+        const value = createValue(this.#context, outputs[index]!);
         values.push(value);
         checkStatus(library, ort.bindOutput(binding, spec.name, value), path);
       });
@@ -132,27 +132,26 @@ export class CApiSession implements OrtSession {
     this.#session = null;
     this.#onDispose(this);
   }
+}
 
-  /** An engine value over the region's own memory. */
-  #createValue(region: MemoryRegion): Pointer {
-    const { library, memoryInfo } = this.#context;
-    const bytes = regionBytes(region);
-    // An empty view may have no address, and the engine wants one even for zero elements.
-    const data = library.addressOf(bytes.byteLength === 0 ? EMPTY : bytes);
-    const shape = BigInt64Array.from(region.shape, BigInt);
-    const { code } = ELEMENT_TYPES[region.dtype];
-    return receive(library, "onnxruntime.bind", (cell) =>
-      library.functions.createTensorWithDataAsOrtValue(
-        memoryInfo,
-        data,
-        bytes.byteLength,
-        shape,
-        shape.length,
-        code,
-        cell,
-      ),
-    );
-  }
+/** An engine value over the region's own memory. */
+export function createValue({ library, memoryInfo }: CApiContext, region: MemoryRegion): Pointer {
+  const bytes = regionBytes(region);
+  // An empty view may have no address, and the engine wants one even for zero elements.
+  const data = library.addressOf(bytes.byteLength === 0 ? EMPTY : bytes);
+  const shape = BigInt64Array.from(region.shape, BigInt);
+  const { code } = ELEMENT_TYPES[region.dtype];
+  return receive(library, "onnxruntime.bind", (cell) =>
+    library.functions.createTensorWithDataAsOrtValue(
+      memoryInfo,
+      data,
+      bytes.byteLength,
+      shape,
+      shape.length,
+      code,
+      cell,
+    ),
+  );
 }
 
 /** Stands for the memory of tensors without elements; never written. */

@@ -53,6 +53,17 @@ export interface OrtFunctions {
   createCpuMemoryInfo(allocatorType: number, memoryType: number, info: PointerOut): Status;
   allocatorFree(allocator: Pointer, memory: Pointer): Status;
   getAllocatorWithDefaultOptions(allocator: PointerOut): Status;
+  addInitializer(options: Pointer, name: string, value: Pointer): Status;
+  createPrepackedWeightsContainer(container: PointerOut): Status;
+  releasePrepackedWeightsContainer(container: Pointer): void;
+  createSessionFromArrayWithPrepackedWeightsContainer(
+    env: Pointer,
+    data: Pointer,
+    length: number,
+    options: Pointer,
+    container: Pointer,
+    session: PointerOut,
+  ): Status;
   releaseEnv(env: Pointer): void;
   releaseStatus(status: Status): void;
   releaseMemoryInfo(info: Pointer): void;
@@ -87,7 +98,7 @@ export interface OrtLibrary {
 /** The oldest table that has every function below; newer engines still serve it. */
 const API_VERSION = 12;
 /** One past the last slot that Firth reads. */
-const NUM_SLOTS = 138;
+const NUM_SLOTS = 170;
 /** koffi's default of 128 KiB for asynchronous calls overflows on graphs of thousands of nodes. */
 const STACK_BYTES = 16 * 1024 * 1024;
 
@@ -146,6 +157,10 @@ const SIGNATURES: { readonly [K in keyof OrtFunctions]: readonly [slot: number, 
   releaseIoBinding: [135, "v", "p"],
   bindInput: [136, "p", "psp"],
   bindOutput: [137, "p", "psp"],
+  addInitializer: [150, "p", "psp"],
+  createPrepackedWeightsContainer: [166, "p", "P"],
+  releasePrepackedWeightsContainer: [167, "v", "p"],
+  createSessionFromArrayWithPrepackedWeightsContainer: [169, "p", "ppzppP"],
 };
 
 /**

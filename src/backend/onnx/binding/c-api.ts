@@ -1,9 +1,10 @@
 import { BackendError } from "../../../base/errors.ts";
-import type { OrtBinding, OrtSession, OrtSessionOptions } from "./binding.ts";
+import type { MemoryRegion, OrtBinding, OrtSession, OrtSessionOptions, OrtWeights } from "./binding.ts";
 import { asyncCalls } from "./c-api-run.ts";
 import { type CApiContext, CApiSession, receive } from "./c-api-session.ts";
 import { checkStatus } from "./c-api-status.ts";
 import { loadOrtLibrary, type OrtLibrary, type Pointer, type PointerOut } from "./c-api-table.ts";
+import { CApiWeights } from "./c-api-weights.ts";
 
 /** `OrtLoggingLevel`: fatal only, because every error also comes back as a status. */
 const LOG_FATAL = 4;
@@ -47,14 +48,17 @@ class CApiBinding implements OrtBinding {
     this.providers = readProviders(library);
   }
 
-  async createSession(model: Uint8Array, options: OrtSessionOptions): Promise<OrtSession> {
+  readonly shareWeights = (regions: ReadonlyMap<string, MemoryRegion>): OrtWeights =>
+    new CApiWeights(this.#context, regions);
+
+  async createSession(model: Uint8Array, options: OrtSessionOptions, weights?: OrtWeights): Promise<OrtSession> {
     if (this.#disposed !== undefined) {
       throw new BackendError("the binding is disposed. Open another one.", {
         code: "BINDING_DISPOSED",
         path: "onnxruntime.createSession",
       });
     }
-    const creating = this.#createSession(model, options);
+    const creating = this.#createSession(model, options, weights);
     this.#creating.add(creating);
     try {
       return await creating;
@@ -68,31 +72,29 @@ class CApiBinding implements OrtBinding {
     return this.#disposed;
   }
 
-  async #createSession(model: Uint8Array, options: OrtSessionOptions): Promise<OrtSession> {
+  async #createSession(model: Uint8Array, options: OrtSessionOptions, weights?: OrtWeights): Promise<OrtSession> {
     const { library } = this.#context;
     const ort = library.functions;
     const sessionOptions = createOptions(library, options);
+    const shared = weights instanceof CApiWeights ? weights : undefined;
+    shared?.addTo(sessionOptions);
     await asyncCalls.acquire();
     try {
       // A view of its own: small typed arrays move in the garbage collector until their buffer is asked for.
       const bytes = new Uint8Array(model.buffer, model.byteOffset, model.byteLength);
       const cell: PointerOut = [null];
       const status = await new Promise<Pointer>((resolve, reject) => {
-        ort.createSessionFromArray.async(
-          this.#env,
-          library.addressOf(bytes),
-          bytes.byteLength,
-          sessionOptions,
-          cell,
-          (error: unknown, result: Pointer) => {
-            // Mentioning the bytes here keeps them alive until the engine has read them.
-            if (error || bytes.buffer.byteLength < 0) {
-              reject(error);
-            } else {
-              resolve(result);
-            }
-          },
-        );
+        const settle = (error: unknown, result: Pointer) => {
+          // Mentioning the bytes here keeps them alive until the engine has read them.
+          if (error || bytes.buffer.byteLength < 0) {
+            reject(error);
+          } else {
+            resolve(result);
+          }
+        };
+        const given = [this.#env, library.addressOf(bytes), bytes.byteLength, sessionOptions] as const;
+        if (shared === undefined) ort.createSessionFromArray.async(...given, cell, settle);
+        else ort.createSessionFromArrayWithPrepackedWeightsContainer.async(...given, shared.container, cell, settle);
       });
       checkStatus(library, status, "onnxruntime.createSession", "SESSION_REFUSED");
       try {

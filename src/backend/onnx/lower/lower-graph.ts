@@ -29,6 +29,8 @@ export interface LoweredGraph {
   readonly inputs: readonly LoweredInput[];
   /** ONNX outputs, in the order of the graph's: the shape may be another view of the same elements. */
   readonly outputs: readonly Ref[];
+  /** Types of the results of the model's nodes, by name. */
+  readonly results: ReadonlyMap<string, Ref>;
 }
 
 /** Operations that only move or convert: half-precision values may be stored, not computed with. */
@@ -81,12 +83,26 @@ function maskInputs(context: LowerContext): LoweredInput[] {
   return [...inputs.values()];
 }
 
-/** Translates a graph into an ONNX model. @throws {BackendError} UNSUPPORTED_NODE naming the node */
-export function lowerGraph(graph: Graph): LoweredGraph {
+/** The constant that stands for a fixed input. */
+export const weightName = (input: string): string => `weight:${input}`;
+
+export interface FixedNames {
+  readonly names: { has(input: string): boolean };
+  /** `OrtWeights.location`. */
+  readonly location: string;
+}
+
+/**
+ * Translates a graph into an ONNX model.
+ * @param fixed graph inputs that become constants of the model, given to the session by {@link weightName}
+ * @throws {BackendError} UNSUPPORTED_NODE naming the node
+ */
+export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
   const emitter = new Emitter();
   const context = new LowerContext(graph, emitter, lowerNodes);
-  const inputs: LoweredInput[] = graph.inputs.map(({ value }, index) => ({
-    ref: { name: `input_${index}`, dtype: value.dtype, shape: value.shape },
+  const isFixed = (index: number): boolean => fixed?.names.has(graph.inputs[index]!.name) === true;
+  const inputs: LoweredInput[] = graph.inputs.map(({ name, value }, index) => ({
+    ref: { name: isFixed(index) ? weightName(name) : `input_${index}`, dtype: value.dtype, shape: value.shape },
     origin: { kind: "input", index },
   }));
   for (const { ref, origin } of inputs) {
@@ -98,7 +114,11 @@ export function lowerGraph(graph: Graph): LoweredGraph {
   const needed = emitter.needed(outputs.map(({ name }) => name));
   const nodes = tieBarriers(emitter, needed);
   const read = new Set(nodes.flatMap(usedNames));
-  const used = inputs.filter(({ ref }) => read.has(ref.name));
+  const all = inputs.filter(({ ref }) => read.has(ref.name));
+  const used = all.filter(({ origin }) => origin.kind === "mask" || !isFixed(origin.index));
+  const weights = all
+    .filter((input) => !used.includes(input))
+    .map(({ ref }) => ({ ...ref, location: fixed!.location }));
   const model: OnnxModel = {
     graph: {
       name: graph.name,
@@ -107,10 +127,11 @@ export function lowerGraph(graph: Graph): LoweredGraph {
       outputs,
       valueInfo: barrierTypes(emitter, needed),
       initializers: Object.fromEntries(Object.entries(emitter.initializers).filter(([name]) => read.has(name))),
+      weights,
     },
     opsets: { "": OPSET, [MICROSOFT]: 1 },
   };
-  return { model, inputs: used, outputs };
+  return { model, inputs: used, outputs, results: emitter.results };
 }
 
 /** Whether a composite is taken whole. */

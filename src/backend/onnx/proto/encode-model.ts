@@ -1,6 +1,6 @@
 import { BackendError } from "../../../base/errors.ts";
 import { ELEMENT_TYPES, elementCount } from "./element-type.ts";
-import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from "./model.ts";
+import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo, OnnxWeight } from "./model.ts";
 import { ModelProto } from "./schema.ts";
 
 const DEFAULT_IR_VERSION = 10;
@@ -29,6 +29,14 @@ function tensorMessage(name: string, tensor: OnnxTensor): object {
     );
   }
   return { dims: tensor.shape, dataType: code, name, rawData: new Uint8Array(buffer, byteOffset, byteLength) };
+}
+
+/** `TensorProto.DataLocation.EXTERNAL`. */
+const EXTERNAL = 1;
+
+function weightMessage({ name, dtype, shape, location }: OnnxWeight): object {
+  const externalData = [{ key: "location", value: location }];
+  return { dims: shape, dataType: ELEMENT_TYPES[dtype].code, name, externalData, dataLocation: EXTERNAL };
 }
 
 function attributeMessage(name: string, attribute: OnnxAttribute): object {
@@ -80,7 +88,10 @@ function graphMessage(graph: OnnxGraph): object {
   return {
     name: graph.name,
     node: graph.nodes.map(nodeMessage),
-    initializer: Object.entries(graph.initializers ?? {}).map(([name, tensor]) => tensorMessage(name, tensor)),
+    initializer: [
+      ...Object.entries(graph.initializers ?? {}).map(([name, tensor]) => tensorMessage(name, tensor)),
+      ...(graph.weights ?? []).map(weightMessage),
+    ],
     input: graph.inputs.map(valueMessage),
     output: graph.outputs.map(valueMessage),
     valueInfo: (graph.valueInfo ?? []).map(valueMessage),

@@ -40,6 +40,15 @@ export interface OnnxValueInfo {
   readonly shape?: readonly (number | string)[];
 }
 
+/** A constant by name and type alone. */
+export interface OnnxWeight {
+  readonly name: string;
+  /** `OrtWeights.location`. */
+  readonly location: string;
+  readonly dtype: OnnxElementType;
+  readonly shape: readonly number[];
+}
+
 /** A graph: nodes in topological order; also the body of Scan, Loop and If. */
 export interface OnnxGraph {
   readonly name: string;
@@ -47,6 +56,8 @@ export interface OnnxGraph {
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
   readonly initializers?: Readonly<Record<string, OnnxTensor>>;
+  /** Constants whose elements are not in the model: the session is given them, see `OrtWeights`. */
+  readonly weights?: readonly OnnxWeight[];
   /** Optional hints for values inside the graph. */
   readonly valueInfo?: readonly OnnxValueInfo[];
 }

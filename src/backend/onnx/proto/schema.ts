@@ -65,6 +65,8 @@ const descriptor: protobuf.INamespace = {
       dataType: [2, "int32"],
       name: [8, "string"],
       rawData: [9, "bytes"],
+      externalData: [13, "StringStringEntryProto", "repeated"],
+      dataLocation: [14, "int32"],
     }),
     ValueInfoProto: message({ name: [1, "string"], type: [2, "TypeProto"] }),
     TypeProto: message({ tensorType: [1, "TensorTypeProto"] }),
