@@ -1,0 +1,114 @@
+// Firth's side of the fine-tuning comparison: `finetune` on a table, one step for each line "step" on standard input.
+//
+//   node bench/peers/firth-finetune.mjs --model FOLDER --train FILE.tsv --steps 9 --batch 32 --seed 1 --max-length 128 --dtype f32 --engine onnx
+//
+// The table has no header: label, text, and for pairs a second text. Answers are JSON lines, see stepper.mjs. A step's time is
+// what passes between two steps in which the loop is not held up by this program; compiling graphs for new shapes is in it.
+
+import { readFileSync, readSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { firth } from "./firth-start.mjs";
+
+process.on("uncaughtException", (error) => {
+  console.error(error.message);
+  process.exit(1);
+});
+
+const text = { type: "string" };
+const { values } = parseArgs({
+  options: {
+    ...{ model: text, train: text, steps: text, batch: text, seed: text, dtype: text, engine: text },
+    "max-length": text,
+    source: { type: "boolean", default: false },
+  },
+});
+const { finetune, loadTokenizer, openEngine, textClassification, tsv } = await firth(values.source);
+const folder = values.source ? "../../src/cli" : "../../dist/cli";
+const extension = values.source ? "ts" : "js";
+const { EngineClock, timedBackend } = await import(`${folder}/bench/timed-backend.${extension}`);
+
+const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+/** The next line of standard input, waiting for it in the middle of the loop; undefined at its end. */
+function nextLine() {
+  const byte = Buffer.alloc(1);
+  let line = "";
+  for (;;) {
+    let count;
+    try {
+      count = readSync(0, byte);
+    } catch (error) {
+      if (error.code === "EAGAIN") continue;
+      if (error.code !== "EOF") throw error;
+      count = 0;
+    }
+    if (count === 0) return line === "" ? undefined : line;
+    if (byte[0] === 10) return line;
+    line += byte.toString();
+  }
+}
+
+const waitForStep = () => {
+  const line = nextLine();
+  if (line !== undefined && line.trim() !== "step")
+    throw new RangeError(`unknown command ${JSON.stringify(line)}; only "step"`);
+  return line !== undefined;
+};
+
+const numColumns = readFileSync(values.train, "utf8").split("\n", 1)[0].split("\t").length;
+const tokenizer = await loadTokenizer(values.model);
+const task = textClassification({
+  tokenizer,
+  maxSeqLength: Number(values["max-length"]),
+  labelColumn: 0,
+  textColumns: numColumns === 2 ? [1] : [1, 2],
+});
+const clock = new EngineClock();
+const backend = timedBackend(await openEngine({ engine: values.engine }), clock);
+const controller = new AbortController();
+const times = [];
+const outside = [];
+const fill = [];
+const losses = [];
+let began = 0;
+let worked = 0;
+const listener = (event) => {
+  if (event.kind === "start") {
+    say({ ready: true });
+    if (!waitForStep()) controller.abort();
+  } else if (event.kind === "step") {
+    const stepMs = performance.now() - began;
+    times.push(stepMs);
+    outside.push(stepMs - (clock.milliseconds - worked));
+    fill.push(event.fillRatio);
+    losses.push(event.loss);
+    say({ stepMs, loss: event.loss });
+    if (!waitForStep()) controller.abort();
+  } else return;
+  worked = clock.milliseconds;
+  began = performance.now();
+};
+await finetune(
+  values.model,
+  task,
+  { train: tsv(values.train, { header: false }) },
+  {
+    maxSteps: Number(values.steps),
+    batchSize: Number(values.batch),
+    learningRate: 2e-5,
+    seed: Number(values.seed),
+    engine: backend,
+    ...(values.dtype === "f32" ? {} : { dtype: values.dtype }),
+    listener,
+    signal: controller.signal,
+  },
+);
+const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+const { description, threads } = await backend.probe();
+say({
+  ...{ engine: backend.name, dtype: values.dtype, description, threads, allStepMs: times, losses },
+  fillRatio: sum(fill) / fill.length,
+  outsideEngine: sum(outside.slice(1)) / sum(times.slice(1)),
+  peakRssBytes: 1024 * process.resourceUsage().maxRSS,
+});
+await backend.dispose();
