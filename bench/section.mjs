@@ -61,3 +61,10 @@ export function readResult(name) {
   const path = join(results, name);
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
+
+/** The line of a program's errors that says most. */
+export function reasonIn(text) {
+  const lines = text.split("\n").map((line) => line.trim());
+  const telling = lines.filter((line) => /error|must|cannot|unknown|not found|not there|refus|needs/i.test(line));
+  return (telling.at(-1) ?? lines.findLast(Boolean) ?? "no reason given").slice(0, 300);
+}

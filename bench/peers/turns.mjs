@@ -1,16 +1,7 @@
 // Several sides of a comparison that take turns: all stay loaded, only one is awake.
 
-import { median } from "../section.mjs";
+import { median, reasonIn } from "../section.mjs";
 import { SideError, startSide } from "./stepper.mjs";
-
-/** The first line of an error that says something. */
-const reasonOf = (error) => {
-  const lines = error.message.split("\n").map((line) => line.trim());
-  const telling = lines.filter(
-    (line) => /error|must|cannot|unknown|not found|not there|refus|needs/i.test(line) && !line.includes("ended early"),
-  );
-  return (telling.at(-1) ?? lines.at(-1) ?? "no reason given").slice(0, 300);
-};
 
 async function start(side) {
   const opened = await startSide(side);
@@ -50,7 +41,7 @@ export async function takeTurns(sides, { rounds, block, settle }, tell) {
         tell(`${result.side.label}: ready after ${((performance.now() - began) / 1000).toFixed(0)} s`);
       } catch (error) {
         if (!(error instanceof SideError)) throw error;
-        result.absent = reasonOf(error);
+        result.absent = reasonIn(error.message.replace(/^.*ended early.*\n/, ""));
         tell(`${result.side.label}: left out. ${result.absent}`);
       }
     }

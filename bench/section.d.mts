@@ -1,0 +1,13 @@
+export const root: string;
+export function median(values: readonly number[]): number;
+export function fixed(value: unknown, digits?: number): string;
+export function range(values: readonly number[], digits?: number): string;
+export function gigabytes(bytes: number | undefined): string;
+export function machine(): string;
+export function load(): string;
+export function today(): string;
+export function availableBytes(): number;
+export function shellCommand(words: readonly string[], env?: Readonly<Record<string, string>>): string;
+export function writeResult(name: string, text: string): void;
+export function readResult(name: string): string | undefined;
+export function reasonIn(text: string): string;
