@@ -12,7 +12,7 @@ import {
 import { type EncodedText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import { ModelStore } from "../train/model-store.ts";
+import { FixedWeights, type Quantize } from "../train/fixed-weights.ts";
 import type { TextClassifier } from "./model.ts";
 
 /** What a classifier says about one text. */
@@ -36,6 +36,8 @@ export interface PredictOptions {
   readonly batchSize?: number | undefined;
   /** Longest text in tokens; the classifier's own by default. */
   readonly maxSeqLength?: number | undefined;
+  /** `int8`: linear layers in 8 bits, two to three times as fast, with slightly different scores; `none` by default. */
+  readonly quantize?: Quantize | undefined;
 }
 
 export interface RowOptions {
@@ -55,6 +57,8 @@ export interface LabelledRowOptions extends RowOptions {
 /** A classifier in an engine, ready for many calls; dispose it when done. */
 export interface Predictor {
   readonly labels: readonly string[];
+  /** Bytes of the weights in the engine, copies that its kernels make not counted. */
+  readonly weightBytes: number;
   /**
    * Classes of texts, in their order.
    * @throws {DataError} TEXT_EMPTY
@@ -106,12 +110,11 @@ function checkOptions(classifier: TextClassifier, maxSeqLength: number, batchSiz
  */
 export async function openPredictor(classifier: TextClassifier, options: PredictOptions = {}): Promise<Predictor> {
   const { tokenizer, labels, module } = classifier;
-  const { engine, batchSize = 32, maxSeqLength = classifier.maxSeqLength } = options;
+  const { engine, batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
   checkOptions(classifier, maxSeqLength, batchSize);
   const isOpen = engine !== undefined && "compile" in engine;
   const backend = isOpen ? engine : await openEngine(engine);
-  const store = new ModelStore(backend, module, ["value"]);
-  store.write("value", classifier.weights);
+  const store = new FixedWeights(backend, module, classifier.weights, quantize);
   const padId = tokenizer.special.pad;
   const program = new TextClassifierProgram({ backend, store, model: module, batchSize, maxSeqLength, padId });
   let isDisposed = false;
@@ -131,6 +134,7 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
 
   return {
     labels,
+    weightBytes: store.bytes,
     predict: async (texts) => predictEncoded(await encodeTexts(tokenizer, texts, maxSeqLength, emptyText)),
     predictRows: async function* (source, { textColumns = "text" } = {}) {
       const reading = { tokenizer, maxSeqLength, textColumns: columnList(textColumns) };

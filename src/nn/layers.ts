@@ -21,7 +21,10 @@ export class Linear extends Module {
   }
 
   apply(context: ForwardContext, x: Tensor): Tensor {
-    return fused.linear(x, context.parameter(this.weight), context.parameter(this.bias));
+    const bias = context.parameter(this.bias);
+    const quantized = context.quantized?.(this.weight);
+    if (quantized !== undefined) return fused.quantizedLinear(x, quantized.levels, quantized.scale, bias);
+    return fused.linear(x, context.parameter(this.weight), bias);
   }
 }
 

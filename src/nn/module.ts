@@ -27,6 +27,8 @@ export interface ForwardContext {
   /** Dropout happens only in training. */
   readonly training: boolean;
   parameter(parameter: Parameter): Tensor;
+  /** A linear layer's weight in 8 bits, where the model is run so: i8 `[I, O]` and its scale `[O]`. */
+  quantized?(weight: Parameter): { readonly levels: Tensor; readonly scale: Tensor } | undefined;
   /** A fresh random key u32[2]. @throws outside training */
   randomKey(): Tensor;
   /**

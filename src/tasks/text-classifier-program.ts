@@ -2,15 +2,15 @@
 import type { Backend } from "../backend/backend.ts";
 import type { ClassificationModel } from "../models/model.ts";
 import { BatchProgram } from "../train/batch-program.ts";
+import type { ParameterSource } from "../train/fixed-weights.ts";
 import { type DTypePolicy, traceForward } from "../train/forward-graph.ts";
-import type { ModelStore } from "../train/model-store.ts";
 import { type TextBatchOptions, textBatch } from "./classification-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 import { classificationLogits } from "./text-classification.ts";
 
 export interface TextClassifierProgramOptions extends Omit<TextBatchOptions, "packed"> {
   readonly backend: Backend;
-  readonly store: ModelStore;
+  readonly store: ParameterSource;
   readonly model: ClassificationModel;
   /** Texts computed together. */
   readonly batchSize: number;
@@ -41,10 +41,15 @@ export class TextClassifierProgram {
     this.program = new BatchProgram({
       backend,
       store,
+      fixed: ({ numPlaces }) => store.fixedFor?.(numPlaces),
       trace: (batch) =>
-        traceForward(store.parameters, batch, policy, (context, symbols) => ({
-          logits: classificationLogits(model, context, symbols),
-        })),
+        traceForward(
+          store.parameters,
+          batch,
+          policy,
+          (context, symbols) => ({ logits: classificationLogits(model, context, symbols) }),
+          store.quantized,
+        ),
     });
   }
 

@@ -1,11 +1,10 @@
-import type { Backend, Buffer, Executable } from "../backend/backend.ts";
+import type { Backend, Buffer, Executable, FixedInputs } from "../backend/backend.ts";
 import { internalError } from "../base/errors.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
 import type { HostData } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { optimize } from "../ir/pass/optimize.ts";
 import { decompose } from "../tensor/decompose/decompose.ts";
-import type { ModelStore } from "./model-store.ts";
 
 interface Compiled {
   readonly executable: Executable;
@@ -17,7 +16,10 @@ interface Compiled {
 
 export interface BatchProgramOptions {
   readonly backend: Backend;
-  readonly store: ModelStore;
+  /** Where parameters lie, and their gradients. */
+  readonly store: { buffer(section: string, name: string): Buffer };
+  /** For a batch: parameters that never change while the program lives, and are worth laying out for it. */
+  readonly fixed?: (batch: Batch) => FixedInputs | undefined;
   /**
    * Traces the graph for batches of one shape. Inputs are called `parameter.<name>`, `batch.<name>`, or are
    * given at each run; outputs called `gradient.<name>` go to the store, all others are read back.
@@ -35,12 +37,12 @@ export class BatchProgram {
   }
 
   private async compile(batch: Batch): Promise<Compiled> {
-    const { backend, trace } = this.options;
+    const { backend, trace, fixed } = this.options;
     const graph = optimize(decompose(trace(batch), (node) => backend.fuses(node)));
     const own = <T extends { readonly name: string }>(items: readonly T[], prefix: string) =>
       items.filter(({ name }) => !name.startsWith(prefix));
     return {
-      executable: await backend.compile(graph),
+      executable: await backend.compile(graph, fixed?.(batch)),
       inputs: new Map(own(graph.inputs, "parameter.").map(({ name, value }) => [name, backend.allocate(value)])),
       outputs: new Map(own(graph.outputs, "gradient.").map(({ name, value }) => [name, backend.allocate(value)])),
     };

@@ -17,10 +17,27 @@ export interface DTypePolicy {
 
 type Parameters = ReadonlyMap<string, Parameter>;
 
-/** Types of the inputs `parameter.<name>` and `batch.<name>`. */
-export function inputTypes(parameters: Parameters, batch: Batch): Record<string, TensorType> {
+const none: ReadonlySet<string> = new Set();
+
+/** How a parameter enters a graph: as it is, or in 8 bits with a scale of its own beside it. */
+export function parameterTypes(name: string, shape: readonly number[], isQuantized: boolean): [string, TensorType][] {
+  if (!isQuantized) return [[name, tensorType("f32", shape)]];
+  const [outputs, inputs] = shape as [number, number];
+  return [
+    [name, tensorType("i8", [inputs, outputs])],
+    [`${name}.scale`, tensorType("f32", [outputs])],
+  ];
+}
+
+/** Types of the inputs `parameter.<name>` and `batch.<name>`; quantized weights have `parameter.<name>.scale` too. */
+export function inputTypes(
+  parameters: Parameters,
+  batch: Batch,
+  quantized: ReadonlySet<string> = none,
+): Record<string, TensorType> {
+  const own = [...parameters].flatMap(([name, { shape }]) => parameterTypes(name, shape, quantized.has(name)));
   return {
-    ...Object.fromEntries([...parameters].map(([name, { shape }]) => [`parameter.${name}`, tensorType("f32", shape)])),
+    ...Object.fromEntries(own.map(([name, type]) => [`parameter.${name}`, type])),
     ...Object.fromEntries(
       Object.entries(batch.tensors).map(([name, { dtype, shape }]) => [`batch.${name}`, tensorType(dtype, shape)]),
     ),
@@ -37,6 +54,8 @@ export interface ForwardOptions {
   readonly used?: Set<string>;
   /** Layers keep their operand only; the backward pass computes what is inside them again. */
   readonly recomputeLayers?: boolean | undefined;
+  /** Weights of linear layers that come in 8 bits. */
+  readonly quantized?: ReadonlySet<string> | undefined;
 }
 
 /** How modules reach their parameters while a graph is traced; with a `randomKey` input it is a training graph. */
@@ -44,7 +63,7 @@ export function forwardContext(
   symbols: Tensors,
   parameters: Parameters,
   policy: DTypePolicy,
-  { used, recomputeLayers = false }: ForwardOptions = {},
+  { used, recomputeLayers = false, quantized = none }: ForwardOptions = {},
 ): ForwardContext {
   const names = new Map([...parameters].map(([name, parameter]) => [parameter, name]));
   const keys = symbols.randomKey === undefined ? undefined : new KeySequence(symbols.randomKey);
@@ -56,6 +75,11 @@ export function forwardContext(
       used?.add(name);
       return convert(symbols[`parameter.${name}`]!, policy.compute);
     },
+    quantized: (weight) => {
+      const name = names.get(weight);
+      if (name === undefined || !quantized.has(name)) return undefined;
+      return { levels: symbols[`parameter.${name}`]!, scale: symbols[`parameter.${name}.scale`]! };
+    },
     randomKey: () => {
       if (keys === undefined) throw internalError("randomness is used outside training");
       return keys.next();
@@ -64,15 +88,20 @@ export function forwardContext(
   };
 }
 
-/** Traces an evaluation: no dropout, no gradients; outputs in f32 (or as they are, if not float). */
+/**
+ * Traces an evaluation: no dropout, no gradients; outputs in f32 (or as they are, if not float).
+ * @param quantized weights of linear layers that come in 8 bits
+ */
 export function traceForward(
   parameters: Parameters,
   batch: Batch,
   policy: DTypePolicy,
   run: (context: ForwardContext, batch: Tensors) => Tensors,
+  quantized: ReadonlySet<string> = none,
 ): Graph {
-  return trace("evaluate", inputTypes(parameters, batch), (symbols: Tensors) => {
-    const outputs = run(forwardContext(symbols, parameters, policy), batchSymbols(symbols, batch));
+  return trace("evaluate", inputTypes(parameters, batch, quantized), (symbols: Tensors) => {
+    const context = forwardContext(symbols, parameters, policy, { quantized });
+    const outputs = run(context, batchSymbols(symbols, batch));
     return Object.fromEntries(
       Object.entries(outputs).map(([name, x]) => [name, x.dtype === "bf16" ? convert(x, "f32") : x]),
     );

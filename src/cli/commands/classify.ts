@@ -9,7 +9,14 @@ import { ConfigError, DataError } from "../../base/errors.ts";
 import { parseJsonLine } from "../../data/json-lines.ts";
 import { type TableRow, TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
-import { defineFields, integerField, listField, nullableField, textField } from "../../formats/config-fields.ts";
+import {
+  choiceField,
+  defineFields,
+  integerField,
+  listField,
+  nullableField,
+  textField,
+} from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues, parseWord } from "../field-option.ts";
@@ -21,6 +28,7 @@ import { openTable, tableFields } from "../settings/text.ts";
 const fields = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
   maxSeqLength: nullableField(integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." })),
+  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
   ...tableFields,
   columns: nullableField(
     listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
@@ -57,9 +65,10 @@ async function columnsOf(model: string, given: Given): Promise<TaskColumns> {
 
 function settingsOf(given: Given) {
   const settings = classifyTable.resolve(fieldValues(given, fields));
-  const { batchSize, maxSeqLength, engine, threads, binding, ...reading } = settings;
+  const { batchSize, maxSeqLength, quantize, engine, threads, binding, ...reading } = settings;
   const options = {
     batchSize,
+    quantize,
     engine: givenEngine({ engine, threads, binding }),
     ...(maxSeqLength === null ? {} : { maxSeqLength }),
   };

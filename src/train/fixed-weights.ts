@@ -1,0 +1,91 @@
+/** @file A model's weights in an engine for prediction: they never change. */
+import type { Backend, Buffer, FixedInputs } from "../backend/backend.ts";
+import { internalError } from "../base/errors.ts";
+import type { HostData, TensorType } from "../ir/dtype.ts";
+import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
+import { quantizableWeights, quantizeWeight } from "../nn/quantization.ts";
+import type { Weights } from "../nn/weights.ts";
+import { parameterTypes } from "./forward-graph.ts";
+
+/** How precisely a model predicts: `int8` rounds the weights of its linear layers, and what they are multiplied with. */
+export type Quantize = "none" | "int8";
+
+/** Where a program that only predicts finds its parameters. */
+export interface ParameterSource {
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  /** Weights of linear layers that are in 8 bits. */
+  readonly quantized?: ReadonlySet<string>;
+  buffer(section: string, name: string): Buffer;
+  /** For work over so many places: the parameters as inputs that never change, where that makes it faster. */
+  fixedFor?(numPlaces: number): FixedInputs | undefined;
+}
+
+/**
+ * Places up to which f32 weights are laid out for the engine's kernels: that takes a copy of them and some time for each
+ * shape, and matters where few places share the reading of all weights.
+ */
+const FEW_PLACES = 256;
+
+/** Parameters in an engine, linear layers in 8 bits if asked for. */
+export class FixedWeights implements ParameterSource {
+  readonly parameters: ReadonlyMap<string, Parameter>;
+  readonly quantized: ReadonlySet<string>;
+  private readonly backend: Backend;
+  private readonly buffers = new Map<string, Buffer>();
+  private fixed: FixedInputs | undefined;
+  private isFixed = false;
+
+  constructor(backend: Backend, model: Module, weights: Weights, quantize: Quantize = "none") {
+    this.backend = backend;
+    this.parameters = namedParameters(model);
+    const chosen = quantize === "int8" ? quantizableWeights(model) : new Set<Parameter>();
+    this.quantized = new Set(
+      [...this.parameters].flatMap(([name, parameter]) => (chosen.has(parameter) ? [name] : [])),
+    );
+    for (const [name, { shape }] of this.parameters) {
+      const data = weights.get(name);
+      if (data === undefined) throw internalError(`no numbers for parameter "${name}"`);
+      const isQuantized = this.quantized.has(name);
+      const { levels, scale } = isQuantized ? quantizeWeight(data, shape[0]!) : { levels: data, scale: undefined };
+      const [own, beside] = parameterTypes(name, shape, isQuantized) as [[string, TensorType], [string, TensorType]?];
+      this.put(own, levels);
+      if (beside !== undefined) this.put(beside, scale!);
+    }
+  }
+
+  private put([name, type]: [string, TensorType], data: HostData): void {
+    const buffer = this.backend.allocate(type);
+    buffer.write(data);
+    this.buffers.set(name, buffer);
+  }
+
+  /** Bytes of all weights as they lie in the engine, copies for its kernels not counted. */
+  get bytes(): number {
+    const size = ({ dtype, shape }: Buffer): number =>
+      shape.reduce((product, dim) => product * dim, dtype === "i8" ? 1 : 4);
+    return [...this.buffers.values()].reduce((sum, buffer) => sum + size(buffer), 0);
+  }
+
+  buffer(_section: string, name: string): Buffer {
+    const buffer = this.buffers.get(name);
+    if (buffer === undefined) throw internalError(`the model has no parameter "${name}"`);
+    return buffer;
+  }
+
+  fixedFor(numPlaces: number): FixedInputs | undefined {
+    if (this.quantized.size === 0 && numPlaces > FEW_PLACES) return undefined;
+    if (!this.isFixed) {
+      const named = [...this.buffers].map(([name, buffer]) => [`parameter.${name}`, buffer] as const);
+      this.fixed = this.backend.fix?.(new Map(named));
+      this.isFixed = true;
+    }
+    return this.fixed;
+  }
+
+  /** Programs that use the weights must be disposed before. */
+  dispose(): void {
+    this.fixed?.dispose();
+    for (const buffer of this.buffers.values()) buffer.dispose();
+    this.buffers.clear();
+  }
+}
