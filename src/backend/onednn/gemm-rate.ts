@@ -1,0 +1,62 @@
+import type { DnnEngine } from "./binding/engine.ts";
+import { ProgramInstance } from "./instance.ts";
+import { denseView, dnnDTypeBytes, type Operand, type Program } from "./program.ts";
+import type { RateDType } from "./thread-protocol.ts";
+
+/** BERT-base's feed-forward layer at 8 sequences of 128 tokens. */
+const M = 1024;
+const K = 768;
+const N = 3072;
+const WARM_UPS = 3;
+const ROUNDS = 9;
+
+function program(dtype: RateDType): Program {
+  const bytes = dnnDTypeBytes[dtype];
+  const at = (offset: number, rows: number, columns: number): Operand => ({
+    view: denseView(dtype, [rows, columns]),
+    place: { kind: "arena", offset },
+  });
+  const fill = new Float32Array(K * N).map((_, i) => ((i * 7919) % 101) / 101 - 0.5);
+  const constant = (rows: number, columns: number): Operand => ({
+    view: denseView("f32", [rows, columns]),
+    place: { kind: "constant", index: 0 },
+  });
+  const source = at(0, M, K);
+  const weights = at(M * K * bytes, K, N);
+  const target = at((M * K + K * N) * bytes, M, N);
+  return {
+    name: "matrix product",
+    arenaBytes: (M * K + K * N + M * N) * bytes,
+    constants: [{ dtype: "f32", shape: [K, N], data: fill }],
+    inputs: [],
+    outputs: [],
+    steps: [
+      { kind: "reorder", label: "probe", source: constant(M, K), target: source },
+      { kind: "reorder", label: "probe", source: constant(K, N), target: weights },
+      { kind: "matmul", label: "probe", source, weights, target, postOps: [] },
+    ],
+  };
+}
+
+/**
+ * The library's rate for one large matrix product, both operands as training has them (row-major, not packed
+ * beforehand): the median of nine, after three to warm up.
+ * @returns 10⁹ floating-point operations a second
+ */
+export function measureRate(engine: DnnEngine, dtype: RateDType): number {
+  const whole = program(dtype);
+  const instance = new ProgramInstance(engine, whole);
+  try {
+    instance.run([], []);
+    const rates: number[] = [];
+    for (let round = -WARM_UPS; round < ROUNDS; round++) {
+      const start = performance.now();
+      instance.runStep(2);
+      const rate = (2 * M * N * K) / ((performance.now() - start) * 1e6);
+      if (round >= 0) rates.push(rate);
+    }
+    return rates.sort((a, b) => a - b)[(ROUNDS - 1) / 2]!;
+  } finally {
+    instance.dispose();
+  }
+}

@@ -1,0 +1,350 @@
+/** @file A program made ready in the engine thread: primitives, memories, arena; and the loop that runs it. */
+import { BackendError, FirthError } from "../../base/errors.ts";
+import { type HostData, viewHostData } from "../../ir/dtype.ts";
+import { ARG } from "./binding/constant.ts";
+import type { DnnEngine, Primitive } from "./binding/engine.ts";
+import type { Address } from "./binding/function-table.ts";
+import { allocateBlock, type NativeBlock } from "./binding/native-block.ts";
+import { dnnError } from "./binding/status.ts";
+import { extentBytes, operandsOf } from "./check-program.ts";
+import { type HostRun, hostKernels } from "./host-kernels.ts";
+import { type PrimitiveStep, planStep } from "./plan-step.ts";
+import {
+  denseView,
+  type HostOperand,
+  type HostStep,
+  type Operand,
+  type Place,
+  type Program,
+  referenceLimit,
+  type View,
+} from "./program.ts";
+
+/** Bytes of a graph input or output: memory that stays where it is. */
+export interface NativeRegion {
+  readonly buffer: ArrayBufferLike;
+  /** The buffer's first byte. */
+  readonly address: Address;
+  readonly byteOffset: number;
+}
+
+/** A memory object over a graph input or output, set when the region moves. */
+interface MovingMemory {
+  readonly memory: Address;
+  readonly offset: number;
+}
+
+/** A host operand: its elements, found again when the region moves. */
+interface HostView {
+  readonly operand: HostOperand;
+  readonly elements: number;
+}
+
+interface HostWork {
+  readonly run: HostRun;
+  readonly inputs: HostData[];
+  readonly outputs: HostData[];
+}
+
+interface MovingView {
+  readonly view: HostView;
+  readonly list: HostData[];
+  readonly index: number;
+}
+
+/** What moves with one graph input or output. */
+interface Port {
+  address: Address;
+  buffer: ArrayBufferLike | undefined;
+  readonly memories: MovingMemory[];
+  readonly views: MovingView[];
+}
+
+const ARGUMENT_BYTES = 16;
+
+/** What a program takes, for reports. */
+export interface InstanceFacts {
+  /** The library's implementation of every step; `host:` and the kernel's name for host steps. */
+  readonly implementations: readonly string[];
+  readonly scratchpadBytes: number;
+}
+
+/** One program, ready to run. */
+export class ProgramInstance {
+  readonly facts: InstanceFacts;
+  private readonly engine: DnnEngine;
+  private readonly program: Program;
+  private readonly arena: NativeBlock;
+  private readonly constants: readonly NativeBlock[];
+  private scratchpad: NativeBlock | undefined;
+  /** What native code points to and nothing else keeps. */
+  private readonly kept: ArrayBufferLike[] = [];
+  private readonly workspaces = new Map<string, Address>();
+  private readonly memories = new Map<string, Address>();
+  private readonly otherMemories: Address[] = [];
+  private readonly inputs: readonly Port[];
+  private readonly outputs: readonly Port[];
+  /** Of every step: the primitive (0 for host work), its number of arguments and their table's address. */
+  private readonly primitives: Float64Array;
+  private readonly counts: Int32Array;
+  private readonly tables: Float64Array;
+  private readonly hostWork: readonly (HostWork | undefined)[];
+
+  /** @throws {BackendError} ONEDNN_REFUSED, ONEDNN_VIEW, ONEDNN_REFERENCE, HOST_KERNEL_MISSING, OUT_OF_MEMORY */
+  constructor(engine: DnnEngine, program: Program) {
+    this.engine = engine;
+    this.program = program;
+    const port = (): Port => ({ address: 0, buffer: undefined, memories: [], views: [] });
+    this.inputs = program.inputs.map(port);
+    this.outputs = program.outputs.map(port);
+    this.primitives = new Float64Array(program.steps.length);
+    this.counts = new Int32Array(program.steps.length);
+    this.tables = new Float64Array(program.steps.length);
+    const { library } = engine;
+    this.arena = allocateBlock(library, program.arenaBytes, "activations");
+    this.constants = program.constants.map(({ data }) => {
+      const block = allocateBlock(library, data.byteLength, "constants");
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      new Uint8Array(block.buffer, block.byteOffset, block.byteLength).set(bytes);
+      return block;
+    });
+    try {
+      const made = program.steps.map((step, i) => (step.kind === "host" ? undefined : this.createStep(step, i)));
+      const scratchpadBytes = Math.max(0, ...made.map((primitive) => primitive?.scratchpad.bytes ?? 0));
+      if (scratchpadBytes > 0) this.attachScratchpad(made, scratchpadBytes);
+      this.hostWork = program.steps.map((step) => (step.kind === "host" ? this.createHostWork(step) : undefined));
+      this.facts = {
+        implementations: program.steps.map((step, i) =>
+          step.kind === "host" ? `host:${step.kernel}` : made[i]!.implementation,
+        ),
+        scratchpadBytes,
+      };
+    } catch (error) {
+      this.dispose();
+      throw error;
+    } finally {
+      engine.api.releaseDescriptors();
+    }
+  }
+
+  /** Runs all steps; regions are given in the order of the program's inputs and outputs. @throws {BackendError} naming the step */
+  run(inputs: readonly NativeRegion[], outputs: readonly NativeRegion[]): void {
+    this.inputs.forEach((port, i) => {
+      this.movePort(port, inputs[i]!);
+    });
+    this.outputs.forEach((port, i) => {
+      this.movePort(port, outputs[i]!);
+    });
+    this.runSteps(0, this.primitives.length);
+  }
+
+  /** Runs one step over what is there. */
+  runStep(index: number): void {
+    this.runSteps(index, index + 1);
+  }
+
+  /** Lets go of the regions of the last run, so that their memory can be collected. */
+  forget(): void {
+    for (const port of [...this.inputs, ...this.outputs]) {
+      port.address = 0;
+      port.buffer = undefined;
+      for (const { view, list, index } of port.views) list[index] = noData(view.operand);
+    }
+  }
+
+  /** Frees everything native; the instance must not run any more. */
+  dispose(): void {
+    const { common } = this.engine.library;
+    for (const primitive of this.primitives) if (primitive !== 0) common.dnnl_primitive_destroy(primitive);
+    this.primitives.fill(0);
+    for (const memory of [...this.memories.values(), ...this.otherMemories]) common.dnnl_memory_destroy(memory);
+    this.memories.clear();
+    this.otherMemories.length = 0;
+  }
+
+  private runSteps(first: number, last: number): void {
+    const { primitives, counts, tables, hostWork } = this;
+    const { stream } = this.engine;
+    const execute = this.engine.library.common.dnnl_primitive_execute;
+    for (let i = first; i < last; i++) {
+      const primitive = primitives[i]!;
+      if (primitive === 0) {
+        this.runHost(hostWork[i]!, i);
+      } else {
+        const status = execute(primitive, stream, counts[i]!, tables[i]!);
+        if (status !== 0) throw dnnError(status, "execution", this.program.steps[i]!.label, "ONEDNN_FAILED");
+      }
+    }
+    this.engine.library.common.dnnl_stream_wait(stream);
+  }
+
+  private runHost({ run, inputs, outputs }: HostWork, index: number): void {
+    try {
+      run(inputs, outputs);
+    } catch (cause) {
+      if (cause instanceof FirthError) throw cause;
+      throw new BackendError(`the host kernel failed: ${String(cause)}.`, {
+        code: "HOST_KERNEL_FAILED",
+        path: `onednn: ${this.program.steps[index]!.label}`,
+        cause,
+      });
+    }
+  }
+
+  private movePort(port: Port, { buffer, address, byteOffset }: NativeRegion): void {
+    const moved = address + byteOffset;
+    if (port.address === moved && port.buffer === buffer) return;
+    for (const { memory, offset } of port.memories) this.engine.setData(memory, moved + offset, "run");
+    for (const { view, list, index } of port.views) list[index] = hostData(view, buffer, byteOffset);
+    port.address = moved;
+    port.buffer = buffer;
+  }
+
+  private createStep(step: PrimitiveStep, index: number): Primitive {
+    const { engine } = this;
+    const { label } = step;
+    const describe = (view: View): Address => engine.api.describe(view, label);
+    const plan = planStep(step, engine.library.facts.major, describe);
+    const primitive = engine.createPrimitive(plan.spec, { where: label, ...plan });
+    this.primitives[index] = primitive.address;
+    const { scratchpad, workspace } = primitive;
+    for (const { memory } of [scratchpad, workspace]) if (memory !== 0) this.otherMemories.push(memory);
+    checkImplementation(step, primitive.implementation);
+    const entries: [number, Address][] = plan.arguments.map(([argument, operand]) => [
+      argument,
+      this.memoryOf(operand, label),
+    ]);
+    if (workspace.memory !== 0) entries.push([ARG.workspace, this.workspaceOf(step, primitive)]);
+    if (scratchpad.memory !== 0) entries.push([ARG.scratchpad, scratchpad.memory]);
+    if (primitive.scaleArgument !== 0) {
+      entries.push([primitive.scaleArgument, this.scalar(plan.reorderScale ?? 1, label)]);
+    }
+    this.writeArguments(index, entries);
+    return primitive;
+  }
+
+  private writeArguments(index: number, entries: readonly (readonly [number, Address])[]): void {
+    const table = new DataView(new ArrayBuffer(ARGUMENT_BYTES * entries.length));
+    entries.forEach(([argument, memory], i) => {
+      table.setInt32(i * ARGUMENT_BYTES, argument, true);
+      table.setBigUint64(i * ARGUMENT_BYTES + 8, BigInt(memory), true);
+    });
+    this.kept.push(table.buffer);
+    this.counts[index] = entries.length;
+    this.tables[index] = this.engine.library.addressOf(table.buffer);
+  }
+
+  private attachScratchpad(made: readonly (Primitive | undefined)[], bytes: number): void {
+    this.scratchpad = allocateBlock(this.engine.library, bytes, "scratchpad");
+    const { address } = this.scratchpad;
+    for (const primitive of made) {
+      const memory = primitive?.scratchpad.memory ?? 0;
+      if (memory !== 0) this.engine.setData(memory, address, "scratchpad");
+    }
+  }
+
+  /** Steps that look at the same place in the same way share one memory object. */
+  private memoryOf({ view, place }: Operand, label: string): Address {
+    const key = JSON.stringify([view.dtype, view.dims, view.strides, place.kind, place]);
+    const found = this.memories.get(key);
+    if (found !== undefined) return found;
+    const descriptor = this.engine.api.describe(view, label);
+    const memory = this.engine.createMemory(descriptor, this.fixedAddress(place), label);
+    this.memories.set(key, memory);
+    this.portOf(place)?.memories.push({ memory, offset: offsetOf(place) });
+    return memory;
+  }
+
+  private scalar(value: number, label: string): Address {
+    const data = Float32Array.of(value);
+    this.kept.push(data.buffer);
+    const descriptor = this.engine.api.describe(denseView("f32", [1]), label);
+    const memory = this.engine.createMemory(descriptor, this.engine.library.addressOf(data.buffer), label);
+    this.otherMemories.push(memory);
+    return memory;
+  }
+
+  /** The forward step of a name makes the workspace, the backward step reads it. */
+  private workspaceOf(step: PrimitiveStep, { workspace }: Primitive): Address {
+    const name = step.kind === "recurrent" || step.kind === "recurrentBackward" ? step.workspace : undefined;
+    if (name === undefined) {
+      throw new BackendError(`${step.kind} wants a workspace, and the step names none.`, {
+        code: "ONEDNN_PROGRAM",
+        path: `onednn: ${step.label}`,
+      });
+    }
+    const found = this.workspaces.get(name);
+    if (found !== undefined) return found;
+    const block = allocateBlock(this.engine.library, workspace.bytes, "workspace");
+    this.kept.push(block.buffer);
+    this.engine.setData(workspace.memory, block.address, step.label);
+    this.workspaces.set(name, workspace.memory);
+    return workspace.memory;
+  }
+
+  private createHostWork(step: HostStep): HostWork {
+    const kernel = hostKernels[step.kernel];
+    if (kernel === undefined) {
+      throw new BackendError(`there is no host kernel "${step.kernel}".`, {
+        code: "HOST_KERNEL_MISSING",
+        path: `onednn: ${step.label}`,
+      });
+    }
+    const work: HostWork = { run: kernel(step), inputs: [], outputs: [] };
+    this.bindViews(step.inputs, work.inputs);
+    this.bindViews(step.outputs, work.outputs);
+    return work;
+  }
+
+  private bindViews(operands: readonly HostOperand[], list: HostData[]): void {
+    operands.forEach((operand, index) => {
+      const elements = extentBytes(operand.shape, operand.strides, 1);
+      const view = { operand, elements };
+      const { place } = operand;
+      const port = this.portOf(place);
+      if (port !== undefined) {
+        port.views.push({ view, list, index });
+        list[index] = noData(operand);
+      } else {
+        const block = place.kind === "constant" ? this.constants[place.index]! : this.arena;
+        list[index] = hostData(view, block.buffer, block.byteOffset);
+      }
+    });
+  }
+
+  private portOf(place: Place): Port | undefined {
+    if (place.kind === "input") return this.inputs[place.index];
+    return place.kind === "output" ? this.outputs[place.index] : undefined;
+  }
+
+  /** The address of a place that never moves; 0 for graph inputs and outputs. */
+  private fixedAddress(place: Place): Address {
+    if (place.kind === "arena") return this.arena.address + place.offset;
+    return place.kind === "constant" ? this.constants[place.index]!.address : 0;
+  }
+}
+
+function offsetOf(place: Place): number {
+  return place.kind === "constant" ? 0 : place.offset;
+}
+
+function noData({ dtype }: HostOperand): HostData {
+  return viewHostData(dtype, new ArrayBuffer(0), 0, 0);
+}
+
+function hostData({ operand, elements }: HostView, buffer: ArrayBufferLike, base: number): HostData {
+  return viewHostData(operand.dtype, buffer, base + offsetOf(operand.place), elements);
+}
+
+/** A reference implementation is a plain loop: fine for a few elements, a trap for many. */
+function checkImplementation(step: PrimitiveStep, implementation: string): void {
+  if (step.acceptReference === true || !implementation.startsWith("ref")) return;
+  const views = operandsOf(step).map(({ view }) => view);
+  const largest = Math.max(...views.map(({ dims }) => dims.reduce((a, b) => a * b, 1)));
+  if (largest <= referenceLimit) return;
+  const shapes = views.map(({ dtype, dims, strides }) => `${dtype}[${dims}] by [${strides}]`).join(", ");
+  throw new BackendError(
+    `oneDNN has only its slow reference implementation (${implementation}) of this ${step.kind}: ${shapes}. Formulate it differently, or accept it.`,
+    { code: "ONEDNN_REFERENCE", path: `onednn: ${step.label}`, details: { implementation } },
+  );
+}
