@@ -92,7 +92,7 @@ export interface PackRowsOptions {
  */
 export function packRows(
   sequences: readonly ArrayLike<number>[],
-  packing: Packing,
+  packing: Pick<Packing, "rows">,
   { width, padId, numRows = packing.rows.length }: PackRowsOptions,
 ): PackedRows {
   if (numRows < packing.rows.length) {

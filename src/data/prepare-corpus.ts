@@ -1,8 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DataError } from "../base/errors.ts";
-import type { IdEncoding, Tokenizer } from "../tokenizers/tokenizer.ts";
+import { portableTokenizer } from "../tokenizers/portable.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { inlineEncoder } from "./block-encoder.ts";
+import type { EncodedBlock } from "./encode-block.ts";
+import { EncoderPool } from "./encoder-pool.ts";
 import { type CorpusManifest, manifestFile, shardFormatVersion } from "./manifest.ts";
 import { ShardWriter } from "./shard-writer.ts";
 import type { TextSource } from "./source.ts";
@@ -28,26 +33,24 @@ export interface PrepareOptions {
   readonly minDocumentTokens?: number;
   /** Facts to keep in the manifest: how the text was read. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /**
+   * Threads that clean, split and tokenize; all processors unless given. The corpus does not depend on it. A tokenizer
+   * that Firth did not make runs on the calling thread.
+   */
+  readonly threads?: number;
   readonly onProgress?: (progress: PrepareProgress) => void;
   /** Aborting removes everything written so far. */
   readonly signal?: AbortSignal;
 }
 
-/** Sentences and documents on their way through the tokenizer. */
-interface TextBatch {
-  readonly sentences: string[];
-  /** For each document the number of sentences of the batch up to its end. */
-  readonly documentEnds: number[];
-}
-
-/** Characters encoded at once: enough to keep all threads of the tokenizer busy, little to hold. */
-const batchChars = 1 << 18;
-/** Batches being encoded while the next is read. */
-const batchesAhead = 2;
+/** A source that ends within so many blocks is not worth starting threads for. */
+const fewBlocks = 4;
 
 /**
  * Tokenizes a corpus once into binary shards with a manifest; memory does not grow with the corpus.
- * @throws {DataError} SHARD_BYTES_RANGE, OUTPUT_EXISTS, OUTPUT_UNWRITABLE, CORPUS_EMPTY, TOKEN_OUTSIDE_VOCABULARY, and the source's own
+ * @throws {DataError} SHARD_BYTES_RANGE, THREADS_RANGE, TOKENIZER_ONE_THREAD, OUTPUT_EXISTS,
+ *   OUTPUT_UNWRITABLE, CORPUS_EMPTY, TOKEN_OUTSIDE_VOCABULARY, and the source's own
+ * @throws {FirthError} WORKER_LOST
  */
 export async function prepareCorpus(options: PrepareOptions): Promise<CorpusManifest> {
   const { source, tokenizer, signal } = options;
@@ -59,6 +62,7 @@ export async function prepareCorpus(options: PrepareOptions): Promise<CorpusMani
       path: options.outputFolder,
     });
   }
+  const threads = checkThreads(options);
   await refuseExisting(folder, options.outputFolder);
   const temporary = join(dirname(folder), `.${basename(folder)}.${randomBytes(4).toString("hex")}.partial`);
   try {
@@ -74,7 +78,7 @@ export async function prepareCorpus(options: PrepareOptions): Promise<CorpusMani
     signal?.throwIfAborted();
     const tokenBytes = tokenizer.vocabSize <= 0x1_0000 ? 2 : 4;
     const writer = new ShardWriter({ folder: temporary, tokenBytes, shardBytes });
-    const totals = await encodeInto(writer, options);
+    const totals = await encodeInto(writer, tokenBytes, threads, options);
     if (totals.numTokens === 0) {
       throw new DataError("no text is left to prepare. Check the files, the column and any filter or split.", {
         code: "CORPUS_EMPTY",
@@ -107,89 +111,95 @@ export async function prepareCorpus(options: PrepareOptions): Promise<CorpusMani
   }
 }
 
-/** Runs source → tokenizer → writer, with the tokenizer working while the next text is read. */
-async function encodeInto(writer: ShardWriter, options: PrepareOptions): Promise<PrepareProgress> {
-  const { tokenizer, signal, onProgress, minDocumentTokens = 1 } = options;
+/** Runs source → encoder → writer: blocks are read while others are encoded, and stored in their order. */
+async function encodeInto(
+  writer: ShardWriter,
+  tokenBytes: 2 | 4,
+  threads: number,
+  options: PrepareOptions,
+): Promise<PrepareProgress> {
+  const { source, tokenizer, signal, onProgress, minDocumentTokens = 1 } = options;
+  const settings = { tokenBytes, minDocumentTokens };
   const totals = { numDocuments: 0, numSentences: 0, numTokens: 0, textBytes: 0 };
-  const store = async (batch: TextBatch, encodings: readonly IdEncoding[]): Promise<void> => {
-    let at = 0;
-    for (const end of batch.documentEnds) {
-      let numTokens = 0;
-      let numSentences = 0;
-      let textBytes = 0;
-      for (let i = at; i < end; i++) {
-        const { length } = encodings[i]!.ids;
-        numTokens += length;
-        if (length === 0) continue;
-        numSentences++;
-        textBytes += Buffer.byteLength(batch.sentences[i]!);
-      }
-      if (numTokens >= Math.max(1, minDocumentTokens)) {
-        for (let i = at; i < end; i++) {
-          checkIds(encodings[i]!.ids, tokenizer.vocabSize);
-          writer.sentence(encodings[i]!);
-        }
-        await writer.endDocument();
-        totals.numDocuments++;
-        totals.numSentences += numSentences;
-        totals.numTokens += numTokens;
-        totals.textBytes += textBytes;
-      }
-      at = end;
-    }
+  const store = async (block: EncodedBlock): Promise<void> => {
+    signal?.throwIfAborted();
+    await writer.add(block);
+    totals.numDocuments += block.documentEnds.length;
+    totals.numSentences += block.sentenceEnds.length;
+    totals.numTokens += block.tokens.length;
+    totals.textBytes += block.textBytes;
     onProgress?.({ ...totals });
   };
-  const waiting: { batch: TextBatch; encodings: Promise<IdEncoding[]> }[] = [];
-  const storeOldest = async (): Promise<void> => {
-    const oldest = waiting.shift();
-    if (oldest !== undefined) await store(oldest.batch, await oldest.encodings);
-  };
+  const { first, rest } = await takeFirst(source.blocks(), fewBlocks);
+  const portable = threads > 1 && rest !== undefined ? portableTokenizer(tokenizer) : undefined;
+  const encoder =
+    portable === undefined
+      ? inlineEncoder(tokenizer, settings)
+      : new EncoderPool({ threads, tokenizer, portable, settings });
+  const waiting: Promise<EncodedBlock>[] = [];
   try {
-    for await (const batch of textBatches(options.source)) {
+    for await (const block of chained(first, rest)) {
       signal?.throwIfAborted();
-      waiting.push({ batch, encodings: tokenizer.encodeIds(batch.sentences) });
-      if (waiting.length > batchesAhead) await storeOldest();
+      const encoded = encoder.encode(block);
+      // Its failure is seen when its turn comes, not before.
+      encoded.catch(() => undefined);
+      waiting.push(encoded);
+      if (waiting.length > encoder.blocksAhead) await store(await waiting.shift()!);
     }
-    while (waiting.length > 0) {
-      await storeOldest();
-      signal?.throwIfAborted();
-    }
+    while (waiting.length > 0) await store(await waiting.shift()!);
     await writer.finish();
+    signal?.throwIfAborted();
   } finally {
-    // After an error, encodings under way must not become unhandled rejections.
-    await Promise.allSettled(waiting.map((entry) => entry.encodings));
+    // After an error, nothing may be written once all is removed.
+    await encoder.close();
+    await Promise.allSettled(waiting);
+    await writer.settle();
   }
   return totals;
 }
 
-async function* textBatches(source: TextSource): AsyncGenerator<TextBatch> {
-  let batch: TextBatch = { sentences: [], documentEnds: [] };
-  let chars = 0;
-  for await (const document of source.documents()) {
-    for (const sentence of document) {
-      batch.sentences.push(sentence);
-      chars += sentence.length;
-    }
-    batch.documentEnds.push(batch.sentences.length);
-    if (chars < batchChars) continue;
-    yield batch;
-    batch = { sentences: [], documentEnds: [] };
-    chars = 0;
+/** Up to `count` items, and the rest unless there is none. */
+async function takeFirst<T>(
+  items: AsyncIterable<T>,
+  count: number,
+): Promise<{ readonly first: readonly T[]; readonly rest: AsyncIterator<T> | undefined }> {
+  const rest = items[Symbol.asyncIterator]();
+  const first: T[] = [];
+  while (first.length < count) {
+    const { done, value } = await rest.next();
+    if (done === true) return { first, rest: undefined };
+    first.push(value);
   }
-  if (batch.documentEnds.length > 0) yield batch;
+  return { first, rest };
 }
 
-function checkIds(ids: Int32Array, vocabSize: number): void {
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i]!;
-    if (id >= 0 && id < vocabSize) continue;
+async function* chained<T>(first: readonly T[], rest: AsyncIterator<T> | undefined): AsyncGenerator<T> {
+  try {
+    yield* first;
+    if (rest === undefined) return;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
+  } finally {
+    await rest?.return?.();
+  }
+}
+
+/** The number of threads asked for, or all processors. */
+function checkThreads({ threads, tokenizer, outputFolder }: PrepareOptions): number {
+  if (threads === undefined) return availableParallelism();
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new DataError(`threads must be a whole number from 1; got ${threads}. Leave it out for all processors.`, {
+      code: "THREADS_RANGE",
+      path: outputFolder,
+    });
+  }
+  if (threads > 1 && portableTokenizer(tokenizer) === undefined) {
     throw new DataError(
-      `the tokenizer gave the id ${id}, but says its vocabulary has ${vocabSize} entries. Use another.`,
-      {
-        code: "TOKEN_OUTSIDE_VOCABULARY",
-      },
+      `a tokenizer that Firth did not load or train cannot be taken to other threads; got threads ${threads}. ` +
+        "Leave threads out.",
+      { code: "TOKENIZER_ONE_THREAD", path: outputFolder },
     );
   }
+  return threads;
 }
 
 async function refuseExisting(folder: string, shown: string): Promise<void> {

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import type { IdEncoding } from "../tokenizers/tokenizer.ts";
+import type { EncodedBlock } from "./encode-block.ts";
 import type { ShardEntry } from "./manifest.ts";
+import { appendDocuments, clearShard, emptyShard, type ShardArrays, tokensBefore } from "./shard-arrays.ts";
 import { shardLayout, writeShardHeader } from "./shard-layout.ts";
 
 /** Settings of a {@link ShardWriter}. */
@@ -13,84 +14,72 @@ export interface ShardWriterOptions {
   readonly shardBytes: number;
 }
 
-/** Fills shards in memory and writes each one out when it is full; holds one shard at a time. */
+/** Fills shards in memory and writes each one out when it is full; holds one shard, and one more while it is written. */
 export class ShardWriter {
   readonly shards: ShardEntry[] = [];
   private readonly options: ShardWriterOptions;
-  private tokens: Uint16Array | Uint32Array;
-  private wordStarts: Uint8Array;
-  private numTokens = 0;
-  private sentenceOffsets: Uint32Array = new Uint32Array(1 << 12);
-  private numSentences = 0;
-  private documentOffsets: Uint32Array = new Uint32Array(1 << 10);
-  private numDocuments = 0;
+  private shard: ShardArrays;
+  /** Memory of a shard that is written, for the next. */
+  private spare: ShardArrays | undefined;
+  /** The shard before, on its way to the disk. */
+  private writing: Promise<void> = Promise.resolve();
+  private numShards = 0;
 
   constructor(options: ShardWriterOptions) {
     this.options = options;
-    const capacity = 1 << 16;
-    this.tokens = options.tokenBytes === 2 ? new Uint16Array(capacity) : new Uint32Array(capacity);
-    this.wordStarts = new Uint8Array(capacity / 8);
+    this.shard = emptyShard(options.tokenBytes);
   }
 
-  /** Adds a sentence to the open document; one without tokens is left out. */
-  sentence({ ids, wordStarts }: IdEncoding): void {
-    const { length } = ids;
-    if (length === 0) return;
-    const start = this.numTokens;
-    if (start + length > this.tokens.length) {
-      this.tokens = grown(this.tokens, start + length);
-      this.wordStarts = grown(this.wordStarts, Math.ceil(this.tokens.length / 8));
-    }
-    this.tokens.set(ids, start);
-    const bits = this.wordStarts;
-    for (let i = 0; i < length; i++) {
-      const at = start + i;
-      if (wordStarts[i] === 1) bits[at >>> 3]! |= 1 << (at & 7);
-    }
-    this.numTokens = start + length;
-    this.numSentences++;
-    if (this.numSentences >= this.sentenceOffsets.length) {
-      this.sentenceOffsets = grown(this.sentenceOffsets, this.numSentences + 1);
-    }
-    this.sentenceOffsets[this.numSentences] = this.numTokens;
-  }
-
-  /** Ends the open document, and the shard when it is full; a document without sentences is left out. */
-  async endDocument(): Promise<void> {
-    if (this.documentOffsets[this.numDocuments] === this.numSentences) return;
-    this.numDocuments++;
-    if (this.numDocuments >= this.documentOffsets.length) {
-      this.documentOffsets = grown(this.documentOffsets, this.numDocuments + 1);
-    }
-    this.documentOffsets[this.numDocuments] = this.numSentences;
-    // The sections without header and alignment: near enough to decide, and quick to ask for every document.
+  /** Adds the documents of a block. */
+  async add(block: EncodedBlock): Promise<void> {
     const { tokenBytes, shardBytes } = this.options;
-    const bytes = this.numTokens * (tokenBytes + 1 / 8) + 4 * (this.numSentences + this.numDocuments);
-    if (bytes >= shardBytes) await this.flush();
+    const { documentEnds } = block;
+    let first = 0;
+    for (let end = 1; end <= documentEnds.length; end++) {
+      const numTokens = this.shard.numTokens + tokensBefore(block, end) - tokensBefore(block, first);
+      const numSentences = this.shard.numSentences + documentEnds[end - 1]! - (documentEnds[first - 1] ?? 0);
+      const numDocuments = this.shard.numDocuments + end - first;
+      // The sections without header and alignment: near enough to decide, and quick to ask for every document.
+      const isFull = numTokens * (tokenBytes + 1 / 8) + 4 * (numSentences + numDocuments) >= shardBytes;
+      if (!isFull && end < documentEnds.length) continue;
+      appendDocuments(this.shard, block, first, end);
+      first = end;
+      if (isFull) await this.flush();
+    }
   }
 
-  /** Writes the last shard, if anything is in it. */
+  /** Writes the last shard, if anything is in it, and waits for all. */
   async finish(): Promise<void> {
-    await this.endDocument();
     await this.flush();
+    await this.writing;
   }
 
-  private layout() {
-    const { numTokens, numSentences, numDocuments } = this;
-    return shardLayout({ tokenBytes: this.options.tokenBytes, numTokens, numSentences, numDocuments });
+  /** Waits until nothing is being written any more, whether it went well or not. */
+  async settle(): Promise<void> {
+    await this.writing.catch(() => undefined);
   }
 
   private async flush(): Promise<void> {
-    if (this.numDocuments === 0) return;
-    const layout = this.layout();
-    const { numTokens, numSentences, numDocuments } = this;
-    const file = `shard-${String(this.shards.length).padStart(5, "0")}.bin`;
+    if (this.shard.numDocuments === 0) return;
+    await this.writing;
+    const full = this.shard;
+    this.shard = this.spare ?? emptyShard(this.options.tokenBytes);
+    this.spare = undefined;
+    this.writing = this.write(full, this.numShards++);
+    // Whoever waits for it next sees a failure.
+    this.writing.catch(() => undefined);
+  }
+
+  private async write(shard: ShardArrays, index: number): Promise<void> {
+    const { numTokens, numSentences, numDocuments } = shard;
+    const layout = shardLayout({ tokenBytes: this.options.tokenBytes, numTokens, numSentences, numDocuments });
+    const file = `shard-${String(index).padStart(5, "0")}.bin`;
     const sections: [number, Uint8Array][] = [
       [0, writeShardHeader(layout)],
-      [layout.tokens, bytesOf(this.tokens.subarray(0, numTokens))],
-      [layout.wordStarts, this.wordStarts.subarray(0, Math.ceil(numTokens / 8))],
-      [layout.sentenceOffsets, bytesOf(this.sentenceOffsets.subarray(0, numSentences + 1))],
-      [layout.documentOffsets, bytesOf(this.documentOffsets.subarray(0, numDocuments + 1))],
+      [layout.tokens, bytesOf(shard.tokens.subarray(0, numTokens))],
+      [layout.wordStarts, shard.wordStarts.subarray(0, Math.ceil(numTokens / 8))],
+      [layout.sentenceOffsets, bytesOf(shard.sentenceOffsets.subarray(0, numSentences + 1))],
+      [layout.documentOffsets, bytesOf(shard.documentOffsets.subarray(0, numDocuments + 1))],
       [layout.bytes, new Uint8Array()],
     ];
     const hash = createHash("sha256");
@@ -108,18 +97,10 @@ export class ShardWriter {
     } finally {
       await handle.close();
     }
-    this.shards.push({
-      file,
-      bytes: layout.bytes,
-      sha256: hash.digest("hex"),
-      numDocuments,
-      numSentences,
-      numTokens,
-    });
-    this.numTokens = 0;
-    this.numSentences = 0;
-    this.numDocuments = 0;
-    this.wordStarts.fill(0);
+    const sha256 = hash.digest("hex");
+    this.shards.push({ file, bytes: layout.bytes, sha256, numDocuments, numSentences, numTokens });
+    clearShard(shard);
+    this.spare = shard;
   }
 }
 
@@ -130,10 +111,4 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 /** The bytes of an array. Shards are little-endian, as is every machine that Node runs Firth on. */
 function bytesOf(array: Uint16Array | Uint32Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-}
-
-function grown<A extends Uint8Array | Uint16Array | Uint32Array>(array: A, needed: number): A {
-  const larger = new (array.constructor as new (length: number) => A)(Math.max(needed, Math.ceil(array.length * 1.5)));
-  larger.set(array);
-  return larger;
 }

@@ -46,9 +46,10 @@ export class LibraryTokenizer implements Tokenizer {
   readonly special: SpecialTokenIds;
   readonly specialIds: readonly number[];
   readonly hash: string;
+  /** Contents of its `tokenizer.json`. */
+  readonly fileText: string;
+  readonly settings: TokenizerSettings;
   protected readonly file: TokenizerFile;
-  protected readonly fileText: string;
-  protected readonly settings: TokenizerSettings;
   protected readonly native: NativeTokenizer;
 
   /**

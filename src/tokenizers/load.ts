@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
-import { LibraryTokenizer } from "./library-tokenizer.ts";
+import { openPortable } from "./portable.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
+import { readTextFile } from "./tokenizer-file.ts";
 import { entryKind, readSettings, WordPiece } from "./wordpiece.ts";
 
 /**
@@ -22,6 +22,5 @@ export async function loadTokenizer(folderOrFile: string): Promise<Tokenizer> {
   }
   if (path.endsWith(".txt")) return WordPiece.load(path);
   const text = await readTextFile(path);
-  if (parseTokenizerFile(text, path).kind === "WordPiece") return WordPiece.load(path);
-  return new LibraryTokenizer(text, path, await readSettings(isFolder ? folderOrFile : dirname(path)));
+  return openPortable({ fileText: text, settings: await readSettings(dirname(path)) }, path);
 }

@@ -96,6 +96,15 @@ export class WordPiece extends LibraryTokenizer {
   }
 
   /**
+   * A tokenizer from the contents of a `tokenizer.json` and of the `tokenizer_config.json` beside it.
+   * @param path named in errors
+   * @throws {CheckpointError} TOKENIZER_FILE_MALFORMED, TOKENIZER_KIND, TOKENIZER_UNK_MISSING
+   */
+  static fromText(fileText: string, path: string, settings: TokenizerSettings = {}): WordPiece {
+    return new WordPiece(fileText, path, settings);
+  }
+
+  /**
    * Learns a vocabulary from texts.
    * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_VOCAB_TOO_SMALL, TOKENIZER_UNK_MISSING
    * @throws {DataError} TOKENIZER_NO_TEXT

@@ -1,0 +1,31 @@
+import { LibraryTokenizer, type TokenizerSettings } from "./library-tokenizer.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { parseTokenizerFile } from "./tokenizer-file.ts";
+import { WordPiece } from "./wordpiece.ts";
+
+/** A tokenizer as plain data, to be made anew in another thread. */
+export interface PortableTokenizer {
+  /** Contents of its `tokenizer.json`. */
+  readonly fileText: string;
+  readonly settings: TokenizerSettings;
+}
+
+/** The tokenizer as plain data; undefined for one of another make, of which nothing is known but its interface. */
+export function portableTokenizer(tokenizer: Tokenizer): PortableTokenizer | undefined {
+  // An object that only inherits from one of ours may do something else.
+  const kind: unknown = Object.getPrototypeOf(tokenizer);
+  if (kind !== WordPiece.prototype && kind !== LibraryTokenizer.prototype) return undefined;
+  if (!(tokenizer instanceof LibraryTokenizer) || Object.hasOwn(tokenizer, "encodeIds")) return undefined;
+  return { fileText: tokenizer.fileText, settings: tokenizer.settings };
+}
+
+/**
+ * The tokenizer that plain data describe.
+ * @param path named in errors
+ * @throws {CheckpointError} TOKENIZER_FILE_MALFORMED, TOKENIZER_UNK_MISSING
+ */
+export function openPortable({ fileText, settings }: PortableTokenizer, path = "tokenizer"): Tokenizer {
+  const { kind } = parseTokenizerFile(fileText, path);
+  if (kind === "WordPiece") return WordPiece.fromText(fileText, path, settings);
+  return new LibraryTokenizer(fileText, path, settings);
+}
