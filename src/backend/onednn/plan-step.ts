@@ -278,7 +278,7 @@ function planLayerNormBackward(step: LayerNormBackwardStep, major: Major, descri
   const { source, mean, variance, targetGradient, sourceGradient, gain, gainGradient, shiftGradient } = step;
   if (major === 2) requireOneView(step.label, targetGradient.view, sourceGradient.view);
   const { useScale, useShift } = NORMALIZATION[major];
-  const both = gainGradient !== undefined && shiftGradient !== undefined;
+  const both = gain !== undefined && gainGradient !== undefined && shiftGradient !== undefined;
   const flags = (gain === undefined ? 0 : useScale) | (both ? useShift : 0);
   const { epsilon } = step;
   const statistics = describe(mean.view);
@@ -311,9 +311,14 @@ function planLayerNormBackward(step: LayerNormBackwardStep, major: Major, descri
       [ARG.targetGradient, targetGradient],
       [ARG.sourceGradient, sourceGradient],
       ...(gain === undefined ? [] : [[ARG.scale, gain] as const]),
-      ...(both
-        ? ([[ARG.scaleGradient, gainGradient] as const, [ARG.shiftGradient, shiftGradient] as const] as const)
-        : []),
+      ...(gain === undefined || !both
+        ? []
+        : ([
+            // No gradient depends on the shift, yet the library wants one: any vector of its size will do.
+            [ARG.shift, gain],
+            [ARG.scaleGradient, gainGradient],
+            [ARG.shiftGradient, shiftGradient],
+          ] as const)),
     ],
   };
 }

@@ -102,6 +102,7 @@ export interface ReorderStep extends StepFacts {
   readonly add?: boolean;
 }
 
+/** Major 2 wants one view (dtype, dims, strides) for source and target; reorder first where they differ. */
 export interface EltwiseStep extends StepFacts {
   readonly kind: "eltwise";
   readonly algorithm: EltwiseAlgorithm;
@@ -160,7 +161,7 @@ export interface SoftmaxBackwardStep extends StepFacts {
   readonly sourceGradient: Operand;
 }
 
-/** Over the last dim; `mean` and `variance` (f32, the source's dims without the last, dense) are written when given. */
+/** Over the last dim, of 2 to 5; major 2 wants one view for source and target. `mean` and `variance` (f32, the source's dims without the last, dense) are written when given. */
 export interface LayerNormStep extends StepFacts {
   readonly kind: "layerNorm";
   readonly epsilon: number;
