@@ -8,7 +8,7 @@ import { allocateBlock, type NativeBlock } from "./binding/native-block.ts";
 import { dnnError } from "./binding/status.ts";
 import { extentBytes, operandsOf } from "./check-program.ts";
 import { type HostRun, hostKernels } from "./host-kernels.ts";
-import { type PrimitiveStep, planStep } from "./plan-step.ts";
+import { type PrimitiveStep, planStep, type StepPlan } from "./plan-step.ts";
 import {
   denseView,
   type HostOperand,
@@ -82,6 +82,9 @@ export class ProgramInstance {
   private readonly workspaces = new Map<string, Address>();
   private readonly memories = new Map<string, Address>();
   private readonly otherMemories: Address[] = [];
+  /** Equal steps at different places (layers, time steps) share one primitive. */
+  private readonly made = new Map<string, Primitive>();
+  private readonly ownedPrimitives: Address[] = [];
   private readonly inputs: readonly Port[];
   private readonly outputs: readonly Port[];
   /** Of every step: the primitive (0 for host work), its number of arguments and their table's address. */
@@ -155,7 +158,9 @@ export class ProgramInstance {
   /** Frees everything native; the instance must not run any more. */
   dispose(): void {
     const { common } = this.engine.library;
-    for (const primitive of this.primitives) if (primitive !== 0) common.dnnl_primitive_destroy(primitive);
+    for (const primitive of this.ownedPrimitives) common.dnnl_primitive_destroy(primitive);
+    this.ownedPrimitives.length = 0;
+    this.made.clear();
     this.primitives.fill(0);
     for (const memory of [...this.memories.values(), ...this.otherMemories]) common.dnnl_memory_destroy(memory);
     this.memories.clear();
@@ -201,15 +206,15 @@ export class ProgramInstance {
   }
 
   private createStep(step: PrimitiveStep, index: number): Primitive {
-    const { engine } = this;
     const { label } = step;
-    const describe = (view: View): Address => engine.api.describe(view, label);
-    const plan = planStep(step, engine.library.facts.major, describe);
-    const primitive = engine.createPrimitive(plan.spec, { where: label, ...plan });
+    const key = primitiveKey(step);
+    const known = key === undefined ? undefined : this.made.get(key);
+    const describe = (view: View): Address => (known === undefined ? this.engine.api.describe(view, label) : 0);
+    const plan = planStep(step, this.engine.library.facts.major, describe);
+    const primitive = known ?? this.createPrimitive(step, plan);
+    if (key !== undefined) this.made.set(key, primitive);
     this.primitives[index] = primitive.address;
     const { scratchpad, workspace } = primitive;
-    for (const { memory } of [scratchpad, workspace]) if (memory !== 0) this.otherMemories.push(memory);
-    checkImplementation(step, primitive.implementation);
     const entries: [number, Address][] = plan.arguments.map(([argument, operand]) => [
       argument,
       this.memoryOf(operand, label),
@@ -220,6 +225,16 @@ export class ProgramInstance {
       entries.push([primitive.scaleArgument, this.scalar(plan.reorderScale ?? 1, label)]);
     }
     this.writeArguments(index, entries);
+    return primitive;
+  }
+
+  private createPrimitive(step: PrimitiveStep, plan: StepPlan): Primitive {
+    const primitive = this.engine.createPrimitive(plan.spec, { where: step.label, ...plan });
+    this.ownedPrimitives.push(primitive.address);
+    for (const { memory } of [primitive.scratchpad, primitive.workspace]) {
+      if (memory !== 0) this.otherMemories.push(memory);
+    }
+    checkImplementation(step, primitive.implementation);
     return primitive;
   }
 
@@ -334,6 +349,12 @@ function noData({ dtype }: HostOperand): HostData {
 
 function hostData({ operand, elements }: HostView, buffer: ArrayBufferLike, base: number): HostData {
   return viewHostData(operand.dtype, buffer, base + offsetOf(operand.place), elements);
+}
+
+/** What a primitive depends on: everything but where its operands lie. Recurrent ones own a workspace each. */
+function primitiveKey(step: PrimitiveStep): string | undefined {
+  if (step.kind === "recurrent" || step.kind === "recurrentBackward") return undefined;
+  return JSON.stringify(step, (name, value: unknown) => (name === "place" || name === "label" ? undefined : value));
 }
 
 /** A reference implementation is a plain loop: fine for a few elements, a trap for many. */
