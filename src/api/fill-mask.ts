@@ -40,7 +40,6 @@ export interface MaskFiller {
 
 /** Texts computed together. */
 const BATCH_SIZE = 8;
-const WIDTH_STEP = 32;
 const MASK_STEP = 8;
 
 interface MaskedText {
@@ -139,15 +138,9 @@ export async function openMaskFiller(
   };
 
   const run = async (part: readonly MaskedText[], topK: number): Promise<FilledText[]> => {
-    const longest = Math.max(...part.map(({ tokens }) => tokens.length));
     const rows = rowBatch(
       part.map(({ tokens }) => ({ tokens, tokenTypeIds: new Int32Array(tokens.length) })),
-      {
-        width: Math.min(maxPositionEmbeddings, Math.ceil(longest / WIDTH_STEP) * WIDTH_STEP),
-        padId: tokenizer.special.pad,
-        packed: true,
-        rowMultiple: 1,
-      },
+      { padId: tokenizer.special.pad, packed: true, maxSeqLength: maxPositionEmbeddings },
     );
     const places = part.flatMap((item, i) => item.places.map((place) => rows.starts[i]! + place));
     const room = Math.ceil(places.length / MASK_STEP) * MASK_STEP;

@@ -128,7 +128,7 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     });
     const rows = rowBatch(
       masked.map(({ tokens }, i) => ({ tokens, tokenTypeIds: joined[i]!.tokenTypeIds })),
-      { width: maxSeqLength, padId: pad, packed, rowMultiple: Math.max(1, Math.floor(drawn.length / 8)) },
+      { padId: pad, packed, maxSeqLength },
     );
     const scored = masked.reduce((total, { positions }) => total + positions.length, 0);
     const capacity = scoredCapacity(scored, rows.numPlaces, settings.maskProbability);

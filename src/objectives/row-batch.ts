@@ -1,4 +1,5 @@
-import { packAlong, packRows, packSequences } from "../data/packing.ts";
+import { packAlong, packRows } from "../data/packing.ts";
+import { fitRows, type RowLayout, type RowShapeOptions } from "../data/row-shape.ts";
 import type { HostTensor } from "../ir/dtype.ts";
 
 /** One sequence of a batch, special tokens included. */
@@ -7,15 +8,11 @@ export interface RowSequence {
   readonly tokenTypeIds: Int32Array;
 }
 
-export interface RowBatchOptions {
-  /** Places in a row. */
-  readonly width: number;
-  readonly padId: number;
-  /** Whether rows hold several sequences. */
-  readonly packed: boolean;
-  /** The number of rows is rounded up to a multiple of this, so that few shapes occur. */
-  readonly rowMultiple: number;
-}
+/** How sequences become rows: by a plan, or in the cheapest shape for these sequences. */
+export type RowBatchOptions = { readonly padId: number } & (
+  | { readonly layout: Pick<RowLayout, "rows" | "width" | "numRows"> }
+  | RowShapeOptions
+);
 
 export interface RowBatch {
   /** `inputIds`, `sequenceIds`, `positionIds`, `tokenTypeIds`: i32 `[R, W]`. */
@@ -31,16 +28,18 @@ export function integers(data: Int32Array, shape: readonly number[]): HostTensor
   return { dtype: "i32", shape, data };
 }
 
-/** Lays sequences out in rows, packed or one a row, as what an encoder takes. */
+/**
+ * Lays sequences out in rows as what an encoder takes.
+ * @throws {DataError} SEQUENCE_TOO_LONG, SEQUENCE_EMPTY
+ */
 export function rowBatch(sequences: readonly RowSequence[], options: RowBatchOptions): RowBatch {
-  const { width, padId, packed, rowMultiple } = options;
   const lengths = sequences.map(({ tokens }) => tokens.length);
-  const packing = packSequences(lengths, width, packed ? {} : { maxPerRow: 1 });
-  const numRows = Math.ceil(packing.rows.length / rowMultiple) * rowMultiple;
+  const layout = "layout" in options ? options.layout : fitRows(lengths, options);
+  const { width, numRows } = layout;
   const rows = packRows(
     sequences.map(({ tokens }) => tokens),
-    packing,
-    { width, padId, numRows },
+    { rows: layout.rows },
+    { width, padId: options.padId, numRows },
   );
   const types = packAlong(
     sequences.map(({ tokenTypeIds }) => tokenTypeIds),

@@ -1,6 +1,6 @@
 /** @file Encoded texts in rows, with the places of their first tokens. */
 import type { Batch } from "../data/batch.ts";
-import { packSequences } from "../data/packing.ts";
+import type { PlannedBatch } from "../data/row-plan.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 
@@ -9,48 +9,38 @@ export interface TextBatchOptions {
   readonly padId: number;
   /** Whether rows hold several texts. */
   readonly packed: boolean;
+  /** Which text stands where, by a plan for more texts than these; the cheapest shape when left out. */
+  readonly layout?: PlannedBatch | undefined;
+  /** Room for at least so many texts; for these when left out. */
+  readonly minRoom?: number | undefined;
 }
 
 /** Ignored by crossEntropy. */
 export const UNSCORED = -100;
-
-/** Row widths are multiples of this, so that few shapes occur. */
-const WIDTH_STEP = 32;
-/** Room for texts is made in steps of this. */
-const TEXT_STEP = 8;
 
 /** Token type ids of a text: 0 for its first segment, 1 for its second. */
 export function tokenTypes({ tokens, secondStart }: EncodedText): Int32Array {
   return new Int32Array(tokens.length).fill(1, secondStart);
 }
 
-/**
- * The width of rows: what the longest text needs, or twice that where it makes fewer places, because texts that fill
- * little more than half a row cannot share one.
- */
-function rowWidth(lengths: readonly number[], rowMultiple: number, { maxSeqLength, packed }: TextBatchOptions): number {
-  const rounded = (width: number): number => Math.min(maxSeqLength, Math.ceil(width / WIDTH_STEP) * WIDTH_STEP);
-  const narrow = rounded(Math.max(1, ...lengths));
-  const wide = rounded(2 * narrow);
-  if (!packed || wide === narrow) return narrow;
-  const places = (width: number): number =>
-    Math.ceil(packSequences(lengths, width).rows.length / rowMultiple) * rowMultiple * width;
-  return places(wide) < 0.95 * places(narrow) ? wide : narrow;
+/** Room for texts grows in steps of at least 8, and of an eighth to a quarter of it: few shapes, little waste. */
+export function textRoom(numTexts: number): number {
+  const power = Math.floor(Math.log2(Math.max(1, numTexts)));
+  const unit = Math.max(Math.min(8, 2 ** power), 2 ** power / 8);
+  return Math.ceil(numTexts / unit) * unit;
 }
 
 /**
- * A batch of texts: rows as wide as the longest text needs or twice that, and `firstTokens` i32 `[S]`, the place of each text's
- * first token over all rows; S is the number of texts rounded up, and the surplus points at place 0.
+ * A batch of texts in rows, and `firstTokens` i32 `[S]`, the place of each text's first token over all rows; S is the
+ * number of texts rounded up, and the surplus points at place 0.
  */
 export function textBatch(texts: readonly EncodedText[], options: TextBatchOptions): Batch {
-  const { padId, packed } = options;
-  const lengths = texts.map(({ tokens }) => tokens.length);
-  const rowMultiple = Math.max(1, Math.floor(texts.length / 16));
+  const { padId, packed, maxSeqLength, layout, minRoom = 0 } = options;
   const rows = rowBatch(
     texts.map((text) => ({ tokens: text.tokens, tokenTypeIds: tokenTypes(text) })),
-    { width: rowWidth(lengths, rowMultiple, options), padId, packed, rowMultiple },
+    layout === undefined ? { padId, packed, maxSeqLength } : { padId, layout },
   );
-  const room = Math.ceil(texts.length / TEXT_STEP) * TEXT_STEP;
+  const room = textRoom(Math.max(texts.length, minRoom));
   const firstTokens = new Int32Array(room);
   firstTokens.set(rows.starts);
   return {

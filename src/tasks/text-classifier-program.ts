@@ -1,5 +1,7 @@
 /** @file Scores of many texts by a classifier whose weights lie in an engine. */
 import type { Backend } from "../backend/backend.ts";
+import type { Batch } from "../data/batch.ts";
+import { type PlannedBatch, planRows } from "../data/row-plan.ts";
 import type { ClassificationModel } from "../models/model.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import type { ParameterSource } from "../train/fixed-weights.ts";
@@ -8,25 +10,62 @@ import { type TextBatchOptions, textBatch } from "./classification-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 import { classificationLogits } from "./text-classification.ts";
 
-export interface TextClassifierProgramOptions extends Omit<TextBatchOptions, "packed"> {
+export interface TextClassifierProgramOptions extends Pick<TextBatchOptions, "maxSeqLength" | "padId"> {
   readonly backend: Backend;
   readonly store: ParameterSource;
   readonly model: ClassificationModel;
-  /** Texts computed together. */
+  /** Texts of {@link USUAL_LENGTH} tokens computed together; more where they are shorter. */
   readonly batchSize: number;
   readonly policy?: DTypePolicy;
   /** True by default. */
   readonly packed?: boolean;
 }
 
-/** Short texts are computed before long ones among this many batches. */
-const ORDERED_BATCHES = 32;
-/** Texts up to this length count as equally short: packing fills rows better with mixed lengths, and in fewer shapes. */
-const SHORT = 64;
+const USUAL_LENGTH = 128;
+/** Texts whose rows are planned together: enough to leave hardly any gap. */
+const WINDOW = 4_096;
+/** Width of rows at which attention costs as much as all else, in multiples of the hidden size. */
+const ATTENTION_WIDTH = 5;
 
-/** Class of a length: 0 up to SHORT tokens, 1 up to twice that, and so on. */
-function lengthClass({ tokens }: EncodedText): number {
-  return Math.max(0, Math.ceil(Math.log2(tokens.length / SHORT)));
+export interface TextPlanOptions extends Pick<TextBatchOptions, "maxSeqLength" | "padId" | "packed"> {
+  readonly batchSize: number;
+  readonly hiddenSize: number;
+}
+
+/** Batches that hold each text once, and for each batch the numbers of its texts. */
+export function* plannedTextBatches(
+  texts: readonly EncodedText[],
+  { batchSize, hiddenSize, maxSeqLength, packed, padId }: TextPlanOptions,
+): Generator<{ readonly batch: Batch; readonly items: readonly number[] }> {
+  for (let from = 0; from < texts.length; from += WINDOW) {
+    const lengths = texts.slice(from, from + WINDOW).map(({ tokens }) => tokens.length);
+    const plan = planRows(lengths, {
+      packed,
+      maxSeqLength,
+      maxPlaces: batchSize * Math.min(maxSeqLength, USUAL_LENGTH),
+      attentionWidth: ATTENTION_WIDTH * hiddenSize,
+    });
+    // Batches of the same rows have the same room for texts, so that they share a graph.
+    const rooms = new Map<string, number>();
+    const shapeOf = ({ numRows, width }: PlannedBatch): string => `${numRows} × ${width}`;
+    for (const planned of plan) {
+      const count = planned.rows.reduce((sum, row) => sum + row.length, 0);
+      rooms.set(shapeOf(planned), Math.max(count, rooms.get(shapeOf(planned)) ?? 0));
+    }
+    for (const planned of plan) {
+      const items = planned.rows.flat().map((i) => from + i);
+      let at = 0;
+      const layout = { ...planned, rows: planned.rows.map((row) => row.map(() => at++)) };
+      const minRoom = rooms.get(shapeOf(planned));
+      yield {
+        batch: textBatch(
+          items.map((i) => texts[i]!),
+          { maxSeqLength, padId, packed, layout, minRoom },
+        ),
+        items,
+      };
+    }
+  }
 }
 
 /** Runs a classifier without dropout over any number of texts. */
@@ -64,23 +103,14 @@ export class TextClassifierProgram {
 
   private async compute(texts: readonly EncodedText[]): Promise<Float32Array[]> {
     const { batchSize, maxSeqLength, padId, model, packed = true } = this.options;
-    const { numLabels } = model;
+    const { numLabels, encoder } = model;
     const results = new Array<Float32Array>(texts.length);
-    const span = batchSize * ORDERED_BATCHES;
-    for (let from = 0; from < texts.length; from += span) {
-      const order = Array.from({ length: Math.min(span, texts.length - from) }, (_, i) => from + i);
-      order.sort((a, b) => lengthClass(texts[a]!) - lengthClass(texts[b]!) || a - b);
-      for (let at = 0; at < order.length; at += batchSize) {
-        const part = order.slice(at, at + batchSize);
-        const batch = textBatch(
-          part.map((i) => texts[i]!),
-          { maxSeqLength, padId, packed },
-        );
-        const logits = (await this.program.run(batch)).logits as Float32Array;
-        part.forEach((i, row) => {
-          results[i] = logits.slice(row * numLabels, (row + 1) * numLabels);
-        });
-      }
+    const options = { batchSize, maxSeqLength, padId, packed, hiddenSize: encoder.hiddenSize };
+    for (const { batch, items } of plannedTextBatches(texts, options)) {
+      const logits = (await this.program.run(batch)).logits as Float32Array;
+      items.forEach((item, row) => {
+        results[item] = logits.slice(row * numLabels, (row + 1) * numLabels);
+      });
     }
     return results;
   }
