@@ -1,10 +1,9 @@
-import { BackendError, ShapeError } from "../../base/errors.ts";
-import type { Graph, NamedValue } from "../../ir/graph.ts";
-import { formatType, sameType } from "../../ir/shape.ts";
+import type { Graph } from "../../ir/graph.ts";
 import type { Buffer, Executable } from "../backend.ts";
 import { type BoundMask, fillMasks } from "../wasm/mask-filler.ts";
-import { MemoryBuffer, type MemoryPool } from "../wasm/memory.ts";
+import type { MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import type { MaskWriter } from "../wasm/random-mask.ts";
+import { checkRun, executableError } from "../wasm/run-buffers.ts";
 import type { MemoryRegion, OrtBoundRun, OrtSession } from "./binding/binding.ts";
 import type { Ref } from "./lower/emitter.ts";
 import type { LoweredGraph } from "./lower/lower-graph.ts";
@@ -64,10 +63,11 @@ export class OnnxExecutable implements Executable {
 
   /** @throws {ShapeError} BUFFER_TYPE naming the graph's input or output whose buffer does not fit */
   async run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void> {
-    if (this.disposed !== undefined) throw this.error("was disposed and is run again", "EXECUTABLE_DISPOSED");
-    const given = this.check("input", this.graph.inputs, inputs);
-    const results = this.check("output", this.graph.outputs, outputs);
-    const turn = this.tail.then(() => this.execute(given, results));
+    if (this.disposed !== undefined) {
+      throw executableError(this.graph, "was disposed and is run again", "EXECUTABLE_DISPOSED");
+    }
+    const given = checkRun(this.graph, inputs, outputs);
+    const turn = this.tail.then(() => this.execute(given.inputs, given.outputs));
     this.tail = turn.catch(() => undefined);
     return turn;
   }
@@ -99,32 +99,6 @@ export class OnnxExecutable implements Executable {
       void run.dispose();
     }
     return bound;
-  }
-
-  private check(side: string, expected: readonly NamedValue[], buffers: readonly Buffer[]): MemoryBuffer[] {
-    if (buffers.length !== expected.length) {
-      throw new ShapeError(`takes ${expected.length} ${side} buffers; got ${buffers.length}.`, {
-        code: "BUFFER_COUNT",
-        path: `executable "${this.graph.name}"`,
-      });
-    }
-    return expected.map(({ name, value }, i) => {
-      const buffer = buffers[i]!;
-      if (!sameType(value, buffer)) {
-        throw new ShapeError(
-          `the graph has ${formatType(value)}, the buffer ${formatType(buffer)}. Pass a buffer of the graph's type.`,
-          { code: "BUFFER_TYPE", path: `executable "${this.graph.name}", ${side} "${name}"` },
-        );
-      }
-      if (!(buffer instanceof MemoryBuffer)) {
-        throw this.error(`was given a buffer of another engine as ${side} "${name}"`, "BUFFER_FOREIGN");
-      }
-      return buffer;
-    });
-  }
-
-  private error(what: string, code: string): BackendError {
-    return new BackendError(`${what}.`, { code, path: `executable "${this.graph.name}"` });
   }
 
   /** Waits for the runs in flight, then gives everything back; repeating it does nothing. */

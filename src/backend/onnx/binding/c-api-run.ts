@@ -15,6 +15,8 @@ interface NativeHandles {
   readonly session: Pointer;
   readonly binding: Pointer;
   readonly runOptions: Pointer;
+  /** Used once, instead of `runOptions`. */
+  readonly firstOptions?: Pointer | undefined;
   readonly values: readonly Pointer[];
 }
 
@@ -27,6 +29,7 @@ export class CApiBoundRun implements OrtBoundRun {
   readonly #regions: readonly MemoryRegion[];
   readonly #onDispose: (run: CApiBoundRun) => void;
   #inFlight: Promise<void> | undefined;
+  #runOptions: Pointer;
   #terminated = false;
   #disposed: Promise<void> | undefined;
 
@@ -40,6 +43,7 @@ export class CApiBoundRun implements OrtBoundRun {
     this.#handles = handles;
     this.#regions = regions;
     this.#onDispose = onDispose;
+    this.#runOptions = handles.firstOptions ?? handles.runOptions;
   }
 
   async run(): Promise<void> {
@@ -50,18 +54,16 @@ export class CApiBoundRun implements OrtBoundRun {
     } finally {
       this.#inFlight = undefined;
       this.#clearTermination();
+      this.#runOptions = this.#handles.runOptions;
     }
   }
 
   readonly runSync = (): void => {
     this.#checkReady();
-    const { session, runOptions, binding } = this.#handles;
-    checkStatus(
-      this.#library,
-      this.#library.functions.runWithBinding(session, runOptions, binding),
-      PATH,
-      "RUN_FAILED",
-    );
+    const { session, binding } = this.#handles;
+    const status = this.#library.functions.runWithBinding(session, this.#runOptions, binding);
+    this.#runOptions = this.#handles.runOptions;
+    checkStatus(this.#library, status, PATH, "RUN_FAILED");
   };
 
   terminate(): boolean {
@@ -69,7 +71,7 @@ export class CApiBoundRun implements OrtBoundRun {
       return false;
     }
     this.#terminated = true;
-    const status = this.#library.functions.runOptionsSetTerminate(this.#handles.runOptions);
+    const status = this.#library.functions.runOptionsSetTerminate(this.#runOptions);
     checkStatus(this.#library, status, "onnxruntime.terminate");
     return true;
   }
@@ -94,7 +96,8 @@ export class CApiBoundRun implements OrtBoundRun {
 
   async #runAsync(): Promise<void> {
     const { functions } = this.#library;
-    const { session, runOptions, binding } = this.#handles;
+    const { session, binding } = this.#handles;
+    const runOptions = this.#runOptions;
     await asyncCalls.acquire();
     try {
       const status = await new Promise<Pointer>((resolve, reject) => {
@@ -115,7 +118,7 @@ export class CApiBoundRun implements OrtBoundRun {
   #clearTermination(): void {
     if (this.#terminated) {
       this.#terminated = false;
-      const status = this.#library.functions.runOptionsUnsetTerminate(this.#handles.runOptions);
+      const status = this.#library.functions.runOptionsUnsetTerminate(this.#runOptions);
       checkStatus(this.#library, status, "onnxruntime.terminate");
     }
   }
@@ -130,7 +133,9 @@ export class CApiBoundRun implements OrtBoundRun {
     this.#handles.values.forEach((value) => {
       ort.releaseValue(value);
     });
-    ort.releaseRunOptions(this.#handles.runOptions);
+    const { runOptions, firstOptions } = this.#handles;
+    ort.releaseRunOptions(runOptions);
+    if (firstOptions !== undefined) ort.releaseRunOptions(firstOptions);
     this.#onDispose(this);
   }
 }

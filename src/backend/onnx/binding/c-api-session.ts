@@ -61,6 +61,18 @@ function readSpecs(context: CApiContext, session: Pointer, side: "input" | "outp
   });
 }
 
+/**
+ * Options of a session's first run. It allocates piece by piece and so learns a layout; all later runs take that layout as
+ * one block, and what the first one used would lie idle beside it.
+ */
+function shrinkingOptions(library: OrtLibrary): Pointer {
+  const ort = library.functions;
+  const path = "onnxruntime.bind";
+  const options = receive(library, path, (cell) => ort.createRunOptions(cell));
+  checkStatus(library, ort.addRunConfigEntry(options, "memory.enable_memory_arena_shrinkage", "cpu:0"), path);
+  return options;
+}
+
 /** A session of the C API; owns its bindings and its native session. */
 export class CApiSession implements OrtSession {
   readonly inputs: readonly OrtValueSpec[];
@@ -69,6 +81,8 @@ export class CApiSession implements OrtSession {
   readonly #runs = new Set<CApiBoundRun>();
   readonly #onDispose: (session: CApiSession) => void;
   #session: Pointer;
+  /** Whether no binding has been made: the first run finds out how memory is best laid out. */
+  #isNew = true;
   #disposed: Promise<void> | undefined;
 
   constructor(context: CApiContext, session: Pointer, onDispose: (session: CApiSession) => void) {
@@ -104,9 +118,11 @@ export class CApiSession implements OrtSession {
         checkStatus(library, ort.bindOutput(binding, spec.name, value), path);
       });
       const runOptions = receive(library, path, (cell) => ort.createRunOptions(cell));
+      const firstOptions = this.#isNew ? shrinkingOptions(library) : undefined;
+      this.#isNew = false;
       const run = new CApiBoundRun(
         library,
-        { session: this.#session, binding, runOptions, values },
+        { session: this.#session, binding, runOptions, firstOptions, values },
         [...inputs, ...outputs],
         (closed) => this.#runs.delete(closed),
       );

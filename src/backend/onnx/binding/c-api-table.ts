@@ -53,7 +53,17 @@ export interface OrtFunctions {
   createCpuMemoryInfo(allocatorType: number, memoryType: number, info: PointerOut): Status;
   allocatorFree(allocator: Pointer, memory: Pointer): Status;
   getAllocatorWithDefaultOptions(allocator: PointerOut): Status;
+  createAndRegisterAllocator(env: Pointer, memoryInfo: Pointer, arena: Pointer): Status;
   addInitializer(options: Pointer, name: string, value: Pointer): Status;
+  createArenaCfg(
+    maxBytes: number,
+    extendStrategy: number,
+    initialChunkBytes: number,
+    maxDeadBytes: number,
+    arena: PointerOut,
+  ): Status;
+  releaseArenaCfg(arena: Pointer): void;
+  addRunConfigEntry(options: Pointer, key: string, value: string): Status;
   createPrepackedWeightsContainer(container: PointerOut): Status;
   releasePrepackedWeightsContainer(container: Pointer): void;
   createSessionFromArrayWithPrepackedWeightsContainer(
@@ -157,7 +167,11 @@ const SIGNATURES: { readonly [K in keyof OrtFunctions]: readonly [slot: number, 
   releaseIoBinding: [135, "v", "p"],
   bindInput: [136, "p", "psp"],
   bindOutput: [137, "p", "psp"],
+  createAndRegisterAllocator: [144, "p", "ppp"],
   addInitializer: [150, "p", "psp"],
+  createArenaCfg: [156, "p", "ziiiP"],
+  releaseArenaCfg: [157, "v", "p"],
+  addRunConfigEntry: [165, "p", "pss"],
   createPrepackedWeightsContainer: [166, "p", "P"],
   releasePrepackedWeightsContainer: [167, "v", "p"],
   createSessionFromArrayWithPrepackedWeightsContainer: [169, "p", "ppzppP"],

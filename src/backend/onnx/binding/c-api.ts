@@ -14,6 +14,11 @@ const SEQUENTIAL = 0;
 const OPTIMIZATION_LEVEL = { off: 0, basic: 1, all: 99 } as const;
 /** `OrtAllocatorType` and `OrtMemType` of plain host memory. */
 const DEVICE_ALLOCATOR = 0;
+const ARENA_ALLOCATOR = 1;
+/** The arena asks the system for what is needed, not for the next power of two. */
+const AS_REQUESTED = 1;
+/** A free piece of the arena is cut when more than this would be left over. */
+const MAX_DEAD_BYTES = 1 << 20;
 const MEMORY_DEFAULT = 0;
 
 /**
@@ -46,6 +51,7 @@ class CApiBinding implements OrtBinding {
       allocator: receive(library, path, (cell) => ort.getAllocatorWithDefaultOptions(cell)),
     };
     this.providers = readProviders(library);
+    shareArena(this.#context.library, this.#env);
   }
 
   readonly shareWeights = (regions: ReadonlyMap<string, MemoryRegion>): OrtWeights =>
@@ -120,6 +126,22 @@ class CApiBinding implements OrtBinding {
   }
 }
 
+/**
+ * Gives all sessions one arena for intermediate results: they do not run at the same time, so each may use what another
+ * used before. It grows by what is asked for, not by powers of two.
+ */
+function shareArena(library: OrtLibrary, env: Pointer): void {
+  const ort = library.functions;
+  const path = "onnxruntime.open: arena";
+  const arena = receive(library, path, (cell) => ort.createArenaCfg(0, AS_REQUESTED, -1, MAX_DEAD_BYTES, cell));
+  const memoryInfo = receive(library, path, (cell) => ort.createCpuMemoryInfo(ARENA_ALLOCATOR, MEMORY_DEFAULT, cell));
+  const status = ort.createAndRegisterAllocator(env, memoryInfo, arena);
+  // The engine's environment is one for the process: another binding may have given it an arena already.
+  if (status !== null) ort.releaseStatus(status);
+  ort.releaseMemoryInfo(memoryInfo);
+  ort.releaseArenaCfg(arena);
+}
+
 function readProviders(library: OrtLibrary): string[] {
   const ort = library.functions;
   const names: PointerOut = [null];
@@ -139,6 +161,7 @@ function createOptions(library: OrtLibrary, options: OrtSessionOptions): Pointer
     set(ort.setSessionExecutionMode(pointer, SEQUENTIAL));
     set(ort.setIntraOpNumThreads(pointer, options.intraOpThreads));
     set(ort.setInterOpNumThreads(pointer, 1));
+    set(ort.addSessionConfigEntry(pointer, "session.use_env_allocators", "1"));
     set(ort.setSessionGraphOptimizationLevel(pointer, OPTIMIZATION_LEVEL[options.graphOptimization ?? "all"]));
     if (options.memoryArena === false) {
       set(ort.disableCpuMemArena(pointer));

@@ -8,6 +8,7 @@
 import type { OnnxNode } from "../proto/model.ts";
 import type { LowerContext, Rule } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";
+import { shapeAfter } from "./tie.ts";
 
 /** Stands for a barrier until it is known which nodes stay. */
 const PLACEHOLDER = "Barrier";
@@ -31,17 +32,9 @@ export function tieBarriers(emitter: Emitter, nodes: readonly OnnxNode[]): OnnxN
     const { shape } = emitter.typeOf(output);
     let shapeName = emitter.ints(shape).name;
     if (last !== undefined) {
-      const [size, nothing, later] = ["Size", "Mul", "Add"].map((hint) => emitter.freshName(hint)) as [
-        string,
-        string,
-        string,
-      ];
-      tied.push(
-        { opType: "Size", inputs: [last], outputs: [size] },
-        { opType: "Mul", inputs: [size, emitter.scalar("i64", 0).name], outputs: [nothing] },
-        { opType: "Add", inputs: [shapeName, nothing], outputs: [later] },
-      );
-      shapeName = later;
+      const after = shapeAfter(emitter, shape, [last]);
+      tied.push(...after.nodes);
+      shapeName = after.name;
     }
     tied.push({
       ...node,

@@ -96,6 +96,11 @@ export class Emitter {
     return this.types.get(name)!;
   }
 
+  /** Every result of this graph, by its name. */
+  get results(): ReadonlyMap<string, Ref> {
+    return this.types;
+  }
+
   /** Adds one operator call with one result. */
   op(
     opType: string,

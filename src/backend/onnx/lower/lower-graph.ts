@@ -6,6 +6,7 @@ import { barrierTypes, tieBarriers } from "./barrier.ts";
 import { LowerContext, type Rule, unsupported } from "./context.ts";
 import { Emitter, MICROSOFT, type Ref, usedNames } from "./emitter.ts";
 import { compositeRules, primitiveRules } from "./table.ts";
+import { tieResults } from "./tie.ts";
 
 /** Version of the standard operators that the lowering is written in (Gelu is there from 20 on). */
 const OPSET = 20;
@@ -112,7 +113,8 @@ export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
   lowerNodes(context);
   const outputs = namedOutputs(context, new Set(inputs.map(({ ref }) => ref.name)));
   const needed = emitter.needed(outputs.map(({ name }) => name));
-  const nodes = tieBarriers(emitter, needed);
+  const untied = tieBarriers(emitter, needed);
+  const { nodes, types } = tieResults(emitter, untied, new Set(untied.flatMap(usedNames)));
   const read = new Set(nodes.flatMap(usedNames));
   const all = inputs.filter(({ ref }) => read.has(ref.name));
   const used = all.filter(({ origin }) => origin.kind === "mask" || !isFixed(origin.index));
@@ -125,13 +127,18 @@ export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
       nodes,
       inputs: used.map(({ ref }) => ref),
       outputs,
-      valueInfo: barrierTypes(emitter, needed),
+      valueInfo: [...barrierTypes(emitter, needed), ...types],
       initializers: Object.fromEntries(Object.entries(emitter.initializers).filter(([name]) => read.has(name))),
       weights,
     },
     opsets: { "": OPSET, [MICROSOFT]: 1 },
   };
-  return { model, inputs: used, outputs, results: emitter.results };
+  return {
+    model,
+    inputs: used,
+    outputs,
+    results: new Map([...emitter.results, ...types.map((type) => [type.name, type] as const)]),
+  };
 }
 
 /** Whether a composite is taken whole. */
