@@ -1,3 +1,4 @@
+import { encodeBfloat16, encodeFloat16 } from "../base/half-float.ts";
 import { allocateHostData, type DType, isFloat } from "../ir/dtype.ts";
 import type { CompareDirection } from "../ir/graph.ts";
 import { refuse } from "../ir/rule.ts";
@@ -8,12 +9,13 @@ import { emitOne } from "./trace.ts";
 /** What elementwise functions take: numbers become constants of the other operand's dtype. */
 export type Operand = Tensor | number;
 
-/** A tensor known now. One number fills the shape. */
+/** A tensor known now, from its values (not bit patterns). One number fills the shape. */
 export function constant(data: number | ArrayLike<number>, dtype: DType = "f32", shape?: Shape): Tensor {
   const given = shape ?? (typeof data === "number" ? [] : [data.length]);
   const host = allocateHostData(dtype, sizeOf(given));
-  if (typeof data === "number") host.fill(data);
-  else host.set(data);
+  const pattern = dtype === "bf16" ? encodeBfloat16 : dtype === "f16" ? encodeFloat16 : (x: number) => x;
+  if (typeof data === "number") host.fill(pattern(data));
+  else for (let i = 0; i < data.length; i++) host[i] = pattern(data[i]!);
   return emitOne("constant", [], { dtype, shape: given, data: host });
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
+import { createOneDnnBackend } from "../../src/backend/onednn/onednn-backend.ts";
 import { createOnnxBackend, type OnnxBackendOptions } from "../../src/backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
 import { BackendError } from "../../src/base/errors.ts";
@@ -65,10 +66,29 @@ const onnx = (binding: NonNullable<OnnxBackendOptions["binding"]>): Engine => ({
   },
 });
 
-const engines = [reference("f64"), reference("f32"), onnx("c-api"), onnx("onnxruntime-node")];
+const onednn: Engine = {
+  name: "oneDNN",
+  open: () => createOneDnnBackend({ threads }),
+  prove: async () => {
+    const backend = await createOneDnnBackend({ threads });
+    try {
+      expect(backend.name).toBe("onednn");
+      expect(await smallProduct(backend)).toBe(15);
+      // The library's own names of what it runs, for a product large enough that its plain loops are refused.
+      const type = tensorType("f32", [256, 256]);
+      const executable = await backend.compile(trace("proof", { a: type }, ({ a }) => ({ y: matmul(a, a) })));
+      expect(executable.program.implementations).toEqual([expect.stringMatching(/^(brg|gemm|jit|x64)/)]);
+      await executable.dispose();
+    } finally {
+      await backend.dispose();
+    }
+  },
+};
+
+const engines = [reference("f64"), reference("f32"), onnx("c-api"), onnx("onnxruntime-node"), onednn];
 
 /** Errors that mean "not on this machine"; all others are failures. */
-const absent = ["C_API_UNUSABLE", "ORT_LIBRARY_MISSING"];
+const absent = ["C_API_UNUSABLE", "ORT_LIBRARY_MISSING", "ONEDNN_LIBRARY_MISSING", "ONEDNN_PLATFORM", "ONEDNN_CPU"];
 
 async function tryOpen(engine: Engine): Promise<Backend | string> {
   try {

@@ -1,0 +1,43 @@
+/** @file Operations that run as plain TypeScript in the engine's thread. */
+import type { Node, NodeOf, PrimitiveName, Value } from "../../../ir/graph.ts";
+import type { LowerContext, Rule } from "./context.ts";
+
+/** A primitive by the kernel of backend/host. */
+export function hostPrimitive(context: LowerContext, node: Node): void {
+  const inputs = node.inputs.map((value) => context.exact(value));
+  const targets = node.outputs.map((value) => {
+    const target = context.target(value);
+    // The kernels give what the graph says; storage may be wider.
+    return target.dtype === value.dtype ? target : context.emitter.allocate(value.dtype, value.shape);
+  });
+  context.emitter.host("primitive", { op: node.op, params: node.params }, inputs, targets);
+  node.outputs.forEach((value: Value, i) => {
+    const [made, target] = [targets[i]!, context.target(value)];
+    if (made !== target) context.copy(made, target);
+    context.define(value, target);
+  });
+}
+
+export const hostRule = <P extends PrimitiveName>(context: LowerContext, node: NodeOf<P>): void =>
+  hostPrimitive(context, node as unknown as Node);
+
+/** Primitives that have no other kernel here. */
+export const hostRules = {
+  iota: hostRule<"iota">,
+  sign: hostRule<"sign">,
+  floor: hostRule<"floor">,
+  erf: hostRule<"erf">,
+  sin: hostRule<"sin">,
+  cos: hostRule<"cos">,
+  not: hostRule<"not">,
+  pow: hostRule<"pow">,
+  and: hostRule<"and">,
+  or: hostRule<"or">,
+  xor: hostRule<"xor">,
+  shiftLeft: hostRule<"shiftLeft">,
+  shiftRight: hostRule<"shiftRight">,
+  compare: hostRule<"compare">,
+  select: hostRule<"select">,
+  argMax: hostRule<"argMax">,
+  randomBits: hostRule<"randomBits">,
+} satisfies { readonly [P in PrimitiveName]?: Rule<P> };
