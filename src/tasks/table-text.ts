@@ -20,7 +20,7 @@ export interface EncodedRow {
 }
 
 /** Rows encoded at a time. */
-const CHUNK = 1_000;
+const CHUNK = 4_096;
 
 /** The list of text columns. */
 export function columnList(columns: TextColumns): readonly ColumnRef[] {
