@@ -41,13 +41,14 @@ export interface Preparation {
 
 /** Tokenizes a corpus into shards. */
 export async function prepare(session: Session, { settings, ...rest }: Preparation): Promise<CorpusManifest> {
-  const { shardBytes, minDocumentTokens, ...reading } = settings;
+  const { shardBytes, minDocumentTokens, threads, ...reading } = settings;
   return session.watch({ label: `Preparing ${rest.outputFolder}`, unit: "tokens" }, (display) =>
     prepareCorpus({
       ...rest,
       shardBytes,
       minDocumentTokens,
       settings: reading,
+      ...(threads === null ? {} : { threads }),
       onProgress: ({ numTokens }) => display.update(numTokens),
     }),
   );

@@ -1,10 +1,10 @@
 import { library, type NativeTokenizer } from "./library.ts";
 import type { Encoding, IdEncoding } from "./tokenizer.ts";
-import { detached } from "./word-count.ts";
-import { WordSplitter } from "./word-splitter.ts";
+import { type WordSink, WordSplitter } from "./word-splitter.ts";
+import { WordTable } from "./word-table.ts";
 import type { ResolvedWordPiece } from "./wordpiece-option.ts";
 
-/** Different words remembered before the cache starts afresh: bounds its memory to some 100 MB. */
+/** Different words remembered before the cache starts afresh: bounds its memory to some 10 MB. */
 const CAPACITY = 250_000;
 /** Words spelled by the native library at a time. */
 const CHUNK = 5_000;
@@ -23,9 +23,12 @@ export class WordCache {
   /** UTF-16 units of every token. */
   readonly #lengths: Int32Array;
   readonly #prefixLength: number;
-  #indices = new Map<string, number>();
-  /** Pieces by word index; the first is the word too long to spell. */
-  #pieces: Int32Array[] = [];
+  #table = new WordTable(0);
+  /** Pieces of all words one after the other, and where those of each word end. */
+  #pieces = new Int32Array(1 << 12);
+  #ends = new Uint32Array(1 << 11);
+  /** Words whose pieces are known. */
+  #numSpelled = 0;
   /** Calls run one after the other: words that one has met and not yet spelled are no use to the next. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -58,8 +61,9 @@ export class WordCache {
   /** Ids and word starts of texts that hold no special token. */
   encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
     return this.#inTurn(async () => {
-      const split = await this.#split(texts);
-      return texts.map((_, index) => this.#joinIds(split, index));
+      const words = this.#scan(texts);
+      await this.#spell();
+      return this.#joinIds(words);
     });
   }
 
@@ -77,25 +81,55 @@ export class WordCache {
     return run;
   }
 
+  /** Word 0 is the one too long to spell. */
   #reset(): void {
-    this.#indices = new Map();
-    this.#pieces = [Int32Array.of(this.#unknown)];
+    this.#table = new WordTable(this.#maxWordLength);
+    this.#table.number(0, 0);
+    this.#pieces[0] = this.#unknown;
+    this.#ends[0] = 1;
+    this.#numSpelled = 1;
+  }
+
+  /** Words of texts by the quick way, where that goes. */
+  #scan(texts: readonly string[]): ScannedTexts {
+    if (this.#table.size > this.#capacity) this.#reset();
+    const table = this.#table;
+    const longest = this.#maxWordLength;
+    let words = new Int32Array(1 << 12);
+    let count = 0;
+    const push = (index: number): void => {
+      if (count === words.length) {
+        const copy = new Int32Array(2 * count);
+        copy.set(words);
+        words = copy;
+      }
+      words[count++] = index;
+    };
+    const sink: WordSink = {
+      units: table.units,
+      word: (length, hash) => push(length > longest ? 0 : table.number(length, hash)),
+    };
+    const ends = new Uint32Array(texts.length);
+    texts.forEach((text, index) => {
+      const mark = count;
+      if (!this.#splitter.scan(text, sink)) {
+        count = mark;
+        this.#splitter.forEachWord(text, (word) => push(this.#numberOf(word)));
+      }
+      ends[index] = count;
+    });
+    return { words, ends };
+  }
+
+  #numberOf(word: string): number {
+    return word.length > this.#maxWordLength ? 0 : this.#table.numberOf(word);
   }
 
   async #split(texts: readonly string[]): Promise<SplitTexts> {
-    if (this.#indices.size > this.#capacity) this.#reset();
-    const indices = this.#indices;
-    const pending: string[] = [];
+    if (this.#table.size > this.#capacity) this.#reset();
     const result: SplitTexts = { words: [], starts: [], lengths: [], ends: [], aligned: [] };
     const visit = (word: string, start: number): void => {
-      let index = word.length > this.#maxWordLength ? 0 : indices.get(word);
-      if (index === undefined) {
-        index = indices.size + 1;
-        const own = detached(word);
-        indices.set(own, index);
-        pending.push(own);
-      }
-      result.words.push(index);
+      result.words.push(this.#numberOf(word));
       result.starts.push(start);
       result.lengths.push(word.length);
     };
@@ -103,16 +137,19 @@ export class WordCache {
       result.aligned.push(this.#splitter.forEachWord(text, visit));
       result.ends.push(result.words.length);
     }
-    await this.#spell(pending);
+    await this.#spell();
     return result;
   }
 
-  async #spell(pending: readonly string[]): Promise<void> {
+  /** Asks the library for the pieces of the words met since the last time. */
+  async #spell(): Promise<void> {
+    const table = this.#table;
     try {
-      for (let from = 0; from < pending.length; from += CHUNK) {
-        const chunk = pending.slice(from, from + CHUNK);
-        for (const encoding of await this.#model.encodeBatch(chunk, { addSpecialTokens: false })) {
-          this.#pieces.push(Int32Array.from(encoding.getIds()));
+      while (this.#numSpelled < table.size) {
+        const count = Math.min(CHUNK, table.size - this.#numSpelled);
+        const words = Array.from({ length: count }, (_, i) => table.word(this.#numSpelled + i));
+        for (const encoding of await this.#model.encodeBatch(words, { addSpecialTokens: false })) {
+          this.#remember(encoding.getIds());
         }
       }
     } catch (cause) {
@@ -122,51 +159,87 @@ export class WordCache {
     }
   }
 
-  /** Words of text `index` as their range, and their pieces in all. */
-  #range({ words, ends }: SplitTexts, index: number): { from: number; end: number; length: number } {
-    const from = index === 0 ? 0 : ends[index - 1]!;
-    const end = ends[index]!;
-    let length = 0;
-    for (let i = from; i < end; i++) length += this.#pieces[words[i]!]!.length;
-    return { from, end, length };
+  #remember(ids: readonly number[]): void {
+    const index = this.#numSpelled++;
+    const start = this.#ends[index - 1]!;
+    const end = start + ids.length;
+    if (end > this.#pieces.length) {
+      const copy = new Int32Array(2 * end);
+      copy.set(this.#pieces);
+      this.#pieces = copy;
+    }
+    if (index >= this.#ends.length) {
+      const copy = new Uint32Array(2 * index);
+      copy.set(this.#ends);
+      this.#ends = copy;
+    }
+    this.#pieces.set(ids, start);
+    this.#ends[index] = end;
   }
 
-  #joinIds(split: SplitTexts, index: number): IdEncoding {
-    const { from, end, length } = this.#range(split, index);
-    const ids = new Int32Array(length);
-    const wordStarts = new Uint8Array(length);
-    let at = 0;
-    for (let i = from; i < end; i++) {
-      const spelled = this.#pieces[split.words[i]!]!;
-      wordStarts[at] = 1;
-      for (let k = 0; k < spelled.length; k++) ids[at++] = spelled[k]!;
+  /** All texts in one array, each a view of it. */
+  #joinIds({ words, ends }: ScannedTexts): IdEncoding[] {
+    const pieces = this.#pieces;
+    const pieceEnds = this.#ends;
+    const numWords = ends.at(-1) ?? 0;
+    let total = 0;
+    for (let i = 0; i < numWords; i++) {
+      const word = words[i]!;
+      total += pieceEnds[word]! - (word === 0 ? 0 : pieceEnds[word - 1]!);
     }
-    return { ids, wordStarts };
+    const ids = new Int32Array(total);
+    const wordStarts = new Uint8Array(total);
+    const result: IdEncoding[] = [];
+    let at = 0;
+    let i = 0;
+    for (const end of ends) {
+      const start = at;
+      for (; i < end; i++) {
+        const word = words[i]!;
+        const pieceEnd = pieceEnds[word]!;
+        wordStarts[at] = 1;
+        for (let k = word === 0 ? 0 : pieceEnds[word - 1]!; k < pieceEnd; k++) ids[at++] = pieces[k]!;
+      }
+      result.push({ ids: ids.subarray(start, at), wordStarts: wordStarts.subarray(start, at) });
+    }
+    return result;
+  }
+
+  /** Pieces of a word. */
+  #spelling(word: number): Int32Array {
+    return this.#pieces.subarray(word === 0 ? 0 : this.#ends[word - 1]!, this.#ends[word]!);
   }
 
   #join(split: SplitTexts, index: number): Encoding {
-    const { from, end, length } = this.#range(split, index);
+    const from = index === 0 ? 0 : split.ends[index - 1]!;
+    const spelled = split.words.slice(from, split.ends[index]).map((word) => this.#spelling(word));
+    const length = spelled.reduce((sum, pieces) => sum + pieces.length, 0);
     const ids = new Int32Array(length);
     const wordIds = new Int32Array(length);
     const starts = new Int32Array(length);
     const ends = new Int32Array(length);
     let at = 0;
-    for (let i = from; i < end; i++) {
-      const spelled = this.#pieces[split.words[i]!]!;
-      let place = split.starts[i]!;
-      const wordEnd = place + split.lengths[i]!;
-      for (let k = 0; k < spelled.length; k++, at++) {
-        const id = spelled[k]!;
+    spelled.forEach((pieces, word) => {
+      let place = split.starts[from + word]!;
+      const wordEnd = place + split.lengths[from + word]!;
+      for (let k = 0; k < pieces.length; k++, at++) {
+        const id = pieces[k]!;
         ids[at] = id;
-        wordIds[at] = i - from;
+        wordIds[at] = word;
         starts[at] = place;
         // The last piece ends with its word, also where it is the unknown token.
-        place = k + 1 === spelled.length ? wordEnd : place + this.#lengths[id]! - (k === 0 ? 0 : this.#prefixLength);
+        place = k + 1 === pieces.length ? wordEnd : place + this.#lengths[id]! - (k === 0 ? 0 : this.#prefixLength);
         ends[at] = place;
       }
-    }
+    });
     return { ids, wordIds, starts, ends };
   }
+}
+
+/** Words of several texts by their numbers, and how many there are up to the end of each text. */
+interface ScannedTexts {
+  readonly words: Int32Array;
+  readonly ends: Uint32Array;
 }
 
 /** Words of several texts, one after the other. */

@@ -1,5 +1,6 @@
 import { library } from "./library.ts";
 import { isHighSurrogate, isLowSurrogate } from "./unicode-offset.ts";
+import { hashStart, hashUnit } from "./word-table.ts";
 import type { TextOptions } from "./wordpiece-option.ts";
 
 /** A character that continues a word as it is. */
@@ -18,12 +19,26 @@ const SPREAD = 6;
 const CONTEXT = 7;
 const SURROGATE = 8;
 
+/** Codes of characters for {@link WordSplitter.scan}: unit + 1 where one continues a word, 0 before it is learned … */
+const CODE_SPACE = -1;
+/** … this where only `forEachWord` will do … */
+const CODE_OTHER = -2;
+/** … and this less its unit where a character is a word of its own. */
+const CODE_ALONE = -3;
+
 interface Character {
   readonly kind: number;
   readonly text: string;
 }
 
 type Visit = (word: string, start: number) => void;
+
+/** Takes words unit by unit. */
+export interface WordSink {
+  /** Where the units of a word are put; a longer word is given with its true length. */
+  readonly units: Uint16Array;
+  word(length: number, hash: number): void;
+}
 
 /**
  * Splits texts into words exactly as BertNormalizer and BertPreTokenizer of the native library do.
@@ -36,6 +51,7 @@ export class WordSplitter {
   readonly #split: (text: string) => readonly unknown[];
   readonly #stripAccents: boolean;
   readonly #kinds = new Uint8Array(0x10000);
+  readonly #codes = new Int32Array(0x10000);
   readonly #texts: string[] = [];
   readonly #beyond = new Map<number, Character>();
   /** Splits text that is already normalized. */
@@ -59,6 +75,53 @@ export class WordSplitter {
       });
       this.#normalize = (text) => normalizer.normalizeString(text);
     }
+  }
+
+  /**
+   * Gives every word of a text to a sink, without strings and places: the quick way of {@link forEachWord}.
+   * @returns false where the text holds a character that is not so simple; the words given so far are then void
+   */
+  scan(text: string, sink: WordSink): boolean {
+    const codes = this.#codes;
+    const { units } = sink;
+    const limit = units.length;
+    let length = 0;
+    let hash = hashStart;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      let code = codes[unit]!;
+      if (code === 0) code = this.#learnCode(unit);
+      if (code > 0) {
+        if (length < limit) units[length] = code - 1;
+        length++;
+        hash = hashUnit(hash, code - 1);
+        continue;
+      }
+      if (code === CODE_OTHER) return false;
+      if (length > 0) sink.word(length, hash);
+      length = 0;
+      hash = hashStart;
+      if (code === CODE_SPACE) continue;
+      const alone = CODE_ALONE - code;
+      units[0] = alone;
+      sink.word(1, hashUnit(hashStart, alone));
+    }
+    if (length > 0) sink.word(length, hash);
+    return true;
+  }
+
+  #learnCode(unit: number): number {
+    const kind = this.#kinds[unit]! === 0 ? this.#learn(unit) : this.#kinds[unit]!;
+    const mapped = this.#texts[unit] ?? "";
+    let code = CODE_OTHER;
+    if (kind === PLAIN) code = unit + 1;
+    else if (kind === SPACE) code = CODE_SPACE;
+    else if (kind === ALONE) code = CODE_ALONE - unit;
+    else if (kind === MAPPED && mapped.length === 1) code = mapped.charCodeAt(0) + 1;
+    // A Chinese character between spaces.
+    else if (kind === SPREAD && /^ \S $/.test(mapped)) code = CODE_ALONE - mapped.charCodeAt(1);
+    this.#codes[unit] = code;
+    return code;
   }
 
   /**
