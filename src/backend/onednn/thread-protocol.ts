@@ -25,6 +25,7 @@ export type ThreadRequest =
   | { readonly op: "compile"; readonly program: Program }
   /** `regions` of inputs, then outputs; left out when they are those of the run before. */
   | { readonly op: "run"; readonly program: number; readonly regions: readonly RegionMessage[] | undefined }
+  | { readonly op: "profile"; readonly program: number }
   | { readonly op: "release"; readonly program: number }
   | { readonly op: "rate"; readonly dtype: RateDType }
   | { readonly op: "close" };
@@ -38,6 +39,8 @@ export interface ThreadResults {
   };
   /** Seconds that the steps took in the engine thread. */
   readonly run: number;
+  /** Seconds of every step. */
+  readonly profile: readonly number[];
   readonly release: null;
   /** 10⁹ floating-point operations a second. */
   readonly rate: number;

@@ -94,6 +94,8 @@ async function handle(request: ThreadRequest): Promise<ThreadResults[keyof Threa
     }
     case "run":
       return run(request.program, request.regions);
+    case "profile":
+      return find(request.program).instance.timeSteps();
     case "release":
       find(request.program).instance.dispose();
       programs.delete(request.program);

@@ -5,6 +5,8 @@ import { BackendError } from "../../base/errors.ts";
 import { startSiblingWorker } from "../../base/sibling-module.ts";
 import { dtypeBytes, type TensorType } from "../../ir/dtype.ts";
 import { formatType, sizeOf } from "../../ir/shape.ts";
+import type { SelfTestOptions, SelfTestVerdict } from "../self-test.ts";
+import { selfTestOneDnn } from "./binding/self-test.ts";
 import { checkProgram, operandsOf } from "./check-program.ts";
 import type { Program } from "./program.ts";
 import type {
@@ -29,6 +31,7 @@ export interface EngineThreadOptions {
   readonly threads?: number;
   /** The library's file; searched when left out. */
   readonly libraryPath?: string;
+  readonly selfTest?: SelfTestOptions;
 }
 
 /** A program that the engine thread holds ready. */
@@ -61,9 +64,9 @@ export class EngineThread {
   }
 
   /**
-   * Opens the library in a new thread.
+   * Opens the library in a new thread, once a self-test in a process of its own has passed.
    * @throws {BackendError} ONEDNN_PLATFORM, ONEDNN_LIBRARY_MISSING, ONEDNN_LIBRARY_BROKEN, ONEDNN_VERSION,
-   *   ONEDNN_RUNTIME, ONEDNN_CPU; WORKER_FAILED
+   *   ONEDNN_RUNTIME, ONEDNN_CPU; ONEDNN_UNUSABLE when the self-test fails; WORKER_FAILED
    */
   static async open(options: EngineThreadOptions = {}): Promise<EngineThread> {
     const { threads = availableParallelism(), libraryPath } = options;
@@ -73,6 +76,8 @@ export class EngineThread {
         path: "onednn.open",
       });
     }
+    const verdict = await selfTestOneDnn(libraryPath, options.selfTest);
+    if (!verdict.passed) throw unusable(verdict);
     const link = new ThreadLink();
     try {
       return new EngineThread(link, await link.request({ op: "open", threads, libraryPath }));
@@ -117,6 +122,13 @@ export class EngineThread {
     return this.link.request({ op: "run", program: program.id, regions: same ? undefined : regions });
   }
 
+  /** Runs a program once more over the regions of its last run and gives the seconds of every step. */
+  async profile(program: CompiledProgram): Promise<readonly number[]> {
+    this.refuseDisposed("profile");
+    this.refuseReleased(program);
+    return this.link.request({ op: "profile", program: program.id });
+  }
+
   /** Frees a program's primitives and arena, after the runs that were asked for. */
   async release(program: CompiledProgram): Promise<void> {
     if (this.disposed !== undefined || !this.compiled.delete(program)) return;
@@ -156,6 +168,11 @@ export class EngineThread {
       path: "onednn.run",
     });
   }
+}
+
+function unusable({ detail }: SelfTestVerdict): BackendError {
+  const message = `the library does not work here: ${detail}. Use another one, or the engine "onnx".`;
+  return new BackendError(message, { code: "ONEDNN_UNUSABLE", path: "onednn" });
 }
 
 function bf16Error(path: string, isa: string): BackendError {

@@ -30,7 +30,8 @@ export function libraryFolders(): readonly string[] {
 }
 
 /**
- * What to try to open, in order: only the path that was set, or well-known names and then files in standard folders.
+ * What to try to open, in order: only the path that was set, or files in standard folders and then names for the
+ * system's loader.
  * @throws {BackendError} ONEDNN_PLATFORM off Linux; ONEDNN_LIBRARY_MISSING when the path that was set does not exist
  */
 export function libraryCandidates(libraryPath?: string): readonly string[] {
@@ -49,6 +50,6 @@ export function libraryCandidates(libraryPath?: string): readonly string[] {
     }
     return [libraryPath];
   }
-  const files = libraryFolders().flatMap((folder) => libraryNames.map((name) => join(folder, name)));
-  return [...libraryNames, ...files.filter((file) => existsSync(file))];
+  const files = libraryNames.flatMap((name) => libraryFolders().map((folder) => join(folder, name)));
+  return [...files.filter((file) => existsSync(file)), ...libraryNames];
 }

@@ -162,7 +162,8 @@ export class Emitter {
 
   /** The steps with all memory placed. */
   finish(): { readonly steps: Step[]; readonly arenaBytes: number; readonly constants: readonly HostTensor[] } {
-    const plan = planArena(this.drafts);
+    const drafts = needed(this.drafts);
+    const plan = planArena(drafts);
     const constants = new ConstantPool(this.constants);
     const placeOf = ({ block, offset }: Ref): Place => {
       const { home } = block;
@@ -175,11 +176,23 @@ export class Emitter {
       return { dtype, shape, strides, place: placeOf(ref) };
     };
     return {
-      steps: this.drafts.map(({ build }) => build(locate, locateHost)),
+      steps: drafts.map(({ build }) => build(locate, locateHost)),
       arenaBytes: plan.bytes,
       constants: constants.tensors,
     };
   }
+}
+
+/** The steps whose results reach an output, in order. */
+function needed(drafts: readonly Draft[]): Draft[] {
+  const read = new Set<Block>();
+  const kept: Draft[] = [];
+  for (const draft of drafts.toReversed()) {
+    if (!draft.writes.some((block) => block.home.kind !== "arena" || read.has(block))) continue;
+    for (const block of draft.reads) read.add(block);
+    kept.push(draft);
+  }
+  return kept.reverse();
 }
 
 /** Constants of a program; a view into one is a constant of its own. */
