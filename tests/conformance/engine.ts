@@ -12,6 +12,7 @@ import { tensorType } from "../../src/ir/shape.ts";
 import { add } from "../../src/tensor/elementwise.ts";
 import { matmul } from "../../src/tensor/linear-algebra.ts";
 import { trace } from "../../src/tensor/trace.ts";
+import { absentCodes } from "../support/backends.ts";
 
 /** Two threads: what one thread computes right, two may not. */
 const threads = 2;
@@ -87,14 +88,11 @@ const onednn: Engine = {
 
 const engines = [reference("f64"), reference("f32"), onnx("c-api"), onnx("onnxruntime-node"), onednn];
 
-/** Errors that mean "not on this machine"; all others are failures. */
-const absent = ["C_API_UNUSABLE", "ORT_LIBRARY_MISSING", "ONEDNN_LIBRARY_MISSING", "ONEDNN_PLATFORM", "ONEDNN_CPU"];
-
 async function tryOpen(engine: Engine): Promise<Backend | string> {
   try {
     return await engine.open();
   } catch (error) {
-    if (error instanceof BackendError && absent.includes(error.code)) return error.message;
+    if (error instanceof BackendError && absentCodes.includes(error.code)) return error.message;
     throw error;
   }
 }

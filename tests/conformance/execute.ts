@@ -5,7 +5,7 @@ import type { Graph } from "../../src/ir/graph.ts";
 import { formatType } from "../../src/ir/shape.ts";
 import { verifyGraph } from "../../src/ir/verify.ts";
 import { decompose } from "../../src/tensor/decompose/decompose.ts";
-import { difference } from "./tolerance.ts";
+import { difference, slackOf } from "./tolerance.ts";
 
 export interface ExecuteOptions {
   /** Expand even the composites that the engine would fuse. */
@@ -59,7 +59,7 @@ export async function disagreements(
     return [`${graph.name}: ${error instanceof Error ? error.message : String(error)}`];
   }
   return graph.outputs.flatMap(({ name, value }, i) => {
-    const found = difference(value.dtype, actual[i]!.data, wanted[i]!.data);
+    const found = difference(value.dtype, actual[i]!.data, wanted[i]!.data, slackOf[backend.name]);
     return found === undefined ? [] : [`${graph.name}, ${name} ${formatType(value)}: ${found}`];
   });
 }

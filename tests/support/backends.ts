@@ -1,13 +1,49 @@
 import type { Backend } from "../../src/backend/backend.ts";
+import { createOneDnnBackend } from "../../src/backend/onednn/onednn-backend.ts";
 import { createOnnxBackend } from "../../src/backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
+import { BackendError } from "../../src/base/errors.ts";
 
-/** The engines that whole-model tests run on, with the relative tolerance their arithmetic deserves. */
-export const engines: readonly {
+/** Errors that mean "not on this machine"; all others are failures. */
+export const absentCodes: readonly string[] = [
+  "C_API_UNUSABLE",
+  "ORT_LIBRARY_MISSING",
+  "ONEDNN_LIBRARY_MISSING",
+  "ONEDNN_PLATFORM",
+  "ONEDNN_CPU",
+];
+
+/** Why oneDNN cannot run here; undefined where it can. */
+async function oneDnnMissing(): Promise<string | undefined> {
+  try {
+    await (await createOneDnnBackend({ threads: 1 })).dispose();
+    return undefined;
+  } catch (error) {
+    if (error instanceof BackendError && absentCodes.includes(error.code)) return error.message;
+    throw error;
+  }
+}
+
+/** An engine that whole-model tests run on, with the relative tolerance its arithmetic deserves. */
+export interface TestedEngine {
   readonly name: string;
   readonly tolerance: number;
   readonly open: () => Promise<Backend>;
-}[] = [
-  { name: "reference", tolerance: 1e-6, open: async () => createReferenceBackend() },
-  { name: "onnx", tolerance: 1e-4, open: () => createOnnxBackend({ threads: 2 }) },
+  /** Why it cannot run here. */
+  readonly missing: string | undefined;
+  /** The name, and the reason where its tests are skipped. */
+  readonly title: string;
+}
+
+function tested(name: string, tolerance: number, open: TestedEngine["open"], missing?: string): TestedEngine {
+  const title = missing === undefined ? name : `${name} (cannot run here: ${missing})`;
+  return { name, tolerance, open, missing, title };
+}
+
+export const oneDnn = tested("onednn", 1e-4, () => createOneDnnBackend({ threads: 2 }), await oneDnnMissing());
+
+export const engines: readonly TestedEngine[] = [
+  tested("reference", 1e-6, async () => createReferenceBackend()),
+  tested("onnx", 1e-4, () => createOnnxBackend({ threads: 2 })),
+  oneDnn,
 ];

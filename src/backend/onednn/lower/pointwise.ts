@@ -169,7 +169,6 @@ export const pointwiseRules = {
   neg: unary<"neg">({ algorithm: "linear", alpha: -1 }),
   abs: unary<"abs">({ algorithm: "abs" }),
   exp: unary<"exp">({ algorithm: "exp" }),
-  log: unary<"log">({ algorithm: "log" }),
   sqrt: unary<"sqrt">({ algorithm: "sqrt" }),
   tanh: unary<"tanh">({ algorithm: "tanh" }),
   logistic: unary<"logistic">({ algorithm: "logistic" }),
