@@ -4,6 +4,15 @@
  * Everyday use needs the first two groups; the others are for those who build models, objectives or engines.
  */
 
+export {
+  type Embedder,
+  type EmbeddingModel,
+  type EmbedOptions,
+  embed,
+  embedRows,
+  openEmbedder,
+  type RowEmbedding,
+} from "./api/embed.ts";
 export { evaluate } from "./api/evaluate.ts";
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";

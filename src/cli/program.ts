@@ -4,6 +4,7 @@ import { benchCommands } from "./commands/bench.ts";
 import { evaluateCommand, predictCommand } from "./commands/classify.ts";
 import { dataCommands } from "./commands/data.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { embedCommand } from "./commands/embed.ts";
 import { fillMaskCommand } from "./commands/fill-mask.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { infoCommand } from "./commands/info.ts";
@@ -34,6 +35,7 @@ export function createProgram(): Command {
   program.addCommand(finetuneCommand(defineCommand("finetune")));
   program.addCommand(evaluateCommand(defineCommand("evaluate")));
   program.addCommand(predictCommand(defineCommand("predict")));
+  program.addCommand(embedCommand(defineCommand("embed")));
   program.addCommand(fillMaskCommand(defineCommand("fill-mask")));
   program.addCommand(infoCommand(defineCommand("info")));
   program.addCommand(doctorCommand(defineCommand("doctor")));

@@ -116,6 +116,36 @@ describe("from text to an answer", () => {
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
   });
 
+  test("embed keeps the fields of its input and gives vectors of length 1 (would catch lost rows, options that do not arrive)", () => {
+    const input = ["the good cat sleeps", "a bad dog", "the good cat sleeps"].map((sentence, id) => ({ id, sentence }));
+    const run = (...args: string[]): Record<string, unknown>[] => {
+      const lines = input.map((row) => JSON.stringify(row)).join("\n");
+      const { stdout, status } = place.runWith(lines, [
+        "embed",
+        "whole/model",
+        "--data",
+        "-",
+        "--text",
+        "sentence",
+        ...args,
+      ]);
+      expect(status).toBe(0);
+      return stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    };
+    const rows = run("--quantize", "int8");
+    expect(rows).toMatchObject(input);
+    const vectors = rows.map(({ embedding }) => embedding as number[]);
+    expect(Math.hypot(...vectors[0]!)).toBeCloseTo(1, 4);
+    vectors[0]!.forEach((x, i) => {
+      expect(x).toBeCloseTo(vectors[2]![i]!, 2);
+    });
+    const plain = run("--no-normalize", "--pooling", "max", "--layer", "0", "--as", "vector");
+    expect(Math.hypot(...(plain[0]!.vector as number[]))).toBeGreaterThan(1.5);
+  });
+
   test("fill-mask, info (would catch candidates that are not sorted)", () => {
     const [filled] = place.json<{ masks: { probability: number }[][] }[]>(
       ...["fill-mask", "whole/model", "the [MASK] sleeps", "--top-k", "3"],

@@ -1,13 +1,10 @@
 /** @file `firth evaluate`, `firth predict`: what a fine-tuned classifier says. */
-import process from "node:process";
-import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { evaluate } from "../../api/evaluate.ts";
 import { loadClassifier } from "../../api/load.ts";
 import { predictRows } from "../../api/predict.ts";
 import { ConfigError, DataError } from "../../base/errors.ts";
-import { parseJsonLine } from "../../data/json-lines.ts";
-import { type TableRow, TableSource } from "../../data/table.ts";
+import { TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
 import {
   choiceField,
@@ -24,6 +21,7 @@ import { count } from "../number-text.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, tableFields } from "../settings/text.ts";
+import { standardInput } from "./standard-input.ts";
 
 const fields = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
@@ -45,20 +43,25 @@ function addOptions(command: Command, data: string): Command {
   return addFieldOptions(command, fields);
 }
 
+/** A column by name, or by number from 0. */
+function column(word: string): string | number {
+  const value = parseWord(word);
+  return typeof value === "number" && Number.isInteger(value) ? value : word;
+}
+
+/** The columns of `--text`, if it is given. */
+export function givenColumns(words: readonly string[] | undefined): TaskColumns["textColumns"] | undefined {
+  const text = words?.map(column);
+  if (text === undefined || isColumnList(text)) return text;
+  const message = `must be one column or two; got ${text.length}.`;
+  throw new ConfigError("--text", [{ path: "textColumns", message, code: "CONFIG_RANGE" }]);
+}
+
 /** The columns of the model, or those given. */
 async function columnsOf(model: string, given: Given): Promise<TaskColumns> {
   const saved = await savedColumns(model);
-  const column = (word: string): string | number => {
-    const value = parseWord(word);
-    return typeof value === "number" && Number.isInteger(value) ? value : word;
-  };
-  const text = (given.text as string[] | undefined)?.map(column);
-  if (text !== undefined && !isColumnList(text)) {
-    const message = `must be one column or two; got ${text.length}.`;
-    throw new ConfigError("--text", [{ path: "textColumns", message, code: "CONFIG_RANGE" }]);
-  }
   return {
-    textColumns: text ?? saved.textColumns,
+    textColumns: givenColumns(given.text as string[] | undefined) ?? saved.textColumns,
     labelColumn: given.label === undefined ? saved.labelColumn : column(given.label as string),
   };
 }
@@ -92,15 +95,6 @@ export function evaluateCommand(command: Command): Command {
     if (numTruncated > 0) session.say(`${count(numTruncated)} texts were cut to the longest length.`);
     if (numSkipped > 0) session.say(`${count(numSkipped)} rows were left out for their label.`);
   });
-}
-
-/** Rows of JSON lines on standard input. */
-async function* standardInput(): AsyncGenerator<TableRow> {
-  let line = 0;
-  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-    line++;
-    if (text.trim() !== "") yield { fields: parseJsonLine(text, "standard input", line), line };
-  }
 }
 
 const defaultField = "prediction";

@@ -1,0 +1,170 @@
+import type { Backend } from "../backend/backend.ts";
+import { ConfigError, type ConfigIssue, DataError, FirthError } from "../base/errors.ts";
+import type { TableSource } from "../data/table.ts";
+import type { Encoder } from "../models/model.ts";
+import type { Module } from "../nn/module.ts";
+import { type EngineOptions, openEngine } from "../runtime.ts";
+import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
+import { normalize, type Pooling, poolings } from "../tasks/pooling.ts";
+import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
+import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
+import { FixedWeights, type Quantize } from "../train/fixed-weights.ts";
+import type { TextModel } from "./model.ts";
+
+/** Any model with an encoder: pre-trained, or fine-tuned. */
+export type EmbeddingModel = TextModel<Module & { readonly encoder: Encoder }>;
+
+export interface EmbedOptions {
+  readonly engine?: Backend | EngineOptions | undefined;
+  /** How the vectors of a text's tokens become one; `mean` by default. */
+  readonly pooling?: Pooling | undefined;
+  /** Whether vectors are scaled to length 1, so that products are cosines; true by default. */
+  readonly normalize?: boolean | undefined;
+  /** Whose output is taken: 0 the embeddings', 1 the first layer's, −1 (the default) the last one's, −2 the one before. */
+  readonly layer?: number | undefined;
+  /** Texts of 128 tokens computed together, more where they are shorter; 32 by default. */
+  readonly batchSize?: number | undefined;
+  /** Longest text in tokens, special tokens included; all the model has room for by default. Longer ones are cut. */
+  readonly maxSeqLength?: number | undefined;
+  /** `int8`: linear layers in 8 bits, faster, with slightly different vectors; `none` by default. */
+  readonly quantize?: Quantize | undefined;
+}
+
+/** A row of a table and its vector. */
+export interface RowEmbedding {
+  readonly vector: Float32Array;
+  /** The row's own fields. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Number of the row's first line in the file, from 1. */
+  readonly line: number;
+}
+
+/** An encoder in an engine, ready for many calls; dispose it when done. */
+export interface Embedder {
+  /** Entries of a vector. */
+  readonly size: number;
+  /**
+   * Vectors of texts, in their order.
+   * @throws {DataError} TEXT_EMPTY
+   */
+  embed(texts: readonly TextInput[]): Promise<Float32Array[]>;
+  /**
+   * Vectors of a table's rows, in their order and in constant memory.
+   * @throws {DataError} TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+   */
+  embedRows(
+    source: TableSource,
+    options?: { readonly textColumns?: TextColumns | undefined },
+  ): AsyncGenerator<RowEmbedding>;
+  dispose(): Promise<void>;
+}
+
+function emptyText(input: number): never {
+  throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
+}
+
+interface Resolved {
+  readonly pooling: Pooling;
+  readonly layer: number;
+  readonly batchSize: number;
+  readonly maxSeqLength: number;
+}
+
+function resolve(model: EmbeddingModel, options: EmbedOptions): Resolved {
+  const { maxPositionEmbeddings: room, numHiddenLayers: depth } = model.family.facts(model.config);
+  const { pooling = "mean", layer = -1, batchSize = 32, maxSeqLength = room } = options;
+  const issues: ConfigIssue[] = [];
+  const whole = (path: string, value: number, least: number, most: number): void => {
+    if (Number.isInteger(value) && value >= least && value <= most) return;
+    const range = most === Number.POSITIVE_INFINITY ? `≥ ${least}` : `from ${least} to ${most}`;
+    issues.push({ path, message: `must be a whole number ${range}; got ${value}.`, code: "CONFIG_RANGE" });
+  };
+  whole("layer", layer, -depth - 1, depth);
+  whole("batchSize", batchSize, 1, Number.POSITIVE_INFINITY);
+  whole("maxSeqLength", maxSeqLength, 5, room);
+  if (!poolings.includes(pooling)) {
+    const message = `must be one of ${poolings.join(", ")}; got ${JSON.stringify(pooling)}.`;
+    issues.push({ path: "pooling", message, code: "CONFIG_UNKNOWN_VALUE" });
+  }
+  if (issues.length > 0) throw new ConfigError("embed", issues);
+  return { pooling, layer: layer < 0 ? depth + 1 + layer : layer, batchSize, maxSeqLength };
+}
+
+/**
+ * Puts a model's encoder into an engine.
+ * @throws {ConfigError} all problems together
+ */
+export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions = {}): Promise<Embedder> {
+  const settings = resolve(model, options);
+  const { tokenizer, module } = model;
+  const { encoder } = module;
+  const { engine, normalize: isScaled = true, quantize = "none" } = options;
+  const isOpen = engine !== undefined && "compile" in engine;
+  const backend = isOpen ? engine : await openEngine(engine);
+  const store = new FixedWeights(backend, module, model.weights, quantize);
+  const program = new TextEmbeddingProgram({ backend, store, encoder, ...settings, padId: tokenizer.special.pad });
+  let isDisposed = false;
+
+  const vectorsOf: TextEmbeddingProgram["embed"] = async (texts) => {
+    if (isDisposed) {
+      throw new FirthError("the embedder was disposed. Open another.", { code: "DISPOSED", path: "Embedder" });
+    }
+    const vectors = await program.embed(texts);
+    return isScaled ? vectors.map(normalize) : vectors;
+  };
+
+  return {
+    size: encoder.hiddenSize,
+    embed: async (texts) => vectorsOf(await encodeTexts(tokenizer, texts, settings.maxSeqLength, emptyText)),
+    embedRows: async function* (source, { textColumns = "text" } = {}) {
+      const reading = { tokenizer, maxSeqLength: settings.maxSeqLength, textColumns: columnList(textColumns) };
+      for await (const rows of encodedRows(source, reading)) {
+        const vectors = await vectorsOf(rows.map(({ text }) => text));
+        for (const [i, { row }] of rows.entries()) yield { fields: row.fields, line: row.line, vector: vectors[i]! };
+      }
+    },
+    dispose: async () => {
+      if (isDisposed) return;
+      isDisposed = true;
+      await program.dispose();
+      store.dispose();
+      if (!isOpen) await backend.dispose();
+    },
+  };
+}
+
+/**
+ * Vectors of texts, in their order; for many calls open an embedder once.
+ * @throws {DataError} TEXT_EMPTY
+ * @throws {ConfigError} for wrong options
+ */
+export async function embed(
+  model: EmbeddingModel,
+  texts: readonly TextInput[],
+  options: EmbedOptions = {},
+): Promise<Float32Array[]> {
+  const embedder = await openEmbedder(model, options);
+  try {
+    return await embedder.embed(texts);
+  } finally {
+    await embedder.dispose();
+  }
+}
+
+/**
+ * Vectors of a table's rows, in their order and in constant memory.
+ * @throws {DataError} TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+ * @throws {ConfigError} for wrong options
+ */
+export async function* embedRows(
+  model: EmbeddingModel,
+  source: TableSource,
+  options: EmbedOptions & { readonly textColumns?: TextColumns | undefined } = {},
+): AsyncGenerator<RowEmbedding> {
+  const embedder = await openEmbedder(model, options);
+  try {
+    yield* embedder.embedRows(source, options);
+  } finally {
+    await embedder.dispose();
+  }
+}

@@ -1,0 +1,13 @@
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { parseJsonLine } from "../../data/json-lines.ts";
+import type { TableRow } from "../../data/table.ts";
+
+/** Rows of JSON lines on standard input. */
+export async function* standardInput(): AsyncGenerator<TableRow> {
+  let line = 0;
+  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++;
+    if (text.trim() !== "") yield { fields: parseJsonLine(text, "standard input", line), line };
+  }
+}
