@@ -6,7 +6,7 @@
  * a *store*, so that an update rule can run over them as one sweep.
  */
 
-import type { DType, HostData, TensorType } from "../ir/dtype.ts";
+import type { ComputeDType, DType, HostData, TensorType } from "../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../ir/graph.ts";
 
 /** A tensor in an engine's memory. */
@@ -83,8 +83,16 @@ export interface Probe {
   readonly description: string;
   readonly threads: number;
   readonly computeDtypes: readonly DType[];
-  /** Measured rate of one f32 matrix product (M 1024, K 768, N 3072), in 10⁹ floating point operations a second. */
+  /** Measured rate of one matrix product (M 1024, K 768, N 3072), in 10⁹ floating point operations a second. */
   readonly gemmGflops: number;
+}
+
+/** What a graph takes beside the buffers it is run on. */
+export interface GraphMemory {
+  /** Most bytes of intermediate results at once. Graphs of one engine share them: they do not run at the same time. */
+  readonly workBytes: number;
+  /** Bytes kept from compilation to disposal: constants, masks, code. */
+  readonly heldBytes: number;
 }
 
 export interface Backend {
@@ -100,9 +108,12 @@ export interface Backend {
   compile(graph: Graph, fixed?: FixedInputs): Promise<Executable>;
   /** Says that buffers will not be written any more; undefined, or no such method, where that gains nothing. */
   fix?(buffers: ReadonlyMap<string, Buffer>): FixedInputs | undefined;
+  /** What a graph would take; engines that cannot tell leave this out. */
+  memoryOf?(graph: Graph): GraphMemory;
   allocate(type: TensorType): Buffer;
   createStore(types: readonly TensorType[], sections: readonly string[]): ParameterStore;
   compileSweep(program: SweepProgram): Promise<Sweep>;
-  probe(): Promise<Probe>;
+  /** @param dtype in which the measured product is computed, one of `computeDtypes`; f32 by default */
+  probe(dtype?: ComputeDType): Promise<Probe>;
   dispose(): Promise<void>;
 }

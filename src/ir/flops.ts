@@ -41,3 +41,23 @@ function productOfHeads(node: Node): number {
 export function matmulFlops(graph: Graph): number {
   return graph.nodes.reduce((sum, node) => sum + nodeFlops(node), 0);
 }
+
+/** Work that grows with the number of tokens, and work that grows with the pairs of tokens that meet in attention. */
+export interface FlopsByGrowth {
+  readonly tokens: number;
+  readonly pairs: number;
+}
+
+/** `matmulFlops` split by what the work grows with; attention must still be there as a composite. */
+export function flopsByGrowth(graph: Graph): FlopsByGrowth {
+  let [tokens, pairs] = [0, 0];
+  for (const node of graph.nodes) {
+    if (node.op === "call") {
+      const inner = flopsByGrowth(node.params.body);
+      tokens += inner.tokens;
+      pairs += inner.pairs;
+    } else if (node.op === "attention" || node.op === "attentionGrad") pairs += nodeFlops(node);
+    else tokens += nodeFlops(node);
+  }
+  return { tokens, pairs };
+}

@@ -1,9 +1,10 @@
-import type { Backend, Buffer, Executable, FixedInputs } from "../backend/backend.ts";
+import type { Backend, Buffer, Executable, FixedInputs, GraphMemory } from "../backend/backend.ts";
 import { internalError } from "../base/errors.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
-import type { HostData } from "../ir/dtype.ts";
+import { dtypeBytes, type HostData } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { optimize } from "../ir/pass/optimize.ts";
+import { sizeOf } from "../ir/shape.ts";
 import { decompose } from "../tensor/decompose/decompose.ts";
 
 interface Compiled {
@@ -27,20 +28,48 @@ export interface BatchProgramOptions {
   readonly trace: (batch: Batch) => Graph;
 }
 
+/** What a program takes for batches of one shape. */
+export interface ProgramMemory extends GraphMemory {
+  /** Inputs and results. */
+  readonly bufferBytes: number;
+}
+
+function own<T extends { readonly name: string }>(items: readonly T[], prefix: string): T[] {
+  return items.filter(({ name }) => !name.startsWith(prefix));
+}
+
 /** A computation over batches of any shape: a graph is compiled when a shape is first seen, then kept. */
 export class BatchProgram {
   private readonly options: BatchProgramOptions;
+  private readonly graphs = new Map<string, Graph>();
   private readonly compiled = new Map<string, Promise<Compiled>>();
 
   constructor(options: BatchProgramOptions) {
     this.options = options;
   }
 
+  /** The graph for batches of one shape, as the engine gets it; traced when first asked for. */
+  graphFor(batch: Batch): Graph {
+    const signature = batchSignature(batch);
+    const { backend, trace } = this.options;
+    const graph = this.graphs.get(signature) ?? optimize(decompose(trace(batch), (node) => backend.fuses(node)));
+    this.graphs.set(signature, graph);
+    return graph;
+  }
+
+  /** What batches of this shape will take beside the store; undefined when the engine cannot tell. */
+  memoryFor(batch: Batch): ProgramMemory | undefined {
+    const graph = this.graphFor(batch);
+    const memory = this.options.backend.memoryOf?.(graph);
+    if (memory === undefined) return undefined;
+    const buffers = [...own(graph.inputs, "parameter."), ...own(graph.outputs, "gradient.")];
+    const bufferBytes = buffers.reduce((sum, { value }) => sum + sizeOf(value.shape) * dtypeBytes[value.dtype], 0);
+    return { ...memory, bufferBytes };
+  }
+
   private async compile(batch: Batch): Promise<Compiled> {
-    const { backend, trace, fixed } = this.options;
-    const graph = optimize(decompose(trace(batch), (node) => backend.fuses(node)));
-    const own = <T extends { readonly name: string }>(items: readonly T[], prefix: string) =>
-      items.filter(({ name }) => !name.startsWith(prefix));
+    const { backend, fixed } = this.options;
+    const graph = this.graphFor(batch);
     return {
       executable: await backend.compile(graph, fixed?.(batch)),
       inputs: new Map(own(graph.inputs, "parameter.").map(({ name, value }) => [name, backend.allocate(value)])),

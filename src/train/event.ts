@@ -22,6 +22,8 @@ export interface StepEvent {
   readonly numTokens: number;
   /** Share of the computed places that held tokens. */
   readonly fillRatio: number;
+  /** Share of the matrix products' work that the tokens need: no padding, nothing computed twice. */
+  readonly usefulWork: number;
   readonly stepSeconds: number;
   /** Smoothed over the last steps. */
   readonly tokensPerSecond: number;

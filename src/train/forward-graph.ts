@@ -1,7 +1,7 @@
 /** @file A model's forward computation over a batch, as a graph. */
 import { internalError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
-import type { DType, TensorType } from "../ir/dtype.ts";
+import type { ComputeDType, TensorType } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { tensorType } from "../ir/shape.ts";
 import type { ForwardContext, Parameter } from "../nn/module.ts";
@@ -12,7 +12,7 @@ import { type Tensors, trace } from "../tensor/trace.ts";
 
 /** In which dtype a step computes; parameters, optimizer state, loss and statistics stay f32. */
 export interface DTypePolicy {
-  readonly compute: Extract<DType, "f32" | "bf16">;
+  readonly compute: ComputeDType;
 }
 
 type Parameters = ReadonlyMap<string, Parameter>;

@@ -43,6 +43,7 @@ export class Pace {
       gradientNorm: figures.gradientNorm,
       numTokens,
       fillRatio: numTokens / numPlaces,
+      usefulWork: figures.work.usefulFlops / figures.work.executedFlops,
       stepSeconds,
       tokensPerSecond: this.tokensPerStep / this.secondsPerStep,
       secondsLeft: (this.maxSteps - step) * this.secondsPerStep,

@@ -2,8 +2,11 @@
 
 import type { Backend, Sweep, SweepRange } from "../backend/backend.ts";
 import { FirthError, internalError } from "../base/errors.ts";
+import { residentBytes } from "../base/machine-memory.ts";
 import { foldSeed } from "../base/random.ts";
-import type { Batch } from "../data/batch.ts";
+import { type Batch, batchSignature } from "../data/batch.ts";
+import { type FlopsByGrowth, flopsByGrowth } from "../ir/flops.ts";
+import { sizeOf } from "../ir/shape.ts";
 import type { Module, Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -18,7 +21,9 @@ import { BatchProgram } from "./batch-program.ts";
 import { FigureTotals, totalCounts } from "./figures.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
 import { type FigureFacts, traceLoss } from "./loss-graph.ts";
+import { estimateMemory, type MemoryEstimate } from "./memory-estimate.ts";
 import { ModelStore } from "./model-store.ts";
+import { type StepWork, workOf } from "./useful-work.ts";
 
 /** How one parameter is trained. */
 export interface ParameterTreatment {
@@ -51,6 +56,7 @@ export interface StepFigures {
   readonly means: Readonly<Record<string, number>>;
   /** Global norm of the gradient before clipping. */
   readonly gradientNorm: number;
+  readonly work: StepWork;
   /** Where the time went: loss and gradients, their norm, the update; in milliseconds. */
   readonly milliseconds: { readonly gradient: number; readonly norm: number; readonly update: number };
 }
@@ -63,15 +69,25 @@ export class TrainStep<M extends Module> {
   readonly store: ModelStore;
   private readonly options: TrainStepOptions<M>;
   private readonly program: BatchProgram;
+  /** Resident before there was a store. */
+  private readonly processBytes: number;
+  /** Work of the graphs for batches of every shape, with and without recomputation. */
+  private readonly flops = new Map<string, { readonly executed: FlopsByGrowth; readonly once: FlopsByGrowth }>();
   private facts: readonly FigureFacts[] = [];
   /** Parameters that the loss depends on and that are not frozen; no others change, not even by weight decay. */
   private moved: ReadonlySet<string> = new Set();
   private readonly sweeps: { readonly update: Sweep; readonly norm: Sweep; readonly accumulate: Sweep | undefined };
   private readonly treatments: readonly ParameterTreatment[];
 
-  private constructor(options: TrainStepOptions<M>, store: ModelStore, sweeps: TrainStep<M>["sweeps"]) {
+  private constructor(
+    options: TrainStepOptions<M>,
+    store: ModelStore,
+    processBytes: number,
+    sweeps: TrainStep<M>["sweeps"],
+  ) {
     this.options = options;
     this.store = store;
+    this.processBytes = processBytes;
     this.sweeps = sweeps;
     this.treatments = [...store.parameters].map(([name, parameter]) => options.treatment(name, parameter));
     const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
@@ -79,11 +95,13 @@ export class TrainStep<M extends Module> {
       backend: options.backend,
       store,
       trace: (batch) => {
-        const { graph, facts, differentiated } = traceLoss(batch, {
-          ...options,
-          parameters: store.parameters,
-          trainable,
-        });
+        const lossOptions = { ...options, parameters: store.parameters, trainable };
+        const { graph, facts, differentiated } = traceLoss(batch, lossOptions);
+        const executed = flopsByGrowth(graph);
+        const once = options.recomputeLayers
+          ? flopsByGrowth(traceLoss(batch, { ...lossOptions, recomputeLayers: false }).graph)
+          : executed;
+        this.flops.set(batchSignature(batch), { executed, once });
         this.facts = facts;
         this.moved = new Set(differentiated);
         return graph;
@@ -93,14 +111,40 @@ export class TrainStep<M extends Module> {
 
   static async create<M extends Module>(options: TrainStepOptions<M>): Promise<TrainStep<M>> {
     const { backend, optimizer, accumulates } = options;
+    const processBytes = residentBytes();
     const sections = [...sectionsOf(optimizer), ...(accumulates ? ["part"] : [])];
     const store = new ModelStore(backend, options.model, sections);
     store.write("value", options.weights);
-    return new TrainStep(options, store, {
+    return new TrainStep(options, store, processBytes, {
       update: await backend.compileSweep(updateProgram(optimizer)),
       norm: await backend.compileSweep(squaredNormProgram()),
       accumulate: accumulates ? await backend.compileSweep(accumulateProgram()) : undefined,
     });
+  }
+
+  /** The peak of a run whose steps are like this one; undefined when the engine cannot tell. */
+  estimateMemory(batches: readonly Batch[]): MemoryEstimate | undefined {
+    const memory = new Map(batches.map((batch) => [batch, this.program.memoryFor(batch)]));
+    const { names, parameters, store } = this.store;
+    // What belongs to parameters that do not move is never touched, so it takes no memory.
+    const parameterBytes = names.reduce((sum, name) => {
+      const sections = this.moved.has(name) ? store.sections.length : 1;
+      return sum + 4 * sections * sizeOf(parameters.get(name)!.shape);
+    }, 0);
+    return estimateMemory(batches, (batch) => memory.get(batch), { processBytes: this.processBytes, parameterBytes });
+  }
+
+  /** The work of a step of these batches. */
+  work(batches: readonly Batch[]): StepWork {
+    let [executedFlops, usefulFlops] = [0, 0];
+    for (const batch of batches) {
+      this.program.graphFor(batch);
+      const { executed, once } = this.flops.get(batchSignature(batch))!;
+      const work = workOf(batch, executed, once);
+      executedFlops += work.executedFlops;
+      usefulFlops += work.usefulFlops;
+    }
+    return { executedFlops, usefulFlops };
   }
 
   /** Ranges of neighbouring parameters that are trained alike. */
@@ -170,7 +214,7 @@ export class TrainStep<M extends Module> {
       norm: measured - differentiated,
       update: performance.now() - measured,
     };
-    return { loss, means, gradientNorm, milliseconds };
+    return { loss, means, gradientNorm, work: this.work(batches), milliseconds };
   }
 
   private requireAccumulation(): Sweep {

@@ -12,6 +12,7 @@ import { adamW } from "../optim/adamw.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { EndReason, EvaluationEvent, TrainListener } from "./event.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
+import { memoryText, requireMemory } from "./memory-estimate.ts";
 import type { ModelStore } from "./model-store.ts";
 import { planRun, type TrainOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
@@ -80,6 +81,7 @@ export interface TrainResult {
  * weights, bit for bit, as a run that was never interrupted.
  * @throws {DivergenceError} NOT_FINITE; the last checkpoint stays
  * @throws {DataError} DATA_EMPTY
+ * @throws {ConfigError} MEMORY_EXCEEDED before anything is written
  */
 export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise<TrainResult> {
   const { backend, model, objective, examples, options, outputDir, signal, fingerprint = "" } = spec;
@@ -118,7 +120,13 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
   const evaluations: EvaluationEvent[] = [];
   let files: RunFolder | undefined;
   let bestWeights: Weights | undefined;
+  const batchesOf = batchMaker(objective, examples, options);
   try {
+    const memory = step.estimateMemory(batchesOf(0));
+    if (memory !== undefined) {
+      listener({ kind: "notice", message: `memory: ${memoryText(memory)}` });
+      requireMemory(memory, options);
+    }
     let state: RunState = { step: 0, fingerprint, best: null, evaluationsSinceBest: 0, metricsPosition: 0 };
     if (found?.checkpoint !== undefined) {
       state = await restore(found.checkpoint, store, optimizer.state, fingerprint);
@@ -128,7 +136,6 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       const resume = found?.checkpoint === undefined ? undefined : state;
       files = await RunFolder.open(outputDir, { keepLast: options.keepCheckpoints, resume });
     }
-    const batchesOf = batchMaker(objective, examples, options);
     const pace = new Pace(plan.maxSteps);
     listener({ kind: "start", step: state.step, maxSteps: plan.maxSteps, description: objective.name });
 

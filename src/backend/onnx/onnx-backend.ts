@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { DType, TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
-import type { Backend, Buffer, FixedInputs, Probe, Sweep, SweepProgram } from "../backend.ts";
+import type { Backend, Buffer, FixedInputs, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -12,6 +12,7 @@ import { createGemmProbe, type GemmProbe } from "./binding/gemm-probe.ts";
 import { type OpenedBinding, openOrtBinding } from "./binding/open-binding.ts";
 import { OnnxExecutable } from "./executable.ts";
 import { OnnxFixedInputs, weightRegions } from "./fixed-inputs.ts";
+import { graphMemory } from "./lower/graph-memory.ts";
 import { isLoweredWhole, lowerGraph } from "./lower/lower-graph.ts";
 import { encodeModel } from "./proto/encode-model.ts";
 
@@ -24,6 +25,8 @@ export interface OnnxBackendOptions {
   readonly binding?: "auto" | "c-api" | "onnxruntime-node";
   /** Threads of one operator and of a sweep; all processors by default. */
   readonly threads?: number;
+  /** Added to the description: why this engine was chosen. */
+  readonly note?: string;
   /** Write a trace of every operator of every graph to `<prefix>_<time>.json` when the graph is disposed. */
   readonly profileFilePrefix?: string;
 }
@@ -54,7 +57,7 @@ export class OnnxBackend implements Backend {
 
   constructor(opened: OpenedBinding, options: OnnxBackendOptions) {
     this.opened = opened;
-    this.description = opened.reason;
+    this.description = options.note === undefined ? opened.reason : `${opened.reason}, ${options.note}`;
     this.threads = options.threads ?? availableParallelism();
     this.team = new KernelTeam({ threads: this.threads });
     this.maskWriter = new MaskWriter(this.team);
@@ -90,6 +93,10 @@ export class OnnxBackend implements Backend {
     return binding.shareWeights === undefined
       ? undefined
       : new OnnxFixedInputs(buffers, binding.shareWeights(weightRegions(buffers)));
+  }
+
+  memoryOf(graph: Graph): GraphMemory {
+    return graphMemory(lowerGraph(graph));
   }
 
   allocate(type: TensorType): MemoryBuffer {

@@ -36,6 +36,7 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
         dispose: () => executable.dispose(),
       };
     },
+    ...(backend.memoryOf === undefined ? {} : { memoryOf: (graph) => backend.memoryOf!(graph) }),
     allocate: (type) => backend.allocate(type),
     createStore: (types, sections) => backend.createStore(types, sections),
     compileSweep: async (program) => {

@@ -2,15 +2,15 @@
 import type { Backend } from "../../backend/backend.ts";
 import { Random } from "../../base/random.ts";
 import type { Batch } from "../../data/batch.ts";
-import type { HostTensor } from "../../ir/dtype.ts";
-import { matmulFlops } from "../../ir/flops.ts";
+import type { ComputeDType, HostTensor } from "../../ir/dtype.ts";
 import { bertConfig } from "../../models/bert/config.ts";
 import { bert } from "../../models/bert/family.ts";
 import { maskedLanguageModeling } from "../../objectives/masked-language-modeling.ts";
 import { adamW } from "../../optim/adamw.ts";
 import { WordPiece } from "../../tokenizers/wordpiece.ts";
-import { traceLoss } from "../../train/loss-graph.ts";
+import { type MemoryEstimate, requireMemory } from "../../train/memory-estimate.ts";
 import { TrainStep } from "../../train/train-step.ts";
+import type { StepWork } from "../../train/useful-work.ts";
 import { peakRssBytes } from "../steps.ts";
 import { EngineClock, timedBackend } from "./timed-backend.ts";
 
@@ -25,6 +25,7 @@ export interface BenchmarkOptions {
   /** Layers are computed again in the backward pass. */
   readonly recompute?: boolean;
   readonly backend: Backend;
+  readonly dtype: ComputeDType;
 }
 
 /** Figures of the steps made so far; times are medians. */
@@ -45,6 +46,10 @@ export interface BenchmarkFigures {
   readonly outsideEngine: number;
   readonly parameters: number;
   readonly peakRssBytes: number;
+  /** The peak that was foretold, by what it is for; undefined when the engine cannot tell. */
+  readonly memory: MemoryEstimate | undefined;
+  /** Operations that the tokens need and that are computed, one step. */
+  readonly work: StepWork;
   readonly losses: readonly number[];
 }
 
@@ -100,7 +105,9 @@ export class TrainingBenchmark {
   private readonly options: BenchmarkOptions;
   private readonly step: TrainStep<ReturnType<typeof bert>["module"]>;
   private readonly batch: Batch;
-  private readonly flops: number;
+  /** See `BenchmarkFigures`. */
+  readonly memory: MemoryEstimate | undefined;
+  private readonly work: StepWork;
   private readonly clock: EngineClock;
   private made = 0;
   private readonly times: number[] = [];
@@ -114,13 +121,14 @@ export class TrainingBenchmark {
     options: BenchmarkOptions,
     step: TrainStep<ReturnType<typeof bert>["module"]>,
     batch: Batch,
-    flops: number,
+    memory: MemoryEstimate | undefined,
     clock: EngineClock,
   ) {
     this.options = options;
     this.step = step;
     this.batch = batch;
-    this.flops = flops;
+    this.memory = memory;
+    this.work = step.work([batch]);
     this.clock = clock;
     this.parameters = [...step.store.parameters.values()].reduce(
       (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
@@ -141,7 +149,7 @@ export class TrainingBenchmark {
     const { module, weights } = bert(config, { seed: SEED });
     const { loss } = maskedLanguageModeling({ tokenizer: placeholderTokenizer(vocab), maxSeqLength: seq });
     const batch = randomBatch(vocab, options.batch, seq);
-    const policy = { compute: "f32" } as const;
+    const policy = { compute: options.dtype };
     const step = await TrainStep.create({
       backend,
       model: module,
@@ -155,14 +163,14 @@ export class TrainingBenchmark {
       recomputeLayers: options.recompute,
       seed: SEED,
     });
-    const { parameters, names } = step.store;
-    const { graph } = traceLoss(batch, { model: module, parameters, loss, policy, trainable: names });
-    return new TrainingBenchmark(options, step, batch, matmulFlops(graph), clock);
+    const memory = step.estimateMemory([batch]);
+    if (memory !== undefined) requireMemory(memory, { recomputeLayers: options.recompute ?? false });
+    return new TrainingBenchmark(options, step, batch, memory, clock);
   }
 
   /** Makes one step, and before it measures the engine's own rate; steps of the warm-up are not counted. */
   async make(isCounted: boolean): Promise<number> {
-    const { gemmGflops } = await this.options.backend.probe();
+    const { gemmGflops } = await this.options.backend.probe(this.options.dtype);
     const worked = this.clock.milliseconds;
     const started = performance.now();
     const { loss, milliseconds } = await this.step.run([this.batch], ++this.made, 1e-4);
@@ -180,7 +188,7 @@ export class TrainingBenchmark {
 
   figures(): BenchmarkFigures {
     const stepMs = median(this.times);
-    const matmulGflops = this.flops / (stepMs * 1e6);
+    const matmulGflops = this.work.usefulFlops / (stepMs * 1e6);
     const engineGemmGflops = median(this.rates);
     return {
       tokensPerSecond: (this.batch.numTokens * 1000) / stepMs,
@@ -194,6 +202,8 @@ export class TrainingBenchmark {
       outsideEngine: median(this.outside),
       parameters: this.parameters,
       peakRssBytes: peakRssBytes(),
+      memory: this.memory,
+      work: this.work,
       losses: this.losses,
     };
   }

@@ -1,11 +1,13 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
+import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../base/errors.ts";
 import { booleanField, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { bertPresets } from "../../models/bert/config.ts";
 import { withEngine } from "../../runtime.ts";
+import { memoryText } from "../../train/memory-estimate.ts";
 import { type BenchmarkFigures, TrainingBenchmark } from "../bench/training-benchmark.ts";
 import { defineCommand, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
@@ -40,7 +42,9 @@ function figuresText(figures: BenchmarkFigures): string {
     ["AdamW", `${figures.optimizerNsPerParameter.toFixed(2)} ns a parameter`],
     ["gradient norm", `${figures.normNsPerParameter.toFixed(2)} ns a parameter`],
     ["outside the engine", `${percent(figures.outsideEngine)} of the step`],
+    ["useful work", `${percent(figures.work.usefulFlops / figures.work.executedFlops)} of the matrix products`],
     ["peak memory", formatBytes(figures.peakRssBytes)],
+    ...(figures.memory === undefined ? [] : [["foretold", memoryText(figures.memory)] as [string, string]]),
   ]);
 }
 
@@ -62,8 +66,9 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
   const { model, layers, vocab, batch, seq, warmup, recompute } = settings;
-  const { engine: name, threads: limit, binding } = settings;
-  await withEngine(givenEngine({ engine: name, threads: limit, binding }), async (engine) => {
+  const { engine: name, dtype, threads: limit, binding } = settings;
+  const asked = givenEngine({ engine: name, dtype, threads: limit, binding }).engine;
+  const run = async (engine: Backend): Promise<void> => {
     const benchmark = await TrainingBenchmark.open({
       preset: model.slice("bert-".length),
       layers: layers ?? undefined,
@@ -72,6 +77,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
       seq,
       recompute,
       backend: engine,
+      dtype,
     });
     try {
       for (let i = 0; i < warmup; i++) await benchmark.make(false);
@@ -94,19 +100,20 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
           seq,
           recompute,
           engine: engine.name,
-          dtype: "f32",
+          dtype,
           threads,
           description,
           ...figures,
           warmup,
           steps,
         },
-        `${model}, ${batch} × ${seq}, vocabulary ${count(vocab)}; ${description}, ${threads} threads\n${figuresText(figures)}`,
+        `${model}, ${batch} × ${seq}, vocabulary ${count(vocab)}; ${description}, ${dtype}, ${threads} threads\n${figuresText(figures)}`,
       );
     } finally {
       await benchmark.dispose();
     }
-  });
+  };
+  await withEngine(asked, run, dtype);
 }
 
 function trainCommand(): Command {

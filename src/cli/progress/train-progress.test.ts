@@ -14,6 +14,7 @@ function step(number: number, change: Partial<StepEvent> = {}): StepEvent {
     gradientNorm: 1.25,
     numTokens: 4000,
     fillRatio: 0.99,
+    usefulWork: 0.98,
     stepSeconds: 0.2,
     tokensPerSecond: 18_342,
     secondsLeft: 185,
