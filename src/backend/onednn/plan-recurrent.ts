@@ -1,7 +1,14 @@
 /** @file Recurrent steps as primitives. */
 import { ARG, PROPAGATION } from "./binding/constant.ts";
 import type { Descriptor, PrimitiveSpec, RecurrentDescriptors } from "./binding/primitive-spec.ts";
-import type { Operand, RecurrentBackwardStep, RecurrentOperands, RecurrentStep, View } from "./program.ts";
+import {
+  denseView,
+  type Operand,
+  type RecurrentBackwardStep,
+  type RecurrentOperands,
+  type RecurrentStep,
+  type View,
+} from "./program.ts";
 
 interface RecurrentPlan {
   readonly spec: PrimitiveSpec;
@@ -61,6 +68,8 @@ function argumentsOf(
   });
 }
 
+const dense = ({ dtype, dims }: View): View => denseView(dtype, dims);
+
 export function planRecurrent(step: RecurrentStep, direction: number, describe: Describe): RecurrentPlan {
   const training = step.workspace !== undefined;
   return {
@@ -90,7 +99,18 @@ export function planRecurrentBackward(
       operands,
       gradients: describeAll(step.gradients, describe),
     },
-    forward: { kind: "recurrent", cell: step.cell, propagation: PROPAGATION.forwardTraining, direction, operands },
+    forward: {
+      kind: "recurrent",
+      cell: step.cell,
+      propagation: PROPAGATION.forwardTraining,
+      direction,
+      // The forward pass reads weights by rows, the backward pass by columns.
+      operands: {
+        ...operands,
+        weightsInput: describe(dense(step.operands.weightsInput.view)),
+        weightsHidden: describe(dense(step.operands.weightsHidden.view)),
+      },
+    },
     postOps: [],
     arguments: [...argumentsOf(step.operands, FORWARD), ...argumentsOf(step.gradients, GRADIENT)],
   };

@@ -241,7 +241,11 @@ export interface RecurrentStep extends RecurrentFacts {
   readonly operands: RecurrentOperands;
 }
 
-/** Gradients of all operands of the forward step; those of weights and bias are *added* to what is there. */
+/**
+ * Gradients of all operands of the forward step; those of weights and bias are *added* to what is there. The forward
+ * step reads dense weights; this one reads them with the inputs innermost (strides of `[L, D, G, H, I]`). With bf16
+ * operands all gradients are f32.
+ */
 export interface RecurrentBackwardStep extends RecurrentFacts {
   readonly kind: "recurrentBackward";
   readonly workspace: string;

@@ -258,24 +258,32 @@ describe.each(cases)("the engine thread with $name", ({ engine, missing }) => {
   // Catches buffers that native code uses after they were collected or moved.
   it("computes right under forced garbage collection, and lets collected memories go", () => {
     const { status, signal, output, errors } = child(
-      `const engine = await EngineThread.open({ threads: 2, ...library });
+      `import { readFileSync } from "node:fs";
+// Every shared memory reserves about 10 GB of addresses: 30 of them would be 300.
+const memory = () => Number(/VmSize:\\s+(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]);
+const engine = await EngineThread.open({ threads: 2, ...library });
+const start = memory();
 let wrong = 0;
 for (let round = 0; round < 30; round++) {
-  const memory = new TestMemory();
+  const own = new TestMemory();
   const view = dense("f32", 48, 48);
   const x = testTensor(view, round);
-  const [a, y] = [memory.input(x), memory.input(zeros(view))];
+  const [a, y] = [own.input(x), own.input(zeros(view))];
   const steps = [{ kind: "eltwise", label: "t", algorithm: "square", alpha: 0, beta: 0, source: a, target: y, postOps: [] }];
-  const compiled = await engine.compile(memory.program(steps));
+  const compiled = await engine.compile(own.program(steps));
   gc();
-  await memory.run(engine, compiled);
+  await own.run(engine, compiled);
   gc();
-  await memory.run(engine, compiled);
-  if (memory.read(y).some((value, i) => Math.abs(value - x.values[i] ** 2) > 1e-6)) wrong++;
+  await own.run(engine, compiled);
+  if (own.read(y).some((value, i) => Math.abs(value - x.values[i] ** 2) > 1e-6)) wrong++;
   if (round % 2 === 0) await engine.release(compiled);
 }
+gc();
+await new Promise((resolve) => setTimeout(resolve, 300));
+const left = memory() - start;
 await engine.dispose();
-console.log("wrong", wrong);`,
+console.log("wrong", wrong);
+if (left > 100e6) console.log("memories stay, in kB:", left);`,
       { flags: ["--expose-gc"], ...library },
     );
     expect({ status, signal, output, errors: errors.split("\n").at(-1) }).toMatchObject({

@@ -8,6 +8,7 @@ import { trace } from "../../tensor/trace.ts";
 import { library } from "../../tokenizers/library.ts";
 import { WordPiece } from "../../tokenizers/wordpiece.ts";
 import { attempt, type Check } from "./check.ts";
+import { oneDnnChecks } from "./onednn-check.ts";
 
 /** A rate that even one old core reaches; less means an engine without vector instructions, or a busy machine. */
 const leastGflops = 10;
@@ -68,9 +69,12 @@ function warnOfFallback(check: Check): Check {
   return { ...check, status: "warn", fix: "Training works, a little slower. See that koffi is installed." };
 }
 
+/** Has a check of its own: not having it is no fault. */
+const optionalEngine: string = "onednn";
+
 /** All of them. */
 export async function engineRelatedChecks(): Promise<Check[]> {
   const checks = [await tokenizersCheck()];
-  for (const engine of engineNames) checks.push(...(await engineChecks(engine)));
-  return checks;
+  for (const engine of engineNames) if (engine !== optionalEngine) checks.push(...(await engineChecks(engine)));
+  return [...checks, ...(await oneDnnChecks())];
 }

@@ -6,7 +6,7 @@ import { BackendError } from "../../../base/errors.ts";
 
 /** One line for whoever has no library. */
 export const installAdvice =
-  'Install oneDNN (Debian, Ubuntu: apt install libdnnl2, or libdnnl3 where there is one), or set "onednn.library" to the path of a libdnnl.so.';
+  'Install oneDNN (Debian, Ubuntu: apt install libdnnl2, or libdnnl3 where there is one), or give the path of a libdnnl.so as "libraryPath".';
 
 /** Names by which the system's loader finds it, newest first. */
 export const libraryNames: readonly string[] = ["libdnnl.so.3", "libdnnl.so.2"];
@@ -45,7 +45,7 @@ export function libraryCandidates(libraryPath?: string): readonly string[] {
     if (!existsSync(libraryPath)) {
       throw new BackendError(`there is no file "${libraryPath}". ${installAdvice}`, {
         code: "ONEDNN_LIBRARY_MISSING",
-        path: "onednn.library",
+        path: "onednn.libraryPath",
       });
     }
     return [libraryPath];
