@@ -1,51 +1,125 @@
 /** @file The one place that chooses an engine. */
 import type { Backend } from "./backend/backend.ts";
+import { createOneDnnBackend, type OneDnnBackend } from "./backend/onednn/onednn-backend.ts";
 import { createOnnxBackend } from "./backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "./backend/reference/reference-backend.ts";
-import { ConfigError, nearestName } from "./base/errors.ts";
+import { BackendError, ConfigError, nearestName } from "./base/errors.ts";
+import type { ComputeDType } from "./ir/dtype.ts";
 
-export const engineNames = ["onnx", "reference"] as const;
+/** Engines in the order in which people meet them. */
+export const engineNames = ["onnx", "onednn", "reference"] as const;
 export type EngineName = (typeof engineNames)[number];
 
+/** What may be asked for: an engine, or the fastest one that runs here. */
+export const engineChoices = ["auto", ...engineNames] as const;
+export type EngineChoice = (typeof engineChoices)[number];
+
 export interface EngineOptions {
-  /** `onnx` (the default) for all real work; `reference` is the slow interpreter in double precision. */
-  readonly engine?: EngineName;
+  /**
+   * `onnx` (the default) runs everywhere; `onednn` is faster where its library is installed; `auto` takes the faster of
+   * the two; `reference` is the slow interpreter in double precision.
+   */
+  readonly engine?: EngineChoice;
   /** Threads of the engine; all processors when left out. */
   readonly threads?: number;
   /** How the onnx engine reaches ONNX Runtime; `auto` says in `firth doctor` what it chose. */
   readonly binding?: "auto" | "c-api" | "onnxruntime-node";
 }
 
-/**
- * Opens an engine; dispose it when done.
- * @throws {ConfigError} for an unknown engine
- * @throws {BackendError} when the engine cannot run here
- */
-export async function openEngine(options: EngineOptions = {}): Promise<Backend> {
-  const { engine = "onnx", ...rest } = options;
+type Settings = Omit<EngineOptions, "engine">;
+
+/** How much faster oneDNN must multiply f32 matrices to be chosen on a processor without bf16. */
+const LEAST_GAIN = 1.05;
+
+function lacksDtype(backend: Backend, dtype: ComputeDType): ConfigError | undefined {
+  if (backend.computeDtypes.includes(dtype)) return undefined;
+  const own = backend.computeDtypes.join(", ");
+  const advice =
+    backend.name === "onednn" ? "Use f32." : "Use engine onednn (Debian, Ubuntu: apt install libdnnl2) or f32.";
+  const message = `must be one that engine ${backend.name} computes in here (${own}); got ${dtype}. ${advice}`;
+  return new ConfigError("engine", [{ path: "dtype", message, code: "DTYPE_UNSUPPORTED" }]);
+}
+
+/** oneDNN where it can run, or why it cannot. */
+async function tryOneDnn(settings: Settings): Promise<OneDnnBackend | string> {
+  try {
+    return await createOneDnnBackend({ ...settings, note: "chosen by auto" });
+  } catch (error) {
+    if (error instanceof BackendError) return error.message;
+    throw error;
+  }
+}
+
+/** The faster engine, which says why it was chosen. */
+async function chooseEngine(settings: Settings): Promise<Backend> {
+  const oneDnn = await tryOneDnn(settings);
+  if (typeof oneDnn === "string") return createOnnxBackend({ ...settings, note: `chosen by auto: ${oneDnn}` });
+  // Where the processor multiplies bf16, nothing else comes near; elsewhere the products are timed.
+  if (oneDnn.computeDtypes.includes("bf16")) return oneDnn;
+  const onnx = await createOnnxBackend({ ...settings, note: "chosen by auto: oneDNN is not faster here" });
+  const [ours, theirs] = [(await oneDnn.probe()).gemmGflops, (await onnx.probe()).gemmGflops];
+  const [taken, left] = ours > LEAST_GAIN * theirs ? [oneDnn, onnx] : [onnx, oneDnn];
+  await left.dispose();
+  return taken;
+}
+
+async function openNamed(engine: EngineChoice, settings: Settings): Promise<Backend> {
   switch (engine) {
+    case "auto":
+      return chooseEngine(settings);
     case "onnx":
-      return createOnnxBackend(rest);
+      return createOnnxBackend(settings);
+    case "onednn":
+      return createOneDnnBackend(settings);
     case "reference":
       return createReferenceBackend();
     default: {
-      const near = nearestName(engine, engineNames) ?? engineNames.join(" or ");
-      const message = `must be one of ${engineNames.join(", ")}; got "${engine}". Use ${near}.`;
+      const near = nearestName(engine, engineChoices) ?? engineChoices.join(" or ");
+      const message = `must be one of ${engineChoices.join(", ")}; got "${engine}". Use ${near}.`;
       throw new ConfigError("engine", [{ path: "engine", message, code: "CONFIG_UNKNOWN_VALUE" }]);
     }
   }
+}
+
+/**
+ * Opens an engine; dispose it when done.
+ * @param dtype what it must be able to compute in
+ * @throws {ConfigError} for an unknown engine; DTYPE_UNSUPPORTED
+ * @throws {BackendError} when the engine cannot run here, saying what to install
+ */
+export async function openEngine(options: EngineOptions = {}, dtype: ComputeDType = "f32"): Promise<Backend> {
+  const { engine = "onnx", ...settings } = options;
+  const backend = await openNamed(engine, settings);
+  const problem = lacksDtype(backend, dtype);
+  if (problem === undefined) return backend;
+  await backend.dispose();
+  throw problem;
+}
+
+/** An engine that belongs to somebody else, or one opened here. */
+export async function borrowEngine(
+  given: Backend | EngineOptions | undefined,
+  dtype: ComputeDType = "f32",
+): Promise<{ readonly backend: Backend; readonly release: () => Promise<void> }> {
+  if (given !== undefined && "compile" in given) {
+    const problem = lacksDtype(given, dtype);
+    if (problem !== undefined) throw problem;
+    return { backend: given, release: async () => undefined };
+  }
+  const backend = await openEngine(given, dtype);
+  return { backend, release: () => backend.dispose() };
 }
 
 /** Runs work with an engine: the one given, or a new one that is disposed afterwards. */
 export async function withEngine<T>(
   given: Backend | EngineOptions | undefined,
   work: (backend: Backend) => Promise<T>,
+  dtype: ComputeDType = "f32",
 ): Promise<T> {
-  if (given !== undefined && "compile" in given) return work(given);
-  const backend = await openEngine(given);
+  const { backend, release } = await borrowEngine(given, dtype);
   try {
     return await work(backend);
   } finally {
-    await backend.dispose();
+    await release();
   }
 }

@@ -1,9 +1,10 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue, DataError, FirthError } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
 import type { Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
-import { type EngineOptions, openEngine } from "../runtime.ts";
+import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { normalize, type Pooling, poolings } from "../tasks/pooling.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
@@ -16,6 +17,8 @@ export type EmbeddingModel = TextModel<Module & { readonly encoder: Encoder }>;
 
 export interface EmbedOptions {
   readonly engine?: Backend | EngineOptions | undefined;
+  /** What activations and matrix products are computed in; `f32` by default. */
+  readonly dtype?: ComputeDType | undefined;
   /** How the vectors of a text's tokens become one; `mean` by default. */
   readonly pooling?: Pooling | undefined;
   /** Whether vectors are scaled to length 1, so that products are cosines; true by default. */
@@ -98,11 +101,17 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
   const settings = resolve(model, options);
   const { tokenizer, module } = model;
   const { encoder } = module;
-  const { engine, normalize: isScaled = true, quantize = "none" } = options;
-  const isOpen = engine !== undefined && "compile" in engine;
-  const backend = isOpen ? engine : await openEngine(engine);
+  const { engine, dtype = "f32", normalize: isScaled = true, quantize = "none" } = options;
+  const { backend, release } = await borrowEngine(engine, dtype);
   const store = new FixedWeights(backend, module, model.weights, quantize);
-  const program = new TextEmbeddingProgram({ backend, store, encoder, ...settings, padId: tokenizer.special.pad });
+  const program = new TextEmbeddingProgram({
+    backend,
+    store,
+    encoder,
+    ...settings,
+    padId: tokenizer.special.pad,
+    policy: { compute: dtype },
+  });
   let isDisposed = false;
 
   const vectorsOf: TextEmbeddingProgram["embed"] = async (texts) => {
@@ -128,7 +137,7 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
       isDisposed = true;
       await program.dispose();
       store.dispose();
-      if (!isOpen) await backend.dispose();
+      await release();
     },
   };
 }

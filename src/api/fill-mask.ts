@@ -1,9 +1,10 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError, FirthError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
 import type { EncoderInputs } from "../models/model.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
-import { type EngineOptions, openEngine } from "../runtime.ts";
+import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
 import { boundaryTokens } from "../tasks/encode-text.ts";
 import { BatchProgram } from "../train/batch-program.ts";
@@ -27,6 +28,8 @@ export interface FilledText {
 
 export interface FillMaskOptions {
   readonly engine?: Backend | EngineOptions | undefined;
+  /** What activations and matrix products are computed in; `f32` by default. */
+  readonly dtype?: ComputeDType | undefined;
   /** Candidates for each blank; 5 by default. */
   readonly topK?: number | undefined;
 }
@@ -98,16 +101,15 @@ export async function openMaskFiller(
   const { cls, sep } = boundaryTokens(tokenizer, "fillMask");
   const maskId = tokenizer.special.mask!;
   const maskName = tokenizer.idToToken(maskId)!;
-  const { engine } = options;
-  const isOpen = engine !== undefined && "compile" in engine;
-  const backend = isOpen ? engine : await openEngine(engine);
+  const { engine, dtype = "f32" } = options;
+  const { backend, release } = await borrowEngine(engine, dtype);
   const store = new ModelStore(backend, module, ["value"]);
   store.write("value", model.weights);
   const program = new BatchProgram({
     backend,
     store,
     trace: (batch) =>
-      traceForward(store.parameters, batch, { compute: "f32" }, (context, symbols) => {
+      traceForward(store.parameters, batch, { compute: dtype }, (context, symbols) => {
         const inputs = symbols as unknown as EncoderInputs;
         const hidden = module.encoder.encodeAt(context, inputs, symbols.maskedPositions!);
         return { logits: module.maskedLmLogits!(context, hidden) };
@@ -188,7 +190,7 @@ export async function openMaskFiller(
       await last;
       await program.dispose();
       store.dispose();
-      if (!isOpen) await backend.dispose();
+      await release();
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
 import type { EngineOptions } from "../runtime.ts";
 import { type ClassificationFigure, classificationFigures } from "../tasks/classification-evaluation.ts";
 import type { TrainListener } from "../train/event.ts";
@@ -11,6 +12,11 @@ export interface FinetuneOptions extends TrainOptionsInput {
   /** Folder for metrics, events and checkpoints. Without it nothing is kept but the result. */
   readonly outputDir?: string | undefined;
   readonly engine?: Backend | EngineOptions | undefined;
+  /**
+   * What activations and matrix products are computed in; `f32` by default. Weights, optimizer state, statistics and
+   * losses are f32 whatever it says.
+   */
+  readonly dtype?: ComputeDType | undefined;
   readonly listener?: TrainListener | undefined;
   /** Ends the run after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
@@ -39,7 +45,16 @@ export interface ResolvedFinetune {
 
 /** Fills in options; problems are added to a list, and then there may be no `train`. */
 export function resolveFinetune(options: FinetuneOptions, issues: ConfigIssue[]): ResolvedFinetune {
-  const { outputDir: _o, engine: _e, listener: _l, signal: _s, fromScratch: _f, treatment, ...rest } = options;
+  const {
+    outputDir: _o,
+    engine: _e,
+    dtype: _d,
+    listener: _l,
+    signal: _s,
+    fromScratch: _f,
+    treatment,
+    ...rest
+  } = options;
   const { freeze = "none", selectionFigure = "accuracy", ...given } = rest;
   const isChoice = (path: string, value: string, choices: readonly string[]) => {
     if (choices.includes(value)) return;

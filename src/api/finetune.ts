@@ -78,7 +78,7 @@ export async function finetune(
   tables: { readonly train: TableSource; readonly eval?: TableSource | undefined },
   options: FinetuneOptions = {},
 ): Promise<Finetuned> {
-  const { outputDir, engine, listener, signal, fromScratch = false } = options;
+  const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
   const { tokenizer, maxSeqLength } = task.settings;
   const issues: ConfigIssue[] = [];
   const { train: trainOptions, freeze, selectionFigure, treatment } = resolveFinetune(options, issues);
@@ -95,67 +95,73 @@ export async function finetune(
   if (held !== undefined) tell(listener, held, maxSeqLength);
   const state = startClassifier(opened, labels, { seed, fromScratch });
 
-  return withEngine(engine, async (backend) => {
-    const { batchSize, maxEvalExamples } = trainOptions;
-    const programOf = (store: ModelStore) =>
-      new TextClassifierProgram({
+  return withEngine(
+    engine,
+    async (backend) => {
+      const { batchSize, maxEvalExamples } = trainOptions;
+      const programOf = (store: ModelStore) =>
+        new TextClassifierProgram({
+          backend,
+          store,
+          model: state.module,
+          batchSize,
+          maxSeqLength,
+          policy: { compute: dtype },
+          padId: tokenizer.special.pad,
+          packed: task.settings.packed,
+        });
+      const results: ClassificationResult[] = [];
+      const scored = held && { ...held, examples: held.examples.slice(0, maxEvalExamples ?? undefined) };
+      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...facts } = trainOptions;
+      const { tokenizer: _tokenizer, ...settings } = task.settings;
+      const { weights, ...run } = await train({
         backend,
-        store,
         model: state.module,
-        batchSize,
-        maxSeqLength,
-        padId: tokenizer.special.pad,
-        packed: task.settings.packed,
-      });
-    const results: ClassificationResult[] = [];
-    const scored = held && { ...held, examples: held.examples.slice(0, maxEvalExamples ?? undefined) };
-    const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...facts } = trainOptions;
-    const { tokenizer: _tokenizer, ...settings } = task.settings;
-    const { weights, ...run } = await train({
-      backend,
-      model: state.module,
-      weights: state.weights,
-      objective: task,
-      examples: { numExamples: examples.length, example: (_seed, _epoch, index) => examples[index]! },
-      options: trainOptions,
-      ...(treatment === undefined ? {} : { treatment }),
-      evaluation:
-        scored &&
-        ((store) => {
-          const program = programOf(store);
-          return {
-            run: async () => {
-              const result = classificationResult(scored, await program.logits(scored.examples));
-              results.push(result);
-              return trainingFigures(result);
-            },
-            dispose: () => program.dispose(),
-          };
+        weights: state.weights,
+        objective: task,
+        examples: { numExamples: examples.length, example: (_seed, _epoch, index) => examples[index]! },
+        options: trainOptions,
+        policy: { compute: dtype },
+        ...(treatment === undefined ? {} : { treatment }),
+        evaluation:
+          scored &&
+          ((store) => {
+            const program = programOf(store);
+            return {
+              run: async () => {
+                const result = classificationResult(scored, await program.logits(scored.examples));
+                results.push(result);
+                return trainingFigures(result);
+              },
+              dispose: () => program.dispose(),
+            };
+          }),
+        selection: { figure: selectionFigure, higherIsBetter: selectionFigure !== "loss" },
+        outputDir,
+        fingerprint: fingerprintOf({
+          config: state.config,
+          weights: weightsHash(state.weights),
+          settings,
+          tokenizer: tokenizer.hash,
+          data: dataHash(data),
+          freeze,
+          selectionFigure,
+          options: facts,
         }),
-      selection: { figure: selectionFigure, higherIsBetter: selectionFigure !== "loss" },
-      outputDir,
-      fingerprint: fingerprintOf({
-        config: state.config,
-        weights: weightsHash(state.weights),
-        settings,
-        tokenizer: tokenizer.hash,
-        data: dataHash(data),
-        freeze,
-        selectionFigure,
-        options: facts,
-      }),
-      listener,
-      signal,
-    });
-    const classifier: TextClassifier = { ...state, weights, tokenizer, labels, maxSeqLength };
-    const { evaluations } = run;
-    const isWhole = scored?.examples.length === held?.examples.length;
-    const known = isWhole ? results[evaluations.findIndex(({ step }) => step === run.selectedStep)] : undefined;
-    const isOver = run.reason !== "interrupted";
-    const evaluation =
-      known ?? (held && isOver ? await evaluateWeights(backend, classifier, held, programOf) : undefined);
-    return { ...classifier, run, evaluations, evaluation, save: (folder) => saveClassifier(folder, classifier) };
-  });
+        listener,
+        signal,
+      });
+      const classifier: TextClassifier = { ...state, weights, tokenizer, labels, maxSeqLength };
+      const { evaluations } = run;
+      const isWhole = scored?.examples.length === held?.examples.length;
+      const known = isWhole ? results[evaluations.findIndex(({ step }) => step === run.selectedStep)] : undefined;
+      const isOver = run.reason !== "interrupted";
+      const evaluation =
+        known ?? (held && isOver ? await evaluateWeights(backend, classifier, held, programOf) : undefined);
+      return { ...classifier, run, evaluations, evaluation, save: (folder) => saveClassifier(folder, classifier) };
+    },
+    dtype,
+  );
 }
 
 /** Figures of the final weights on all held-out examples. */

@@ -1,7 +1,8 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError, FirthError } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
-import { type EngineOptions, openEngine } from "../runtime.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
+import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { readLabelled } from "../tasks/classification-data.ts";
 import {
   argMax,
@@ -32,6 +33,8 @@ export interface RowPrediction extends Prediction {
 
 export interface PredictOptions {
   readonly engine?: Backend | EngineOptions | undefined;
+  /** What activations and matrix products are computed in; `f32` by default. */
+  readonly dtype?: ComputeDType | undefined;
   /** Texts computed together; 32 by default. */
   readonly batchSize?: number | undefined;
   /** Longest text in tokens; the classifier's own by default. */
@@ -110,13 +113,20 @@ function checkOptions(classifier: TextClassifier, maxSeqLength: number, batchSiz
  */
 export async function openPredictor(classifier: TextClassifier, options: PredictOptions = {}): Promise<Predictor> {
   const { tokenizer, labels, module } = classifier;
-  const { engine, batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
+  const { engine, dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
   checkOptions(classifier, maxSeqLength, batchSize);
-  const isOpen = engine !== undefined && "compile" in engine;
-  const backend = isOpen ? engine : await openEngine(engine);
+  const { backend, release } = await borrowEngine(engine, dtype);
   const store = new FixedWeights(backend, module, classifier.weights, quantize);
   const padId = tokenizer.special.pad;
-  const program = new TextClassifierProgram({ backend, store, model: module, batchSize, maxSeqLength, padId });
+  const program = new TextClassifierProgram({
+    backend,
+    store,
+    model: module,
+    batchSize,
+    maxSeqLength,
+    padId,
+    policy: { compute: dtype },
+  });
   let isDisposed = false;
 
   const logitsOf = (texts: readonly EncodedText[]): Promise<Float32Array[]> => {
@@ -158,7 +168,7 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
       isDisposed = true;
       await program.dispose();
       store.dispose();
-      if (!isOpen) await backend.dispose();
+      await release();
     },
   };
 }

@@ -12,6 +12,7 @@ import type { ExampleStream } from "../data/segment.ts";
 import { nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
 import { ShardedCorpus } from "../data/sharded-corpus.ts";
 import type { TextSource } from "../data/source.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
 import type { ModelState } from "../models/family.ts";
 import type { PretrainingModel } from "../models/model.ts";
 import type { MaskedLanguageModeling } from "../objectives/masked-language-modeling.ts";
@@ -29,6 +30,11 @@ export interface PretrainOptions extends TrainOptionsInput {
   /** Folder for corpus, metrics, events and checkpoints. Without it nothing is kept but the result. */
   readonly outputDir?: string | undefined;
   readonly engine?: Backend | EngineOptions | undefined;
+  /**
+   * What activations and matrix products are computed in; `f32` by default. Weights, optimizer state, statistics and
+   * losses are f32 whatever it says.
+   */
+  readonly dtype?: ComputeDType | undefined;
   readonly listener?: TrainListener | undefined;
   readonly onPrepare?: ((progress: PrepareProgress) => void) | undefined;
   /** Ends the run after the step in progress, with a checkpoint. */
@@ -87,6 +93,7 @@ export function heldOutEvaluation(
   objective: MaskedLanguageModeling,
   examples: ExampleStream,
   options: TrainOptions,
+  dtype: ComputeDType = "f32",
 ): OpenEvaluation {
   const count = Math.min(examples.numExamples, options.maxEvalExamples ?? DEFAULT_EVAL_EXAMPLES);
   const batches = function* (): Generator<Batch> {
@@ -106,7 +113,7 @@ export function heldOutEvaluation(
       store,
       model: module,
       loss: objective.loss,
-      policy: { compute: "f32" },
+      policy: { compute: dtype },
     });
     return { run: () => evaluator.run(batches()), dispose: () => evaluator.dispose() };
   };
@@ -168,7 +175,16 @@ export async function pretrain(
   corpus: { readonly train: CorpusInput; readonly eval?: CorpusInput },
   options: PretrainOptions,
 ): Promise<Pretrained> {
-  const { outputDir, engine, listener, onPrepare, signal, shortSequenceProbability, ...trainInput } = options;
+  const {
+    outputDir,
+    engine,
+    dtype = "f32",
+    listener,
+    onPrepare,
+    signal,
+    shortSequenceProbability,
+    ...trainInput
+  } = options;
   const resolved = trainOptionsTable.resolve(trainInput);
   checkFit(model, objective);
   const folder = outputDir ?? (await mkdtemp(join(tmpdir(), "firth-")));
@@ -183,39 +199,45 @@ export async function pretrain(
     const evalCorpus = corpus.eval === undefined ? undefined : await open(corpus.eval, "corpus-eval");
     const { tokenizer, ...objectiveFacts } = objective.options;
     const { recomputeLayers: _memory, ...numeric } = resolved;
-    return await withEngine(engine, async (backend) => {
-      const evaluation =
-        evalCorpus === undefined
-          ? undefined
-          : heldOutEvaluation(
-              backend,
-              model.module,
-              objective,
-              pretrainingExamples(evalCorpus, objective, 0),
-              resolved,
-            );
-      const { weights, ...run } = await train({
-        backend,
-        model: model.module,
-        weights: model.weights,
-        objective,
-        examples: pretrainingExamples(trainCorpus, objective, shortSequenceProbability),
-        options: resolved,
-        evaluation,
-        outputDir,
-        fingerprint: fingerprintOf({
-          config: model.config,
-          objective: objectiveFacts,
-          tokenizer: tokenizer.hash,
-          corpus: trainCorpus.manifest,
-          options: numeric,
-        }),
-        listener,
-        signal,
-      });
-      const last = run.evaluations.at(-1);
-      return { ...model, weights, tokenizer, run, evaluations: run.evaluations, evalLoss: last?.loss };
-    });
+    return await withEngine(
+      engine,
+      async (backend) => {
+        const evaluation =
+          evalCorpus === undefined
+            ? undefined
+            : heldOutEvaluation(
+                backend,
+                model.module,
+                objective,
+                pretrainingExamples(evalCorpus, objective, 0),
+                resolved,
+                dtype,
+              );
+        const { weights, ...run } = await train({
+          backend,
+          model: model.module,
+          weights: model.weights,
+          objective,
+          examples: pretrainingExamples(trainCorpus, objective, shortSequenceProbability),
+          options: resolved,
+          policy: { compute: dtype },
+          evaluation,
+          outputDir,
+          fingerprint: fingerprintOf({
+            config: model.config,
+            objective: objectiveFacts,
+            tokenizer: tokenizer.hash,
+            corpus: trainCorpus.manifest,
+            options: numeric,
+          }),
+          listener,
+          signal,
+        });
+        const last = run.evaluations.at(-1);
+        return { ...model, weights, tokenizer, run, evaluations: run.evaluations, evalLoss: last?.loss };
+      },
+      dtype,
+    );
   } finally {
     for (const item of opened) await item.close();
     if (outputDir === undefined) await rm(folder, { recursive: true, force: true });

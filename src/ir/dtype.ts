@@ -4,6 +4,11 @@
  */
 export type DType = "f32" | "f64" | "bf16" | "f16" | "i32" | "u32" | "i8" | "bool";
 
+/** What matrix products and activations of a step may be computed in. */
+export type ComputeDType = Extract<DType, "f32" | "bf16">;
+
+export const computeDtypes: readonly ComputeDType[] = ["f32", "bf16"];
+
 /** Element type and static shape of a value. */
 export interface TensorType {
   readonly dtype: DType;

@@ -6,7 +6,7 @@ import { reshape } from "../tensor/movement.ts";
 import type { Tensors } from "../tensor/trace.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import type { ParameterSource } from "../train/fixed-weights.ts";
-import { traceForward } from "../train/forward-graph.ts";
+import { type DTypePolicy, traceForward } from "../train/forward-graph.ts";
 import type { EncodedText } from "./encode-text.ts";
 import { type Pooling, pool } from "./pooling.ts";
 import { plannedTextBatches } from "./text-classifier-program.ts";
@@ -21,6 +21,7 @@ export interface TextEmbeddingProgramOptions {
   readonly batchSize: number;
   readonly maxSeqLength: number;
   readonly padId: number;
+  readonly policy: DTypePolicy;
 }
 
 /** Runs an encoder without dropout over any number of texts, in packed rows. */
@@ -30,7 +31,7 @@ export class TextEmbeddingProgram {
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(options: TextEmbeddingProgramOptions) {
-    const { backend, store, encoder, layer, pooling } = options;
+    const { backend, store, encoder, layer, pooling, policy } = options;
     this.options = options;
     // The first token alone needs no other place of the last layer.
     const firstOnly = pooling === "cls" && layer === encoder.numHiddenLayers;
@@ -42,7 +43,7 @@ export class TextEmbeddingProgram {
         traceForward(
           store.parameters,
           batch,
-          { compute: "f32" },
+          policy,
           (context, symbols: Tensors) => {
             const inputs = symbols as unknown as EncoderInputs;
             if (firstOnly) return { first: encoder.encodeAt(context, inputs, symbols.firstTokens!) };

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { DType, TensorType } from "../../ir/dtype.ts";
+import type { ComputeDType, DType, TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
 import type { Backend, Probe, Sweep, SweepProgram } from "../backend.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
@@ -18,6 +18,8 @@ export interface OneDnnBackendOptions {
   readonly threads?: number;
   /** The library's file; searched when left out. */
   readonly libraryPath?: string;
+  /** Added to the description: why this engine was chosen. */
+  readonly note?: string;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface OneDnnBackendOptions {
  * @throws {BackendError} ONEDNN_LIBRARY_MISSING saying what to install; see `EngineThread.open` for others
  */
 export async function createOneDnnBackend(options: OneDnnBackendOptions = {}): Promise<OneDnnBackend> {
-  return new OneDnnBackend(await EngineThread.open(options), options.threads ?? availableParallelism());
+  return new OneDnnBackend(await EngineThread.open(options), options);
 }
 
 function median(values: readonly number[]): number {
@@ -37,24 +39,23 @@ export class OneDnnBackend implements Backend {
   readonly name = "onednn";
   readonly computeDtypes: readonly DType[];
   readonly threads: number;
+  /** Library and instruction set, for people. */
+  readonly description: string;
   readonly thread: EngineThread;
   readonly pool = new MemoryPool();
   readonly maskWriter: MaskWriter;
   private readonly team: KernelTeam;
   private readonly executables = new Set<OneDnnExecutable>();
 
-  constructor(thread: EngineThread, threads: number) {
+  constructor(thread: EngineThread, options: OneDnnBackendOptions) {
     this.thread = thread;
-    this.threads = threads;
+    this.threads = options.threads ?? availableParallelism();
+    const { version, isa, runtime } = thread.info;
+    const note = options.note === undefined ? "" : `, ${options.note}`;
+    this.description = `oneDNN ${version} (${isa}, ${runtime})${note}`;
     this.computeDtypes = thread.info.bf16 ? ["f32", "bf16"] : ["f32"];
-    this.team = new KernelTeam({ threads });
+    this.team = new KernelTeam({ threads: this.threads });
     this.maskWriter = new MaskWriter(this.team);
-  }
-
-  /** Library and instruction set, for people. */
-  get description(): string {
-    const { version, isa, runtime } = this.thread.info;
-    return `oneDNN ${version} (${isa}, ${runtime})`;
   }
 
   fuses(node: Node & { readonly op: CompositeName }): boolean {
@@ -82,19 +83,19 @@ export class OneDnnBackend implements Backend {
   }
 
   /** Median rate of one product, in 10⁹ floating-point operations a second. */
-  async gemmRate(dtype: "f32" | "bf16"): Promise<number> {
+  private async gemmRate(dtype: ComputeDType): Promise<number> {
     const rates: number[] = [];
     for (let i = 0; i < PROBE_RUNS; i++) rates.push(await this.thread.gemmRate(dtype));
     return median(rates);
   }
 
-  async probe(): Promise<Probe> {
+  async probe(dtype: ComputeDType = "f32"): Promise<Probe> {
     return {
       engine: this.name,
       description: this.description,
       threads: this.threads,
       computeDtypes: this.computeDtypes,
-      gemmGflops: await this.gemmRate("f32"),
+      gemmGflops: await this.gemmRate(dtype),
     };
   }
 

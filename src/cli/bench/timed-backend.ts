@@ -27,6 +27,7 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
   return {
     name: backend.name,
     computeDtypes: backend.computeDtypes,
+    ...(backend.addsInPlace === undefined ? {} : { addsInPlace: backend.addsInPlace }),
     fuses: (node) => backend.fuses(node),
     compile: async (graph) => {
       const executable = await backend.compile(graph);
@@ -46,7 +47,7 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
         dispose: () => sweep.dispose(),
       };
     },
-    probe: () => backend.probe(),
+    probe: (dtype) => backend.probe(dtype),
     dispose: () => backend.dispose(),
   };
 }

@@ -45,6 +45,7 @@ export function embedCommand(command: Command): Command {
     const settings = embedTable.resolve(fieldValues(given, fields));
     const {
       engine,
+      dtype,
       threads,
       binding,
       digits,
@@ -66,7 +67,7 @@ export function embedCommand(command: Command): Command {
       batchSize,
       quantize,
       textColumns,
-      engine: givenEngine({ engine, threads, binding }),
+      ...givenEngine({ engine, dtype, threads, binding }),
       ...(maxSeqLength === null ? {} : { maxSeqLength }),
     };
     for await (const { fields: own, line, vector } of embedRows(await loadPretrained(model!), source, options)) {

@@ -31,7 +31,7 @@ export function fillMaskCommand(command: Command): Command {
   return runs(command, async (session, given, [model, ...texts]) => {
     const { topK, ...engine } = fillTable.resolve(fieldValues(given, fields));
     const pretrained = await loadPretrained(model!);
-    const filled = await fillMask(pretrained, texts, { topK, engine: givenEngine(engine) });
+    const filled = await fillMask(pretrained, texts, { topK, ...givenEngine(engine) });
     session.result(filled, filled.map(filledText).join("\n"));
   });
 }

@@ -13,6 +13,7 @@ export function addRecipeOptions(command: Command): Command {
     .option("--set <path=value>", "replace a setting, as train.learningRate=1e-4; may be repeated", collect)
     .option("--output-dir <folder>", "the run's folder (outputDir)")
     .option("--engine <name>", "engine.name")
+    .option("--dtype <name>", "engine.dtype")
     .option("--threads <number>", "engine.threads", Number);
 }
 
@@ -31,7 +32,12 @@ export async function givenRecipe(path: string, given: Given, kind: string): Pro
     throw new ConfigError(path, [{ path: "kind", message, code: "CONFIG_KIND" }]);
   }
   const overrides: Override[] = ((given.set as readonly string[] | undefined) ?? []).map(parseOverride);
-  const shortcuts = { outputDir: given.outputDir, "engine.name": given.engine, "engine.threads": given.threads };
+  const shortcuts = {
+    outputDir: given.outputDir,
+    "engine.name": given.engine,
+    "engine.dtype": given.dtype,
+    "engine.threads": given.threads,
+  };
   for (const [key, value] of Object.entries(shortcuts)) if (value !== undefined) overrides.push([key, value]);
   return applyOverrides(recipe, overrides);
 }

@@ -41,7 +41,7 @@ async function runSeed(
         ...(skipLabels === null ? {} : { skipLabels }),
       }),
       { train: openTable(data.train, data), ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }) },
-      { ...train, ...transfer, outputDir, engine, listener, signal },
+      { ...train, ...transfer, outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
     ),
   );
   const { seed } = train;
@@ -56,10 +56,16 @@ async function runSeed(
 
 /** Runs a recipe: in its own folder, or with several seeds in one below it for each. */
 export async function runFinetune(session: Session, recipe: FinetuneRecipe): Promise<FinetuneOutcome[]> {
+  const { engine: given, dtype } = engineOptions(recipe.engine);
+  // An engine that cannot run here says so before there is a folder.
+  return withEngine(given, (engine) => runWith(session, recipe, engine), dtype);
+}
+
+async function runWith(session: Session, recipe: FinetuneRecipe, engine: Backend): Promise<FinetuneOutcome[]> {
   const { seeds, outputDir } = recipe;
   await claimRunFolder(outputDir, recipe);
   try {
-    return await runSeeds(session, recipe);
+    return await runSeeds(session, recipe, engine);
   } catch (error) {
     for (const seed of seeds) await releaseRunFolder(join(outputDir, `seed-${seed}`));
     await releaseRunFolder(outputDir);
@@ -67,22 +73,20 @@ export async function runFinetune(session: Session, recipe: FinetuneRecipe): Pro
   }
 }
 
-function runSeeds(session: Session, recipe: FinetuneRecipe): Promise<FinetuneOutcome[]> {
+function runSeeds(session: Session, recipe: FinetuneRecipe, engine: Backend): Promise<FinetuneOutcome[]> {
   const { seeds, outputDir } = recipe;
-  return session.stoppable((signal) =>
-    withEngine(engineOptions(recipe.engine), async (engine) => {
-      const outcomes: FinetuneOutcome[] = [];
-      for (const seed of seeds) {
-        if (signal.aborted) break;
-        const folder = seeds.length === 1 ? outputDir : join(outputDir, `seed-${seed}`);
-        const one = { ...recipe, outputDir: folder, seeds: [seed], train: { ...recipe.train, seed } };
-        if (seeds.length > 1) {
-          session.say(`Seed ${seed}: ${folder}`);
-          await claimRunFolder(folder, one);
-        }
-        outcomes.push(await runSeed(session, one, engine, signal));
+  return session.stoppable(async (signal) => {
+    const outcomes: FinetuneOutcome[] = [];
+    for (const seed of seeds) {
+      if (signal.aborted) break;
+      const folder = seeds.length === 1 ? outputDir : join(outputDir, `seed-${seed}`);
+      const one = { ...recipe, outputDir: folder, seeds: [seed], train: { ...recipe.train, seed } };
+      if (seeds.length > 1) {
+        session.say(`Seed ${seed}: ${folder}`);
+        await claimRunFolder(folder, one);
       }
-      return outcomes;
-    }),
-  );
+      outcomes.push(await runSeed(session, one, engine, signal));
+    }
+    return outcomes;
+  });
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadPretrained } from "../../api/load.ts";
 import { type PretrainedModel, saveModel } from "../../api/model.ts";
 import { type Pretrained, pretrain } from "../../api/pretrain.ts";
+import type { Backend } from "../../backend/backend.ts";
 import { manifestFile } from "../../data/manifest.ts";
 import { ShardedCorpus } from "../../data/sharded-corpus.ts";
 import type { TextSource } from "../../data/source.ts";
@@ -13,6 +14,7 @@ import { bert } from "../../models/bert/family.ts";
 import type { ModelState } from "../../models/family.ts";
 import type { PretrainingModel } from "../../models/model.ts";
 import { maskedLanguageModeling } from "../../objectives/masked-language-modeling.ts";
+import { withEngine } from "../../runtime.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Session } from "../session.ts";
@@ -98,16 +100,22 @@ async function startModel(
 
 /** Runs a recipe in its folder: a new run, or one that was interrupted. */
 export async function runPretrain(session: Session, recipe: PretrainRecipe): Promise<PretrainOutcome> {
+  const { engine: given, dtype } = engineOptions(recipe.engine);
+  // An engine that cannot run here says so before there is a folder.
+  return withEngine(given, (engine) => runWith(session, recipe, engine), dtype);
+}
+
+async function runWith(session: Session, recipe: PretrainRecipe, engine: Backend): Promise<PretrainOutcome> {
   await claimRunFolder(recipe.outputDir, recipe);
   try {
-    return await runClaimed(session, recipe);
+    return await runClaimed(session, recipe, engine);
   } catch (error) {
     await releaseRunFolder(recipe.outputDir);
     throw error;
   }
 }
 
-async function runClaimed(session: Session, recipe: PretrainRecipe): Promise<PretrainOutcome> {
+async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Backend): Promise<PretrainOutcome> {
   const { data, objective, outputDir } = recipe;
   const text = await textParts(recipe);
   // Learning a vocabulary keeps the processor: outside `stoppable` a signal ends the program at once.
@@ -140,7 +148,8 @@ async function runClaimed(session: Session, recipe: PretrainRecipe): Promise<Pre
           {
             ...recipe.train,
             outputDir,
-            engine: engineOptions(recipe.engine),
+            engine,
+            dtype: recipe.engine.dtype,
             listener,
             signal,
             shortSequenceProbability,

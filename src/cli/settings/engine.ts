@@ -1,9 +1,14 @@
 /** @file Settings of the engine: the same for recipes and for the command line. */
 import { type ConfigOf, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
-import { type EngineOptions, engineNames } from "../../runtime.ts";
+import { type ComputeDType, computeDtypes } from "../../ir/dtype.ts";
+import { type EngineOptions, engineChoices } from "../../runtime.ts";
 
-const name = choiceField(engineNames, { default: "onnx", doc: "onnx for all work; reference is a slow interpreter." });
+const name = choiceField(engineChoices, {
+  default: "onnx",
+  doc: "onnx runs everywhere; onednn where its library is; auto: the faster; reference: a slow interpreter.",
+});
+const dtype = choiceField(computeDtypes, { default: "f32", doc: "What is computed in; bf16 needs onednn." });
 const threads = nullableField(integerField({ min: 1, doc: "Threads; null: all processors." }));
 const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
   default: "auto",
@@ -11,19 +16,30 @@ const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
 });
 
 /** As options of a command. */
-export const engineFields = defineFields({ engine: name, threads, binding });
+export const engineFields = defineFields({ engine: name, dtype, threads, binding });
 
 /** As a section of a recipe. */
-export const engineTable = defineConfig({ name: "engine", fields: defineFields({ name, threads, binding }) });
+export const engineTable = defineConfig({ name: "engine", fields: defineFields({ name, dtype, threads, binding }) });
 
 export type EngineSettings = ConfigOf<typeof engineTable.fields>;
 
-/** A recipe's section as the runtime takes it. */
-export function engineOptions({ name: engine, threads: count, binding: how }: EngineSettings): EngineOptions {
-  return { engine, binding: how, ...(count === null ? {} : { threads: count }) };
+/** The engine and what it computes in, as the library's functions take them. */
+export interface GivenEngine {
+  readonly engine: EngineOptions;
+  readonly dtype: ComputeDType;
 }
 
-/** A command's options as the runtime takes them. */
-export function givenEngine({ engine, ...rest }: ConfigOf<typeof engineFields>): EngineOptions {
+/** A recipe's section as the library takes it. */
+export function engineOptions({
+  name: engine,
+  dtype: compute,
+  threads: count,
+  binding: how,
+}: EngineSettings): GivenEngine {
+  return { engine: { engine, binding: how, ...(count === null ? {} : { threads: count }) }, dtype: compute };
+}
+
+/** A command's options as the library takes them. */
+export function givenEngine({ engine, ...rest }: ConfigOf<typeof engineFields>): GivenEngine {
   return engineOptions({ name: engine, ...rest });
 }
