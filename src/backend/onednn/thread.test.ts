@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -6,14 +6,19 @@ import { join } from "node:path";
 import { env, execPath } from "node:process";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
-import { checkMajor, describeIsa } from "./binding/library.ts";
-import { hostKernels } from "./host-kernels.ts";
+import { DnnEngine } from "./binding/engine.ts";
+import { checkMajor, describeIsa, openLibrary } from "./binding/library.ts";
+import { type HostKernel, hostKernels } from "./host-kernels.ts";
+import { ProgramInstance } from "./instance.ts";
 import type { MatmulStep, Operand, Program, Step } from "./program.ts";
 import { dense, openCases, TestMemory, testTensor, transposed, zeros } from "./testing.ts";
 import { EngineThread } from "./thread.ts";
 
 const cases = await openCases(env["FIRTH_TEST_ONEDNN3"]);
 afterAll(() => Promise.all(cases.map(({ engine }) => engine?.dispose())));
+
+/** Makes false libraries; that test is skipped where there is none. */
+const compiler = ["cc", "gcc", "clang"].find((name) => spawnSync(name, ["--version"]).status === 0);
 
 let folder: string;
 
@@ -99,6 +104,30 @@ describe("opening", () => {
   });
 
   // Catches a library of a later major called by the layout of an earlier one.
+  it.skipIf(compiler === undefined)("refuses a library of an unknown major, and one that crashes", async () => {
+    const build = (name: string, version: string): string => {
+      const source = join(folder, `${name}.c`);
+      const library = join(folder, `${name}.so`);
+      writeFileSync(
+        source,
+        `typedef struct { int major, minor, patch; const char *hash; unsigned cpu, gpu; } version_t;
+static version_t version = { 4, 1, 2, "x", 2, 0 };
+version_t *dnnl_version(void) { return ${version}; }`,
+      );
+      execFileSync(compiler!, ["-shared", "-fPIC", "-o", library, source]);
+      return library;
+    };
+    const open = (libraryPath: string) => EngineThread.open({ libraryPath, selfTest: { cacheFolder: folder } });
+    await expect(open(build("later", "&version"))).rejects.toMatchObject({
+      code: "ONEDNN_VERSION",
+      message: expect.stringMatching(/later\.so is oneDNN 4\.1\.2; Firth knows 2\.x and 3\.x/),
+    });
+    await expect(open(build("broken", "(version_t *)8"))).rejects.toMatchObject({
+      code: "ONEDNN_UNUSABLE",
+      message: expect.stringContaining("SIGSEGV"),
+    });
+  });
+
   it("knows majors 2 and 3 and refuses others", () => {
     expect([checkMajor(2, "2.6.3", "x"), checkMajor(3, "3.2.0", "x")]).toEqual([2, 3]);
     for (const major of [1, 4, 0]) {
@@ -115,6 +144,11 @@ describe("opening", () => {
     expect(describeIsa(0x67, 3)).toEqual({ name: "AVX512-VNNI", bf16: false });
     expect(describeIsa(0x407, 2)).toEqual({ name: "AVX2-VNNI", bf16: false });
     expect(() => describeIsa(0x3, 3)).toThrow(/has AVX; the engine needs AVX2/);
+  });
+
+  it("refuses a processor that is too old, as the library sees it", async () => {
+    if (cases[0]!.engine === undefined) return;
+    await expect(openLibrary(undefined, { isa: 0x3 })).rejects.toMatchObject({ code: "ONEDNN_CPU" });
   });
 
   it("refuses threads that are no number of threads", async () => {
@@ -219,6 +253,52 @@ describe.each(cases)("the engine thread with $name", ({ engine, missing }) => {
     const step: Step = { kind: "host", label: "gather at x.ts:3", kernel: "none", params: {}, inputs: [], outputs: [] };
     await expect(engine.compile(memory.program([step]))).rejects.toMatchObject({ code: "HOST_KERNEL_MISSING" });
     expect(hostKernels["none"]).toBeUndefined();
+  });
+
+  // Catches an instance that cannot run again after one of its kernels threw.
+  it("names the host kernel that throws, and runs again", async () => {
+    const kernels = hostKernels as Record<string, HostKernel>;
+    let broken = true;
+    kernels["test: throws"] =
+      () =>
+      (_, [target]) => {
+        if (broken) throw new TypeError("no such row");
+        target!.fill(7);
+      };
+    try {
+      const library = await openLibrary(libraryPath);
+      const own = new DnnEngine(library);
+      const output = {
+        dtype: "f32",
+        shape: [4],
+        strides: [1],
+        place: { kind: "output", index: 0, offset: 0 },
+      } as const;
+      const step: Step = {
+        kind: "host",
+        label: "gather at x.ts:3",
+        kernel: "test: throws",
+        params: {},
+        inputs: [],
+        outputs: [output],
+      };
+      const outputs = [{ dtype: "f32", shape: [4] }] as const;
+      const instance = new ProgramInstance(own, {
+        ...{ name: "test", steps: [step], arenaBytes: 0, constants: [], inputs: [], outputs },
+      });
+      const buffer = new SharedArrayBuffer(16);
+      const region = { buffer, address: library.addressOf(buffer), byteOffset: 0 };
+      expect(() => {
+        instance.run([], [region]);
+      }).toThrow(/gather at x\.ts:3: the host kernel failed: TypeError: no such row/);
+      broken = false;
+      instance.run([], [region]);
+      expect([...new Float32Array(buffer)]).toEqual([7, 7, 7, 7]);
+      instance.dispose();
+      own.dispose();
+    } finally {
+      delete kernels["test: throws"];
+    }
   });
 
   // Catches a program that frees what a run in flight still uses.
