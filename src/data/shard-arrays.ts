@@ -39,8 +39,17 @@ export function tokensBefore({ documentEnds, sentenceEnds }: EncodedBlock, docum
   return sentence === 0 ? 0 : sentenceEnds[sentence - 1]!;
 }
 
-/** Copies documents [first, end) of a block behind those of the shard. */
-export function appendDocuments(shard: ShardArrays, block: EncodedBlock, first: number, end: number): void {
+/**
+ * Copies documents [first, end) of a block behind those of the shard.
+ * @param fullTokens about how many tokens fill the shard: room for many more is never made
+ */
+export function appendDocuments(
+  shard: ShardArrays,
+  block: EncodedBlock,
+  first: number,
+  end: number,
+  fullTokens: number,
+): void {
   const { documentEnds, sentenceEnds } = block;
   const firstSentence = documentEnds[first - 1] ?? 0;
   const endSentence = documentEnds[end - 1]!;
@@ -49,7 +58,7 @@ export function appendDocuments(shard: ShardArrays, block: EncodedBlock, first: 
   const numTokens = shard.numTokens + endToken - firstToken;
   const numSentences = shard.numSentences + endSentence - firstSentence;
   const numDocuments = shard.numDocuments + end - first;
-  shard.tokens = withRoom(shard.tokens, numTokens);
+  shard.tokens = withRoom(shard.tokens, numTokens, fullTokens);
   shard.wordStarts = withRoom(shard.wordStarts, Math.ceil(shard.tokens.length / 8));
   shard.sentenceOffsets = withRoom(shard.sentenceOffsets, numSentences + 1);
   shard.documentOffsets = withRoom(shard.documentOffsets, numDocuments + 1);
@@ -84,9 +93,10 @@ export function appendBits(target: Uint8Array, at: number, source: Uint8Array, f
   }
 }
 
-function withRoom<A extends Uint8Array | Uint16Array | Uint32Array>(array: A, needed: number): A {
+function withRoom<A extends Uint8Array | Uint16Array | Uint32Array>(array: A, needed: number, enough = Infinity): A {
   if (needed <= array.length) return array;
-  const larger = new (array.constructor as new (length: number) => A)(Math.max(needed, Math.ceil(array.length * 1.5)));
+  const length = Math.max(needed, Math.min(Math.ceil(array.length * 1.5), enough));
+  const larger = new (array.constructor as new (length: number) => A)(length);
   larger.set(array);
   return larger;
 }

@@ -34,6 +34,7 @@ export class ShardWriter {
   async add(block: EncodedBlock): Promise<void> {
     const { tokenBytes, shardBytes } = this.options;
     const { documentEnds } = block;
+    const fullTokens = Math.ceil(shardBytes / (tokenBytes + 1 / 8)) + (1 << 16);
     let first = 0;
     for (let end = 1; end <= documentEnds.length; end++) {
       const numTokens = this.shard.numTokens + tokensBefore(block, end) - tokensBefore(block, first);
@@ -42,7 +43,7 @@ export class ShardWriter {
       // The sections without header and alignment: near enough to decide, and quick to ask for every document.
       const isFull = numTokens * (tokenBytes + 1 / 8) + 4 * (numSentences + numDocuments) >= shardBytes;
       if (!isFull && end < documentEnds.length) continue;
-      appendDocuments(this.shard, block, first, end);
+      appendDocuments(this.shard, block, first, end, fullTokens);
       first = end;
       if (isFull) await this.flush();
     }
