@@ -3,6 +3,7 @@
  *
  * Calls block this thread and no other. Messages are taken one after the other.
  */
+import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { parentPort } from "node:worker_threads";
@@ -47,7 +48,9 @@ async function open(threads: number, libraryPath: string | undefined): Promise<E
   const threadsSet = library.setThreads(threads);
   engine = new DnnEngine(library);
   const { runtime } = library.facts;
-  return { ...library.facts, threads: runtime === "sequential" ? 1 : threads, threadsSet };
+  // TBB takes all processors.
+  const taken = runtime === "sequential" ? 1 : availableParallelism();
+  return { ...library.facts, threads: threadsSet ? threads : taken, threadsSet };
 }
 
 function find(id: number): Ready {

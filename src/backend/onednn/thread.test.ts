@@ -331,7 +331,7 @@ describe.each(cases)("the engine thread with $name", ({ engine, missing }) => {
     };
     await cycle();
     const before = threads();
-    for (let i = 0; i < 8; i++) await cycle();
+    for (let i = 0; i < 5; i++) await cycle();
     expect(threads()).toBeLessThanOrEqual(before + 1);
   });
 

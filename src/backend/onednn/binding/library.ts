@@ -17,7 +17,7 @@ import {
 
 type Koffi = typeof import("koffi").default;
 
-/** Calls `madvise`, or nothing where there is none. */
+/** Native memory, seen from this thread. */
 export interface System {
   addressOf(buffer: ArrayBufferLike): Address;
   readString(address: Address): string;
@@ -209,7 +209,10 @@ export async function openLibrary(libraryPath?: string, overrides: LibraryOverri
   const major = checkMajor(numbers[0]!, version, path);
   const runtime = RUNTIMES[numbers[6]!];
   if (runtime === undefined) {
-    refuse("ONEDNN_RUNTIME", `${path} has no threads of its own (runtime ${numbers[6]}). ${installAdvice}`);
+    refuse(
+      "ONEDNN_RUNTIME",
+      `${path} is built for SYCL or a thread pool of its caller (runtime ${numbers[6]}); Firth drives OpenMP, TBB and sequential builds. ${installAdvice}`,
+    );
   }
   const common = from.table(handle, commonSignatures, path);
   const isa = describeIsa(overrides.isa ?? common.dnnl_get_effective_cpu_isa(), major);
