@@ -23,7 +23,7 @@ export interface Executable {
   readonly graph: Graph;
   /**
    * Runs once. Buffers are given in the order of the graph's inputs and outputs; outputs are overwritten.
-   * An output may share memory with no other buffer of the run (BackendError REGION_OVERLAP). A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
+   * An output may share memory with no other buffer of the run (BackendError REGION_OVERLAP; but see `addsInPlace`). A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
    */
   run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
   dispose(): Promise<void>;
@@ -110,6 +110,11 @@ export interface Backend {
   fix?(buffers: ReadonlyMap<string, Buffer>): FixedInputs | undefined;
   /** What a graph would take; engines that cannot tell leave this out. */
   memoryOf?(graph: Graph): GraphMemory;
+  /**
+   * Whether a run may be given one buffer as an input and as an output that is a sum with this input, which nothing else
+   * reads (`inPlaceSums`).
+   */
+  readonly addsInPlace?: boolean;
   allocate(type: TensorType): Buffer;
   createStore(types: readonly TensorType[], sections: readonly string[]): ParameterStore;
   compileSweep(program: SweepProgram): Promise<Sweep>;

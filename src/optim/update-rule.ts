@@ -1,6 +1,6 @@
 import type { SweepProgram } from "../backend/backend.ts";
 import { tensorType } from "../ir/shape.ts";
-import { add, mul } from "../tensor/elementwise.ts";
+import { add, constant, mul } from "../tensor/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { trace } from "../tensor/trace.ts";
 
@@ -54,6 +54,12 @@ export function updateProgram(rule: UpdateRule): SweepProgram {
 export function squaredNormProgram(): SweepProgram {
   const graph = trace("squaredNorm", { gradient: scalar }, ({ gradient }) => ({ squares: mul(gradient, gradient) }));
   return { graph, inputs: [{ section: "gradient" }], outputs: [{ sum: "squares" }] };
+}
+
+/** Sets the section `gradient` to zero, for graphs that add to it. */
+export function clearProgram(): SweepProgram {
+  const graph = trace("clear", {}, () => ({ "new.gradient": constant(0) }));
+  return { graph, inputs: [], outputs: [{ section: "gradient" }] };
 }
 
 /** Adds the section `part` to the section `gradient` (gradient accumulation). */

@@ -2,7 +2,7 @@ import type { Backend, Buffer, Executable, FixedInputs, GraphMemory } from "../b
 import { internalError } from "../base/errors.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
 import { dtypeBytes, type HostData } from "../ir/dtype.ts";
-import type { Graph } from "../ir/graph.ts";
+import type { Graph, NamedValue } from "../ir/graph.ts";
 import { optimize } from "../ir/pass/optimize.ts";
 import { sizeOf } from "../ir/shape.ts";
 import { decompose } from "../tensor/decompose/decompose.ts";
@@ -34,8 +34,15 @@ export interface ProgramMemory extends GraphMemory {
   readonly bufferBytes: number;
 }
 
-function own<T extends { readonly name: string }>(items: readonly T[], prefix: string): T[] {
-  return items.filter(({ name }) => !name.startsWith(prefix));
+/** `parameter.<name>` is a weight, `previous.<name>` what its gradient is added to. */
+function storedInput(store: BatchProgramOptions["store"], name: string, section: string): Buffer {
+  const at = name.indexOf(".");
+  return store.buffer(name.slice(0, at) === "parameter" ? "value" : section, name.slice(at + 1));
+}
+
+/** Inputs and outputs that do not lie in the store. */
+function notStored(values: readonly NamedValue[]): NamedValue[] {
+  return values.filter(({ name }) => !/^(parameter|previous|gradient)\./.test(name));
 }
 
 /** A computation over batches of any shape: a graph is compiled when a shape is first seen, then kept. */
@@ -62,7 +69,7 @@ export class BatchProgram {
     const graph = this.graphFor(batch);
     const memory = this.options.backend.memoryOf?.(graph);
     if (memory === undefined) return undefined;
-    const buffers = [...own(graph.inputs, "parameter."), ...own(graph.outputs, "gradient.")];
+    const buffers = [...notStored(graph.inputs), ...notStored(graph.outputs)];
     const bufferBytes = buffers.reduce((sum, { value }) => sum + sizeOf(value.shape) * dtypeBytes[value.dtype], 0);
     return { ...memory, bufferBytes };
   }
@@ -72,8 +79,8 @@ export class BatchProgram {
     const graph = this.graphFor(batch);
     return {
       executable: await backend.compile(graph, fixed?.(batch)),
-      inputs: new Map(own(graph.inputs, "parameter.").map(({ name, value }) => [name, backend.allocate(value)])),
-      outputs: new Map(own(graph.outputs, "gradient.").map(({ name, value }) => [name, backend.allocate(value)])),
+      inputs: new Map(notStored(graph.inputs).map(({ name, value }) => [name, backend.allocate(value)])),
+      outputs: new Map(notStored(graph.outputs).map(({ name, value }) => [name, backend.allocate(value)])),
     };
   }
 
@@ -100,7 +107,7 @@ export class BatchProgram {
     }
     const { graph } = executable;
     await executable.run(
-      graph.inputs.map(({ name }) => inputs.get(name) ?? store.buffer("value", name.slice("parameter.".length))),
+      graph.inputs.map(({ name }) => inputs.get(name) ?? storedInput(store, name, section)),
       graph.outputs.map(({ name }) => outputs.get(name) ?? store.buffer(section, name.slice("gradient.".length))),
     );
     const results: Record<string, HostData> = {};

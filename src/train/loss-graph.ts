@@ -1,13 +1,14 @@
 /** @file A loss and its gradients as one graph. */
 import { gradients } from "../autodiff/grad.ts";
 import type { Batch } from "../data/batch.ts";
+import type { TensorType } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { tensorType } from "../ir/shape.ts";
 import type { Module, Parameter } from "../nn/module.ts";
 import type { LossFigures, Objective } from "../objectives/objective.ts";
 import { add, convert, mul } from "../tensor/elementwise.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { type Tensors, trace } from "../tensor/trace.ts";
+import { Tensor } from "../tensor/tensor.ts";
+import { currentBuilder, type Tensors, trace } from "../tensor/trace.ts";
 import { batchSymbols, type DTypePolicy, forwardContext, inputTypes } from "./forward-graph.ts";
 
 /** What a summed output of a graph means. */
@@ -43,6 +44,8 @@ export interface LossGraphOptions<M extends Module> {
   readonly trainable: readonly string[];
   /** See `ForwardContext.layer`. */
   readonly recomputeLayers?: boolean | undefined;
+  /** Gradients are added to inputs called `previous.<parameter>`. */
+  readonly addsToGradients?: boolean | undefined;
 }
 
 export interface LossGraph {
@@ -52,15 +55,38 @@ export interface LossGraph {
   readonly differentiated: readonly string[];
 }
 
+function previousTypes(
+  parameters: ReadonlyMap<string, Parameter>,
+  names: readonly string[],
+): Record<string, TensorType> {
+  return Object.fromEntries(
+    names.map((name) => [`previous.${name}`, tensorType("f32", parameters.get(name)!.shape)] as const),
+  );
+}
+
+/**
+ * The sum with what was there before, put where an engine's matrix product can take it upon itself: of a sum of a product
+ * and something else (a table that is decoder and embedding), with the product.
+ */
+function addTo(previous: Tensor, gradient: Tensor): Tensor {
+  const builder = currentBuilder();
+  const node = builder.producer(gradient.value);
+  if (node?.op !== "add") return add(previous, gradient);
+  const [one, other] = node.inputs.map((value) => new Tensor(value)) as [Tensor, Tensor];
+  const isProduct = builder.producer(other.value)?.op === "dot";
+  return isProduct ? add(add(previous, other), one) : add(add(previous, one), other);
+}
+
 /**
  * Traces loss and gradients for batches of one shape. Inputs: parameters, batch tensors, `scale.<count>` (the
  * reciprocal of each count of the whole optimizer step) and `randomKey`; outputs: `gradient.<parameter>` and
  * `figure.<name>` (sums).
  */
 export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOptions<M>): LossGraph {
-  const { parameters, model, loss, policy, trainable, recomputeLayers } = options;
+  const { parameters, model, loss, policy, trainable, recomputeLayers, addsToGradients = false } = options;
   const inputs = {
     ...inputTypes(parameters, batch),
+    ...(addsToGradients ? previousTypes(parameters, trainable) : {}),
     ...Object.fromEntries(Object.keys(batch.counts).map((count) => [`scale.${count}`, tensorType("f32", [])])),
     randomKey: tensorType("u32", [2]),
   };
@@ -84,7 +110,12 @@ export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOpti
     const described = figureOutputs(figures);
     facts = described.facts;
     return {
-      ...Object.fromEntries(slopes.map((gradient, i) => [`gradient.${differentiated[i]}`, gradient])),
+      ...Object.fromEntries(
+        slopes.map((gradient, i) => {
+          const previous = symbols[`previous.${differentiated[i]}`];
+          return [`gradient.${differentiated[i]}`, previous === undefined ? gradient : addTo(previous, gradient)];
+        }),
+      ),
       ...described.outputs,
     };
   });

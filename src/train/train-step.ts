@@ -12,6 +12,7 @@ import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
 import {
   accumulateProgram,
+  clearProgram,
   sectionsOf,
   squaredNormProgram,
   type UpdateRule,
@@ -76,7 +77,14 @@ export class TrainStep<M extends Module> {
   private facts: readonly FigureFacts[] = [];
   /** Parameters that the loss depends on and that are not frozen; no others change, not even by weight decay. */
   private moved: ReadonlySet<string> = new Set();
-  private readonly sweeps: { readonly update: Sweep; readonly norm: Sweep; readonly accumulate: Sweep | undefined };
+  private readonly sweeps: {
+    readonly update: Sweep;
+    readonly norm: Sweep;
+    /** Before the first part, where the engine adds to gradients in place. */
+    readonly clear: Sweep | undefined;
+    /** After every further part, where it does not. */
+    readonly accumulate: Sweep | undefined;
+  };
   private readonly treatments: readonly ParameterTreatment[];
 
   private constructor(
@@ -95,7 +103,8 @@ export class TrainStep<M extends Module> {
       backend: options.backend,
       store,
       trace: (batch) => {
-        const lossOptions = { ...options, parameters: store.parameters, trainable };
+        const addsToGradients = sweeps.clear !== undefined;
+        const lossOptions = { ...options, parameters: store.parameters, trainable, addsToGradients };
         const { graph, facts, differentiated } = traceLoss(batch, lossOptions);
         const executed = flopsByGrowth(graph);
         const once = options.recomputeLayers
@@ -112,13 +121,16 @@ export class TrainStep<M extends Module> {
   static async create<M extends Module>(options: TrainStepOptions<M>): Promise<TrainStep<M>> {
     const { backend, optimizer, accumulates } = options;
     const processBytes = residentBytes();
-    const sections = [...sectionsOf(optimizer), ...(accumulates ? ["part"] : [])];
+    const addsInPlace = accumulates && backend.addsInPlace === true;
+    const addsParts = accumulates && !addsInPlace;
+    const sections = [...sectionsOf(optimizer), ...(addsParts ? ["part"] : [])];
     const store = new ModelStore(backend, options.model, sections);
     store.write("value", options.weights);
     return new TrainStep(options, store, processBytes, {
       update: await backend.compileSweep(updateProgram(optimizer)),
       norm: await backend.compileSweep(squaredNormProgram()),
-      accumulate: accumulates ? await backend.compileSweep(accumulateProgram()) : undefined,
+      clear: addsInPlace ? await backend.compileSweep(clearProgram()) : undefined,
+      accumulate: addsParts ? await backend.compileSweep(accumulateProgram()) : undefined,
     });
   }
 
@@ -177,22 +189,21 @@ export class TrainStep<M extends Module> {
       Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
     );
     const sums = new FigureTotals();
+    const all = (): SweepRange[] => this.ranges(() => ({}));
+    if (this.sweeps.clear !== undefined) {
+      // Which parameters move is known once the graph is there.
+      this.program.graphFor(batches[0]!);
+      await this.sweeps.clear.run(store, all());
+    }
     for (const [i, batch] of batches.entries()) {
       const randomKey = new Uint32Array([foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)]);
-      const section = i === 0 ? "gradient" : "part";
+      const section = i > 0 && this.sweeps.clear === undefined ? "part" : "gradient";
       sums.add(await this.program.run(batch, { ...scales, randomKey }, section), batch.counts);
-      if (i > 0)
-        await this.requireAccumulation().run(
-          store,
-          this.ranges(() => ({})),
-        );
+      if (section === "part") await this.requireAccumulation().run(store, all());
     }
     const { loss, means } = sums.means(this.facts);
     const differentiated = performance.now();
-    const { squares } = await this.sweeps.norm.run(
-      store,
-      this.ranges(() => ({})),
-    );
+    const { squares } = await this.sweeps.norm.run(store, all());
     const gradientNorm = Math.sqrt(squares!);
     const measured = performance.now();
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {

@@ -1,4 +1,5 @@
 import type { Graph } from "../../ir/graph.ts";
+import { inPlaceSums } from "../../ir/in-place-sum.ts";
 import type { Buffer, Executable } from "../backend.ts";
 import { type BoundMask, fillMasks } from "../wasm/mask-filler.ts";
 import type { MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
@@ -39,6 +40,8 @@ export class OnnxExecutable implements Executable {
   private readonly lowered: LoweredGraph;
   private readonly maskWriter: MaskWriter;
   private readonly masks: readonly BoundMask[];
+  /** Outputs that may lie where an input lies, both by their positions in the ONNX graph. */
+  private readonly inPlace: ReadonlyMap<number, number>;
   private readonly bindings = new Map<string, OrtBoundRun>();
   private readonly onDispose: (executable: OnnxExecutable) => void;
   private tail: Promise<unknown> = Promise.resolve();
@@ -58,6 +61,15 @@ export class OnnxExecutable implements Executable {
     this.maskWriter = memory.maskWriter;
     this.masks = lowered.inputs.flatMap(({ origin }) =>
       origin.kind === "mask" ? [{ plan: origin.mask, buffer: memory.pool.allocate(origin.mask.value) }] : [],
+    );
+    const positions = new Map(
+      lowered.inputs.flatMap(({ origin }, i) => (origin.kind === "input" ? [[origin.index, i] as const] : [])),
+    );
+    this.inPlace = new Map(
+      [...inPlaceSums(graph)].flatMap(([output, input]) => {
+        const position = positions.get(input);
+        return position === undefined ? [] : [[output, position] as const];
+      }),
     );
   }
 
@@ -91,6 +103,7 @@ export class OnnxExecutable implements Executable {
         regionOf(origin.kind === "input" ? inputs[origin.index]! : this.masks[nextMask++]!.buffer, ref),
       ),
       this.lowered.outputs.map((ref, i) => regionOf(outputs[i]!, ref)),
+      this.inPlace,
     );
     this.bindings.set(key, bound);
     for (const [oldest, run] of this.bindings) {

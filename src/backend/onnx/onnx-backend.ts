@@ -44,6 +44,7 @@ export async function createOnnxBackend(options: OnnxBackendOptions = {}): Promi
 export class OnnxBackend implements Backend {
   readonly name = "onnx";
   readonly computeDtypes: readonly DType[] = ["f32"];
+  readonly addsInPlace = true;
   readonly threads: number;
   /** How the engine is reached, and why so. */
   readonly description: string;

@@ -76,9 +76,14 @@ export interface OrtSession {
    *
    * Reads and writes happen at each run, so new data is put in by writing to the regions. One session may have
    * several bindings, and they may run at the same time. Output regions must not overlap any other region.
+   * @param inPlace outputs, by position, that may lie exactly where an input lies: sums that the input is a summand of
    * @throws {BackendError} REGION_COUNT, REGION_DTYPE, REGION_SHAPE, REGION_BOUNDS, REGION_ALIGNMENT, REGION_OVERLAP
    */
-  bind(inputs: readonly MemoryRegion[], outputs: readonly MemoryRegion[]): OrtBoundRun;
+  bind(
+    inputs: readonly MemoryRegion[],
+    outputs: readonly MemoryRegion[],
+    inPlace?: ReadonlyMap<number, number>,
+  ): OrtBoundRun;
   /** Refuses new runs, waits for those in flight, then releases; repeating it does nothing. */
   dispose(): Promise<void>;
 }

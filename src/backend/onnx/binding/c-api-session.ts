@@ -93,14 +93,18 @@ export class CApiSession implements OrtSession {
     this.outputs = readSpecs(context, session, "output");
   }
 
-  bind(inputs: readonly MemoryRegion[], outputs: readonly MemoryRegion[]): OrtBoundRun {
+  bind(
+    inputs: readonly MemoryRegion[],
+    outputs: readonly MemoryRegion[],
+    inPlace?: ReadonlyMap<number, number>,
+  ): OrtBoundRun {
     if (this.#disposed !== undefined) {
       throw new BackendError("the session is disposed. Create another one.", {
         code: "SESSION_DISPOSED",
         path: "onnxruntime.bind",
       });
     }
-    checkRegions(this, inputs, outputs);
+    checkRegions(this, inputs, outputs, inPlace);
     const { library } = this.#context;
     const ort = library.functions;
     const path = "onnxruntime.bind";

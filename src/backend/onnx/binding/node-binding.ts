@@ -163,14 +163,18 @@ class NodeSession implements OrtSession {
     this.#onDispose = onDispose;
   }
 
-  bind(inputs: readonly MemoryRegion[], outputs: readonly MemoryRegion[]): OrtBoundRun {
+  bind(
+    inputs: readonly MemoryRegion[],
+    outputs: readonly MemoryRegion[],
+    inPlace?: ReadonlyMap<number, number>,
+  ): OrtBoundRun {
     if (this.#disposed !== undefined) {
       throw new BackendError("the session is disposed. Create another one.", {
         code: "SESSION_DISPOSED",
         path: "onnxruntime.bind",
       });
     }
-    checkRegions(this, inputs, outputs);
+    checkRegions(this, inputs, outputs, inPlace);
     const id = nextRun++;
     const bound = this.#link.request(
       { op: "bind", session: this.#session, run: id, inputs: inputs.map(describe), outputs: outputs.map(describe) },

@@ -61,12 +61,20 @@ function checkOverlap(
   inputs: readonly MemoryRegion[],
   outputs: readonly MemoryRegion[],
   specs: readonly OrtValueSpec[],
+  inPlace: ReadonlyMap<number, number>,
 ): void {
+  /** Inputs that are their output's own memory. */
+  const shared = new Set<MemoryRegion>();
+  for (const [output, input] of inPlace) {
+    const [from, to] = [inputs[input]!, outputs[output]!];
+    const isSame = from.buffer === to.buffer && from.byteOffset === to.byteOffset;
+    if (isSame && regionByteLength(from) === regionByteLength(to)) shared.add(from);
+  }
   const byBuffer = new Map<ArrayBufferLike, { start: number; end: number; name: string; isOutput: boolean }[]>();
   [...inputs, ...outputs].forEach((region, index) => {
     const start = region.byteOffset;
     const end = start + regionByteLength(region);
-    if (end > start) {
+    if (end > start && !shared.has(region)) {
       const spans = byBuffer.get(region.buffer) ?? [];
       spans.push({ start, end, name: specs[index]!.name, isOutput: index >= inputs.length });
       byBuffer.set(region.buffer, spans);
@@ -104,6 +112,7 @@ export function checkRegions(
   session: { readonly inputs: readonly OrtValueSpec[]; readonly outputs: readonly OrtValueSpec[] },
   inputs: readonly MemoryRegion[],
   outputs: readonly MemoryRegion[],
+  inPlace: ReadonlyMap<number, number> = new Map(),
 ): void {
   for (const [side, specs, regions] of [
     ["input", session.inputs, inputs],
@@ -120,7 +129,7 @@ export function checkRegions(
       checkRegion(`onnxruntime.bind: ${side} "${spec.name}"`, spec, regions[index]!);
     });
   }
-  checkOverlap(inputs, outputs, [...session.inputs, ...session.outputs]);
+  checkOverlap(inputs, outputs, [...session.inputs, ...session.outputs], inPlace);
 }
 
 /**
