@@ -16,8 +16,8 @@ export interface RowPlanOptions extends RowShapeOptions {
   readonly maxPlaces: number;
 }
 
-/** What another shape costs, in places: a third of this for compiling its graph, the rest for its memory. */
-const SHAPE_COST = 3_072;
+/** What another shape costs, in places: a sixth of this for compiling its graph, the rest for its memory. */
+const SHAPE_COST = 6_144;
 /** What a place costs more where it is padding: of plans that cost nearly the same the one with less is taken. */
 const PADDING_COST = 1;
 /** Packed groups end at this length, doubled again and again: shorter sequences need no wider rows. */

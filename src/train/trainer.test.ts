@@ -278,3 +278,92 @@ describe("learning", () => {
     expect(evaluations.at(-1)!.loss).toBeLessThan(0.5 * unigramEntropy);
   });
 });
+
+describe("making batches", () => {
+  /** An objective whose n-th batch from now on is made by `collate`. */
+  const counted = (onMake: (made: number) => void, packed = true): TinySpec["objective"] => {
+    const plainObjective = tinyObjective({ packed });
+    let made = 0;
+    return {
+      ...plainObjective,
+      collate: (...given) => {
+        onMake(++made);
+        return plainObjective.collate(...given);
+      },
+    };
+  };
+  /** What nobody awaits while `work` runs. */
+  const unhandledDuring = async (work: () => Promise<unknown>): Promise<unknown[]> => {
+    const unhandled: unknown[] = [];
+    const listener = (error: unknown): void => void unhandled.push(error);
+    process.on("unhandledRejection", listener);
+    await work();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off("unhandledRejection", listener);
+    return unhandled;
+  };
+  const options: TrainOptionsInput = { maxSteps: 6, checkpointSteps: 1, decay: "constant", warmupSteps: 0 };
+
+  test("a batch that cannot be made ends the run after the step before it, checkpoint and all (would catch a lost step, or an engine disposed in mid-step)", async () => {
+    const outputDir = newFolder();
+    const objective = counted((made) => {
+      if (made === 4) throw new Error("broken example");
+    });
+    const told: number[] = [];
+    const listener = (event: TrainEvent): void => {
+      if (event.kind === "step") told.push(event.step);
+    };
+    let failure: unknown;
+    const unhandled = await unhandledDuring(async () => {
+      failure = await run(options, { outputDir, objective, listener }).catch((error: unknown) => error);
+    });
+    expect(String(failure)).toContain("broken example");
+    expect(unhandled).toEqual([]);
+    expect(told).toEqual([1, 2, 3]);
+    expect((await checkpointsOf(outputDir)).at(-1)).toBe("checkpoint-3");
+    const whole = await run(options);
+    expect((await run(options, { outputDir })).bits).toEqual(whole.bits);
+  });
+
+  test("a step and the batch after it may both fail: one rejection, none unhandled", async () => {
+    const plainObjective = tinyObjective();
+    let made = 0;
+    const objective = {
+      ...plainObjective,
+      collate: (...given: Parameters<typeof plainObjective.collate>) => {
+        if (++made === 3) throw new Error("broken example");
+        const batch = plainObjective.collate(...given);
+        return made === 2 ? { ...batch, counts: { maskedTokens: Number.NaN } } : batch;
+      },
+    };
+    let failure: unknown;
+    const unhandled = await unhandledDuring(async () => {
+      failure = await run(options, { objective }).catch((error: unknown) => error);
+    });
+    expect(failure).toBeInstanceOf(DivergenceError);
+    expect(unhandled).toEqual([]);
+  });
+
+  test("the next batch is made while the engine works (would catch a step that waits for its batch first)", async () => {
+    const order: string[] = [];
+    // One shape, so that nothing is compiled after the first step.
+    const objective = counted((made) => void order.push(`made ${made}`), false);
+    const compile: Backend["compile"] = async (graph, ...rest) => {
+      const executable = await backend.compile(graph, ...rest);
+      return {
+        ...executable,
+        graph: executable.graph,
+        run: async (...given) => {
+          order.push("began");
+          await executable.run(...given);
+          order.push("ended");
+        },
+        dispose: () => executable.dispose(),
+      };
+    };
+    const watched: Backend = Object.create(backend, { compile: { value: compile } });
+    await train(tinySpec(watched, { ...options, maxSteps: 4 }, { objective }));
+    const at = order.indexOf("made 4");
+    expect(order.slice(at - 1, at + 2)).toEqual(["began", "made 4", "ended"]);
+  });
+});

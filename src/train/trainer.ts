@@ -2,14 +2,13 @@
 
 import type { Backend } from "../backend/backend.ts";
 import { DataError, internalError } from "../base/errors.ts";
-import type { Batch } from "../data/batch.ts";
-import { endlessOrder } from "../data/order.ts";
 import { checkpointFolder } from "../formats/checkpoint.ts";
 import type { Module } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { Drawn, Objective } from "../objectives/objective.ts";
+import type { Objective } from "../objectives/objective.ts";
 import { adamW } from "../optim/adamw.ts";
 import { learningRateAt } from "../optim/schedule.ts";
+import { batchMaker, type Examples, type Made, makeBehind, takeMade } from "./batch-maker.ts";
 import type { EndReason, EvaluationEvent, TrainListener } from "./event.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
 import { memoryText, requireMemory } from "./memory-estimate.ts";
@@ -17,13 +16,7 @@ import type { ModelStore } from "./model-store.ts";
 import { planRun, type TrainOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
 import { findResume, RunFolder, type RunState, restore } from "./run-folder.ts";
-import { type ParameterTreatment, TrainStep } from "./train-step.ts";
-
-/** Examples by number; drawing one is a pure function of (seed, epoch, index). */
-export interface Examples<E> {
-  readonly numExamples: number;
-  example(seed: number, epoch: number, index: number): E;
-}
+import { type ParameterTreatment, type StepFigures, TrainStep } from "./train-step.ts";
 
 /** Figures on held-out data. */
 export interface Evaluation {
@@ -122,7 +115,8 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
   let bestWeights: Weights | undefined;
   const batchesOf = batchMaker(objective, examples, options);
   try {
-    const memory = step.estimateMemory(batchesOf(0));
+    const first = batchesOf(0);
+    const memory = step.estimateMemory(first);
     if (memory !== undefined) {
       listener({ kind: "notice", message: `memory: ${memoryText(memory)}` });
       requireMemory(memory, options);
@@ -176,7 +170,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     const hadEnded = done === plan.maxSteps || evaluationsSinceBest >= patience;
     if (evaluationsSinceBest >= patience) reason = "early stopping";
     if (hadEnded) await evaluate();
-    let batches = hadEnded ? [] : batchesOf(done);
+    let coming: Made = { batches: done === 0 || hadEnded ? first : batchesOf(done) };
     while (!hadEnded && done < plan.maxSteps) {
       const learningRate = learningRateAt(done, {
         learningRate: options.learningRate,
@@ -184,14 +178,21 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
         maxSteps: plan.maxSteps,
         decay: options.decay,
       });
+      // What could not be made ends the run only here, so that the steps before it are whole.
+      const batches = takeMade(coming);
+      const next = done + 1;
       const started = performance.now();
-      const running = step.run(batches, done + 1, learningRate);
-      const current = batches;
-      // The engine computes on threads of its own: the next batch is made meanwhile.
-      batches = done + 1 < plan.maxSteps ? batchesOf(done + 1) : [];
-      const figures = await running;
+      const running = step.run(batches, next, learningRate);
+      const making = makeBehind(() => (next < plan.maxSteps ? batchesOf(next) : []));
+      let figures: StepFigures;
+      try {
+        figures = await running;
+      } finally {
+        // Nothing may still read the examples when the run has ended.
+        coming = await making;
+      }
       done++;
-      const event = pace.stepEvent(done, current, figures, learningRate, (performance.now() - started) / 1000);
+      const event = pace.stepEvent(done, batches, figures, learningRate, (performance.now() - started) / 1000);
       listener(event);
       await files?.log(event);
 
@@ -223,24 +224,4 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     await evaluation?.dispose();
     await step.dispose();
   }
-}
-
-/** Makes the batches of a step from its number alone: examples in seeded order, cut into accumulation parts. */
-function batchMaker<E, M extends Module>(
-  objective: Objective<E, M>,
-  examples: Examples<E>,
-  { batchSize, gradientAccumulationSteps, seed }: TrainOptions,
-): (stepsDone: number) => Batch[] {
-  const order = endlessOrder(examples.numExamples, seed);
-  return (stepsDone) => {
-    const drawn = Array.from({ length: batchSize }, (_, i): Drawn<E> => {
-      const { epoch, item } = order(stepsDone * batchSize + i);
-      return { example: examples.example(seed, epoch, item), epoch, item };
-    });
-    const partSize = Math.ceil(batchSize / gradientAccumulationSteps);
-    const parts: Batch[] = [];
-    for (let at = 0; at < drawn.length; at += partSize)
-      parts.push(objective.collate(drawn.slice(at, at + partSize), seed));
-    return parts;
-  };
 }

@@ -10,9 +10,10 @@ import {
   maskedLanguageModeling,
 } from "../../src/objectives/masked-language-modeling.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
+import type { Examples } from "../../src/train/batch-maker.ts";
 import { Evaluator } from "../../src/train/evaluator.ts";
 import { type TrainOptionsInput, trainOptionsTable } from "../../src/train/options.ts";
-import type { Examples, OpenEvaluation, TrainSpec } from "../../src/train/trainer.ts";
+import type { OpenEvaluation, TrainSpec } from "../../src/train/trainer.ts";
 
 /** Ids 0 to 4 are special; the words are 5 to 23. */
 export const numWords = 19;

@@ -1,0 +1,56 @@
+/** @file The batches of each step, made while the engine works on the step before. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Batch } from "../data/batch.ts";
+import { endlessOrder } from "../data/order.ts";
+import type { Module } from "../nn/module.ts";
+import type { Drawn, Objective } from "../objectives/objective.ts";
+import type { TrainOptions } from "./options.ts";
+
+/** Examples by number; drawing one is a pure function of (seed, epoch, index). */
+export interface Examples<E> {
+  readonly numExamples: number;
+  example(seed: number, epoch: number, index: number): E;
+}
+
+/** Makes the batches of a step from its number alone: examples in seeded order, cut into accumulation parts. */
+export function batchMaker<E, M extends Module>(
+  objective: Objective<E, M>,
+  examples: Examples<E>,
+  { batchSize, gradientAccumulationSteps, seed }: TrainOptions,
+): (stepsDone: number) => Batch[] {
+  const order = endlessOrder(examples.numExamples, seed);
+  return (stepsDone) => {
+    const drawn = Array.from({ length: batchSize }, (_, i): Drawn<E> => {
+      const { epoch, item } = order(stepsDone * batchSize + i);
+      return { example: examples.example(seed, epoch, item), epoch, item };
+    });
+    const partSize = Math.ceil(batchSize / gradientAccumulationSteps);
+    const parts: Batch[] = [];
+    for (let at = 0; at < drawn.length; at += partSize)
+      parts.push(objective.collate(drawn.slice(at, at + partSize), seed));
+    return parts;
+  };
+}
+
+/** The batches of a step, or why they could not be made. */
+export type Made = { readonly batches: readonly Batch[] } | { readonly error: unknown };
+
+/**
+ * Makes batches in a later turn of the event loop: by then a step that was started before is the engine's, whose
+ * threads work while this one makes the batches.
+ * @returns never rejects, so it may be awaited after other things have failed
+ */
+export async function makeBehind(make: () => readonly Batch[]): Promise<Made> {
+  await nextTurn();
+  try {
+    return { batches: make() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** The batches that were made. @throws what making them threw */
+export function takeMade(made: Made): readonly Batch[] {
+  if ("error" in made) throw made.error;
+  return made.batches;
+}
