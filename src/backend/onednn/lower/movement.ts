@@ -66,10 +66,11 @@ function lookUp(context: LowerContext, y: Value, x: Ref, indices: Value, axis: n
   const count = sizeOf(indices.shape);
   const dims = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
   const target = context.target(y);
-  const place = reshapeView(target, dims.with(1, count));
+  const view = reshapeView(target, dims.with(1, count));
+  const place = view?.strides[2] === 1 || dims[2] === 1 ? view : undefined;
   const written = place ?? context.emitter.allocate(target.dtype, dims.with(1, count));
   const rows = context.reshaped(context.ref(indices), [count]);
-  context.emitter.host("gather", {}, [context.reshaped(x, dims), rows], [written]);
+  context.emitter.host("gather", {}, [context.reshaped(context.dense(x), dims), rows], [written]);
   if (place === undefined) context.copy(context.reshaped(written, target.shape), target);
   context.define(y, target);
 }

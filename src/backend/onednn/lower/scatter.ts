@@ -41,7 +41,7 @@ export class Scatter implements Waiting {
   private run(target: Ref, isFresh: boolean): void {
     const place = reshapeView(target, this.dims);
     const inputs = [this.indices, this.updates];
-    if (place !== undefined) {
+    if (place !== undefined && (place.strides[2] === 1 || place.shape[2] === 1)) {
       this.context.emitter.host("scatterAdd", { isFresh }, inputs, [place]);
       return;
     }
@@ -86,7 +86,7 @@ const scatterAdd: Rule<"scatterAdd"> = (context, node) => {
   }
   const { axis } = node.params;
   const dims = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
-  const source = context.reshaped(context.exact(updates), dims.with(1, sizeOf(indices.shape)));
+  const source = context.reshaped(context.dense(context.exact(updates)), dims.with(1, sizeOf(indices.shape)));
   const scatter = new Scatter(
     context,
     context.reshaped(context.ref(indices), [sizeOf(indices.shape)]),
@@ -109,7 +109,7 @@ export const embeddingGrad = (context: LowerContext, node: NodeOf<"embeddingGrad
   const [y] = node.outputs as readonly [Value];
   const count = sizeOf(ids.shape);
   const dims = [1, node.params.rows, dOut.shape.at(-1)!];
-  const updates = context.reshaped(context.exact(dOut), dims.with(1, count));
+  const updates = context.reshaped(context.dense(context.exact(dOut)), dims.with(1, count));
   const indices = context.reshaped(context.ref(ids), [count]);
   defineScatter(context, y, new Scatter(context, indices, updates, dims, y.shape));
 };
