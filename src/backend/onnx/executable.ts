@@ -1,6 +1,7 @@
 import type { Graph } from "../../ir/graph.ts";
 import { inPlaceSums } from "../../ir/in-place-sum.ts";
 import type { Buffer, Executable } from "../backend.ts";
+import { addRows } from "../wasm/add-rows.ts";
 import { type BoundMask, fillMasks } from "../wasm/mask-filler.ts";
 import type { MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import type { MaskWriter } from "../wasm/random-mask.ts";
@@ -27,7 +28,7 @@ function regionOf(buffer: MemoryBuffer, ref: Ref): MemoryRegion {
   return { buffer: memory, byteOffset, dtype: ref.dtype, shape: ref.shape };
 }
 
-/** Where an executable gets its masks' memory, and what fills them. */
+/** Where an executable gets the memory of its masks and of late sums, and what fills them. */
 export interface ExecutableMemory {
   readonly pool: MemoryPool;
   readonly maskWriter: MaskWriter;
@@ -42,6 +43,8 @@ export class OnnxExecutable implements Executable {
   private readonly masks: readonly BoundMask[];
   /** Outputs that may lie where an input lies, both by their positions in the ONNX graph. */
   private readonly inPlace: ReadonlyMap<number, number>;
+  /** Memory of the outputs that only this executable reads. */
+  private readonly ownOutputs: ReadonlyMap<Ref, MemoryBuffer>;
   private readonly bindings = new Map<string, OrtBoundRun>();
   private readonly onDispose: (executable: OnnxExecutable) => void;
   private tail: Promise<unknown> = Promise.resolve();
@@ -61,6 +64,10 @@ export class OnnxExecutable implements Executable {
     this.maskWriter = memory.maskWriter;
     this.masks = lowered.inputs.flatMap(({ origin }) =>
       origin.kind === "mask" ? [{ plan: origin.mask, buffer: memory.pool.allocate(origin.mask.value) }] : [],
+    );
+    const own = lowered.outputs.slice(graph.outputs.length);
+    this.ownOutputs = new Map(
+      own.map((ref) => [ref, memory.pool.allocate({ dtype: "f32", shape: ref.shape })] as const),
     );
     const positions = new Map(
       lowered.inputs.flatMap(({ origin }, i) => (origin.kind === "input" ? [[origin.index, i] as const] : [])),
@@ -87,6 +94,9 @@ export class OnnxExecutable implements Executable {
   private async execute(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): Promise<void> {
     if (this.masks.length > 0) await fillMasks(this.maskWriter, this.masks, (index) => inputs[index]!.view());
     await this.bindingFor(inputs, outputs).run();
+    for (const { output, ids, rows } of this.lowered.lateSums) {
+      addRows(outputs[output]!, inputs[ids]!, this.ownOutputs.get(rows)!);
+    }
   }
 
   private bindingFor(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): OrtBoundRun {
@@ -126,6 +136,7 @@ export class OnnxExecutable implements Executable {
     this.bindings.clear();
     await this.session.dispose();
     for (const { buffer } of this.masks) buffer.dispose();
+    for (const buffer of this.ownOutputs.values()) buffer.dispose();
     this.onDispose(this);
   }
 }

@@ -72,6 +72,8 @@ const tiledPieces: Attempt = (context, one, other) => {
 const attempts: readonly Attempt[] = [intoTableGradient, tiledPieces, intoProduct];
 
 export const add: Rule<"add"> = (context, node) => {
+  const late = context.lateSums.get(node.outputs[0]!);
+  if (late?.rest !== undefined) return [context.ref(late.rest)];
   const [a, b] = node.inputs as [Value, Value];
   if (a.dtype === "f32" && a !== b) {
     for (const attempt of attempts) {

@@ -2,6 +2,7 @@ import { BackendError, internalError } from "../../../base/errors.ts";
 import type { Graph, Node, NodeOf, OpName, Value } from "../../../ir/graph.ts";
 import { broadcastShapes, formatType, type Shape, sameShape } from "../../../ir/shape.ts";
 import { Emitter, type Ref } from "./emitter.ts";
+import type { LateSum } from "./late-sum.ts";
 
 /** Emits the ONNX nodes of one graph node and gives its results. */
 export type Rule<P extends OpName> = (context: LowerContext, node: NodeOf<P>) => readonly Ref[];
@@ -14,11 +15,19 @@ export class LowerContext {
   readonly lowerNodes: (context: LowerContext) => void;
   /** Dropped-out probabilities of attention, by the probabilities: the backward pass uses them again. */
   readonly droppedProbabilities = new Map<Value, Ref>();
+  /** Outputs that lack the rows of an embedding, by value; none in nested graphs. */
+  readonly lateSums: ReadonlyMap<Value, LateSum>;
   private readonly refs = new Map<Value, Ref>();
   private readonly producers = new Map<Value, Node>();
   private readonly useCounts = new Map<Value, number>();
 
-  constructor(graph: Graph, emitter: Emitter, lowerNodes: (context: LowerContext) => void) {
+  constructor(
+    graph: Graph,
+    emitter: Emitter,
+    lowerNodes: (context: LowerContext) => void,
+    lateSums: ReadonlyMap<Value, LateSum> = new Map(),
+  ) {
+    this.lateSums = lateSums;
     this.graph = graph;
     this.emitter = emitter;
     this.lowerNodes = lowerNodes;

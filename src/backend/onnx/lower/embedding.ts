@@ -1,11 +1,9 @@
 import { sizeOf } from "../../../ir/shape.ts";
 import type { Rule } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";
+import { FEW_ROWS } from "./late-sum.ts";
 import { range, scatterAddElements } from "./movement.ts";
 import { matrixProduct } from "./product.ts";
-
-/** Up to this many rows, a product with a one-hot matrix is cheaper than scattering. */
-const FEW_ROWS = 16;
 
 export const embedding: Rule<"embedding"> = (context, { inputs, outputs }) => [
   context.emitter.op(
@@ -41,5 +39,5 @@ export const embeddingGrad: Rule<"embeddingGrad"> = (context, { inputs, outputs,
     { dtype: dOut.dtype, shape },
     { value: { tensor: value } },
   );
-  return [scatterAddElements(emitter, zeros, ids, updates, 0)];
+  return [context.lateSums.has(outputs[0]!) ? zeros : scatterAddElements(emitter, zeros, ids, updates, 0)];
 };

@@ -1,10 +1,11 @@
-import type { Graph, Node, OpName } from "../../../ir/graph.ts";
+import type { Graph, Node, OpName, Value } from "../../../ir/graph.ts";
 import { isComposite } from "../../../ir/op.ts";
 import { type PlannedMask, planMasks } from "../../wasm/mask-plan.ts";
 import type { OnnxModel } from "../proto/model.ts";
 import { barrierTypes, tieBarriers } from "./barrier.ts";
 import { LowerContext, type Rule, unsupported } from "./context.ts";
 import { Emitter, MICROSOFT, type Ref, usedNames } from "./emitter.ts";
+import { type LateSum, planLateSums } from "./late-sum.ts";
 import { compositeRules, primitiveRules } from "./table.ts";
 import { tieResults } from "./tie.ts";
 
@@ -28,8 +29,10 @@ export interface LoweredGraph {
   readonly model: OnnxModel;
   /** ONNX inputs in order; graph inputs that nothing reads are left out. */
   readonly inputs: readonly LoweredInput[];
-  /** ONNX outputs, in the order of the graph's: the shape may be another view of the same elements. */
+  /** ONNX outputs: first those of the graph, in its order, then rows of late sums. The shape may be another view of the same elements. */
   readonly outputs: readonly Ref[];
+  /** What is added to outputs after a run; `rows` is among the ONNX outputs, behind the graph's own. */
+  readonly lateSums: readonly (Omit<LateSum, "rows" | "rest"> & { readonly rows: Ref })[];
   /** Types of the results of the model's nodes, by name. */
   readonly results: ReadonlyMap<string, Ref>;
 }
@@ -58,11 +61,11 @@ function lowerNodes(context: LowerContext): void {
 }
 
 /** Results under names of their own: not an input's, not a constant's, not each other's, and not a mere view. */
-function namedOutputs(context: LowerContext, inputNames: ReadonlySet<string>): Ref[] {
+function namedOutputs(context: LowerContext, inputNames: ReadonlySet<string>, values: readonly Value[]): Ref[] {
   const { emitter } = context;
   const taken = new Set(inputNames);
   for (const name of Object.keys(emitter.initializers)) taken.add(name);
-  return context.graph.outputs.map(({ value }) => {
+  return values.map((value) => {
     const source = emitter.viewedBy(context.ref(value));
     const ref = taken.has(source.name) ? emitter.op("Identity", [source], source) : source;
     taken.add(ref.name);
@@ -100,7 +103,8 @@ export interface FixedNames {
  */
 export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
   const emitter = new Emitter();
-  const context = new LowerContext(graph, emitter, lowerNodes);
+  const planned = planLateSums(graph);
+  const context = new LowerContext(graph, emitter, lowerNodes, planned);
   const isFixed = (index: number): boolean => fixed?.names.has(graph.inputs[index]!.name) === true;
   const inputs: LoweredInput[] = graph.inputs.map(({ name, value }, index) => ({
     ref: { name: isFixed(index) ? weightName(name) : `input_${index}`, dtype: value.dtype, shape: value.shape },
@@ -111,7 +115,11 @@ export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
   }
   inputs.push(...maskInputs(context));
   lowerNodes(context);
-  const outputs = namedOutputs(context, new Set(inputs.map(({ ref }) => ref.name)));
+  const rows = [...new Set([...planned.values()].map((late) => late.rows))];
+  const outputs = namedOutputs(context, new Set(inputs.map(({ ref }) => ref.name)), [
+    ...graph.outputs.map(({ value }) => value),
+    ...rows,
+  ]);
   const needed = emitter.needed(outputs.map(({ name }) => name));
   const untied = tieBarriers(emitter, needed);
   const { nodes, types } = tieResults(emitter, untied, new Set(untied.flatMap(usedNames)));
@@ -137,6 +145,9 @@ export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
     model,
     inputs: used,
     outputs,
+    lateSums: [...planned.values()].map(({ output, ids, rows: value }) => {
+      return { output, ids, rows: outputs[graph.outputs.length + rows.indexOf(value)]! };
+    }),
     results: new Map([...emitter.results, ...types.map((type) => [type.name, type] as const)]),
   };
 }
