@@ -1,5 +1,5 @@
 /** The command line as users run it: the built program, in a folder of its own, on tiny data. */
-import { cpSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Workplace } from "./workplace.ts";
@@ -28,6 +28,16 @@ describe("from text to an answer", () => {
     expect(seen.numTokens).toBe(made.numTokens);
     expect(made.tokensPerSecond).toBeGreaterThan(0);
     expect(made.peakRssBytes).toBeGreaterThan(1e7);
+  });
+
+  test("data prepare on two threads: interrupted, it leaves nothing (would catch threads that go on writing)", async () => {
+    writeFileSync(join(place.folder, "big.txt"), "the cat sat on the mat .\nthe dog ran .\n\n".repeat(1_000_000));
+    const before = readdirSync(place.folder);
+    const args = ["-i", "big.txt", "-t", "tokenizer", "-o", "stopped", "--sentences", "line", "--threads", "2"];
+    const ended = await place.interrupt(/tokens/, "SIGINT", "data", "prepare", ...args);
+    expect(ended.status).toBe(130);
+    expect(ended.stderr).toContain("INTERRUPTED");
+    expect(readdirSync(place.folder)).toEqual(before);
   });
 
   test("pretrain: interrupted and resumed equals uninterrupted, bit for bit (would catch any state left out)", async () => {
