@@ -15,7 +15,7 @@ export const usage = `training [options]   pre-training steps, into bench/result
   --ours LIST       ${engines.map(({ id }) => id).join(",")}
   --peers LIST      ${peers.map(({ id }) => id).join(",")}
   --rounds N, --block N, --settle N   turns of each side, steps a turn, uncounted steps of a turn (each work's own)
-  --warmup N        steps before the first turn (2)
+  --warmup N        steps before the first turn, besides one more (1)
   --malloc tuned|stock   the peers' allocator (tuned)
   --memory GB       what the sides may take together (90 % of what is free)`;
 
@@ -57,7 +57,7 @@ function readOptions(args) {
     ours: chosen(values.ours, engines, "ours"),
     peers: chosen(values.peers, peers, "peers"),
     protocol: { rounds: number("rounds", 1), block: number("block", 1), settle: number("settle", 0) },
-    warmup: number("warmup", 0) ?? 2,
+    warmup: number("warmup", 0) ?? 1,
     malloc,
     gigabytes: number("memory", 1) ?? (0.9 * availableBytes()) / 1e9,
     python: values.python,
