@@ -8,7 +8,13 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadTokenizer } from "../src/tokenizers/load.ts";
-import { countFineTuning, countPrediction, countPretraining, type PaddingCount } from "./padding/count.ts";
+import {
+  countFineTuning,
+  countHeldOut,
+  countPrediction,
+  countPretraining,
+  type PaddingCount,
+} from "./padding/count.ts";
 import { textSets, withPretrainingExamples } from "./padding/data-set.ts";
 import { measureSpeed } from "./padding/speed.ts";
 import { fixed, load, machine, today, writeResult } from "./section.mjs";
@@ -57,7 +63,7 @@ async function main(folder: string): Promise<void> {
       ] as const) {
         for (const shorten of [true, false]) {
           const cut = { maxSeqLength, pair, shorten };
-          add(countPretraining(examples(cut), cut, english, batchSize));
+          add((shorten ? countPretraining : countHeldOut)(examples(cut), cut, english, batchSize));
         }
       }
     }

@@ -1,7 +1,9 @@
 /** @file How many places of a run's batches are padding, and how many graphs they need. */
+
+import { DEFAULT_EVAL_EXAMPLES as HELD_OUT, heldOutBatches } from "../../src/api/pretrain.ts";
 import { type Batch, batchSignature } from "../../src/data/batch.ts";
 import { endlessOrder } from "../../src/data/order.ts";
-import type { ExampleStream } from "../../src/data/segment.ts";
+import type { ExampleStream, PretrainingExample } from "../../src/data/segment.ts";
 import { maskedLanguageModeling } from "../../src/objectives/masked-language-modeling.ts";
 import { textClassification } from "../../src/tasks/text-classification.ts";
 import { plannedTextBatches } from "../../src/tasks/text-classifier-program.ts";
@@ -101,27 +103,49 @@ export function countPrediction(set: TextSet, tokenizer: Tokenizer, batchSize: n
   return counter.finish(name, packed ? "evaluation, prediction" : "same, buckets only", maxSeqLength);
 }
 
-/** Pre-training, or its evaluation where examples are not shortened. */
+/** Pre-training: shuffled batches over several epochs. */
 export function countPretraining(
   examples: ExampleStream,
-  { maxSeqLength, pair, shorten }: Cut,
+  { maxSeqLength, pair }: Cut,
   tokenizer: Tokenizer,
   batchSize: number,
 ): PaddingCount {
   const { collate } = maskedLanguageModeling({ tokenizer, maxSeqLength, pair });
   const counter = new Counter();
   const order = endlessOrder(examples.numExamples, SEED);
-  const steps = Math.max(1, Math.floor(((shorten ? EPOCHS : 1) * examples.numExamples) / batchSize));
+  const steps = Math.max(1, Math.floor((EPOCHS * examples.numExamples) / batchSize));
   for (let step = 0; step < steps; step++) {
     const drawn = Array.from({ length: batchSize }, (_, i) => {
       const { epoch, item } = order(step * batchSize + i);
       return { example: examples.example(SEED, epoch, item), epoch, item };
     });
     counter.add(collate(drawn, SEED));
-    const special = pair === "none" ? 2 : 3;
-    counter.addUnpacked(drawn.map(({ example: { a, b } }) => a.tokens.length + (b?.tokens.length ?? 0) + special));
+    counter.addUnpacked(drawn.map(({ example }) => lengthOf(example)));
   }
   const what = pair === "none" ? "text" : "sentence pairs";
-  const mode = `${shorten ? "pre-training" : "its evaluation"} on ${what}, ${batchSize} × ${maxSeqLength}`;
-  return counter.finish("WikiText-2", mode, maxSeqLength);
+  return counter.finish("WikiText-2", `pre-training on ${what}, ${batchSize} × ${maxSeqLength}`, maxSeqLength);
+}
+
+/** Evaluation while pre-training, as `pretrain` makes it. */
+export function countHeldOut(
+  examples: ExampleStream,
+  { maxSeqLength, pair }: Cut,
+  tokenizer: Tokenizer,
+  batchSize: number,
+): PaddingCount {
+  const objective = maskedLanguageModeling({ tokenizer, maxSeqLength, pair });
+  const counter = new Counter();
+  for (const batch of heldOutBatches(objective, examples, { batchSize })) counter.add(batch);
+  const count = Math.min(HELD_OUT, examples.numExamples);
+  for (let at = 0; at < count; at += batchSize) {
+    const items = Array.from({ length: Math.min(batchSize, count - at) }, (_, i) => at + i);
+    const spread = items.map((i) => Math.floor((i * examples.numExamples) / count));
+    counter.addUnpacked(spread.map((item) => lengthOf(examples.example(0, 0, item))));
+  }
+  const what = pair === "none" ? "text" : "sentence pairs";
+  return counter.finish("WikiText-2", `its evaluation on ${what}, ${batchSize} × ${maxSeqLength}`, maxSeqLength);
+}
+
+function lengthOf({ a, b }: PretrainingExample): number {
+  return a.tokens.length + 2 + (b === undefined ? 0 : b.tokens.length + 1);
 }

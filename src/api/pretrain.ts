@@ -8,6 +8,7 @@ import { ConfigError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import { manifestFile } from "../data/manifest.ts";
 import { type PrepareProgress, prepareCorpus } from "../data/prepare-corpus.ts";
+import { batchLayout, planRows } from "../data/row-plan.ts";
 import type { ExampleStream } from "../data/segment.ts";
 import { nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
 import { ShardedCorpus } from "../data/sharded-corpus.ts";
@@ -51,7 +52,9 @@ export interface Pretrained extends PretrainedModel {
 }
 
 /** Most held-out examples an evaluation uses unless told otherwise: enough for a loss good to about 1 %. */
-const DEFAULT_EVAL_EXAMPLES = 512;
+export const DEFAULT_EVAL_EXAMPLES = 512;
+/** Held-out examples whose rows are planned together. */
+const EVAL_WINDOW = 4_096;
 
 async function openCorpus(
   input: CorpusInput,
@@ -86,6 +89,34 @@ export function pretrainingExamples(
   return pair === "nextSentence" ? nextSentencePairs(corpus, cut) : sentenceOrderPairs(corpus, cut);
 }
 
+/** Batches of the same held-out examples with the same masks every time. */
+export function* heldOutBatches(
+  objective: MaskedLanguageModeling,
+  examples: ExampleStream,
+  options: { readonly batchSize: number; readonly maxEvalExamples?: number | null },
+): Generator<Batch> {
+  const count = Math.min(examples.numExamples, options.maxEvalExamples ?? DEFAULT_EVAL_EXAMPLES);
+  const { pair = "none", maxSeqLength, packed = true } = objective.options;
+  const numSpecial = pair === "none" ? 2 : 3;
+  const maxPlaces = options.batchSize * maxSeqLength;
+  for (let from = 0; from < count; from += EVAL_WINDOW) {
+    const drawn = Array.from({ length: Math.min(EVAL_WINDOW, count - from) }, (_, i) => {
+      // Spread over the whole held-out text, not its beginning.
+      const item = Math.floor(((from + i) * examples.numExamples) / count);
+      return { example: examples.example(0, 0, item), epoch: 0, item };
+    });
+    const lengths = drawn.map(({ example: { a, b } }) => a.tokens.length + (b?.tokens.length ?? 0) + numSpecial);
+    for (const planned of planRows(lengths, { packed, maxSeqLength, maxPlaces })) {
+      const { items, layout } = batchLayout(planned);
+      yield objective.collate(
+        items.map((i) => drawn[i]!),
+        0,
+        layout,
+      );
+    }
+  }
+}
+
 /** Evaluates on the same held-out examples with the same masks every time. */
 export function heldOutEvaluation(
   backend: Backend,
@@ -95,18 +126,6 @@ export function heldOutEvaluation(
   options: TrainOptions,
   dtype: ComputeDType = "f32",
 ): OpenEvaluation {
-  const count = Math.min(examples.numExamples, options.maxEvalExamples ?? DEFAULT_EVAL_EXAMPLES);
-  const batches = function* (): Generator<Batch> {
-    for (let at = 0; at < count; at += options.batchSize) {
-      const size = Math.min(options.batchSize, count - at);
-      // Spread over the whole held-out text, not its beginning.
-      const items = Array.from({ length: size }, (_, i) => Math.floor(((at + i) * examples.numExamples) / count));
-      yield objective.collate(
-        items.map((item) => ({ example: examples.example(0, 0, item), epoch: 0, item })),
-        0,
-      );
-    }
-  };
   return (store) => {
     const evaluator = new Evaluator({
       backend,
@@ -115,7 +134,10 @@ export function heldOutEvaluation(
       loss: objective.loss,
       policy: { compute: dtype },
     });
-    return { run: () => evaluator.run(batches()), dispose: () => evaluator.dispose() };
+    return {
+      run: () => evaluator.run(heldOutBatches(objective, examples, options)),
+      dispose: () => evaluator.dispose(),
+    };
   };
 }
 

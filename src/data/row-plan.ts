@@ -140,3 +140,15 @@ export function planRows(lengths: readonly number[], options: RowPlanOptions): r
     );
   });
 }
+
+/**
+ * A planned batch by itself.
+ * @returns `items`: the numbers of its sequences in the order of its rows; `layout`: its rows by places in `items`
+ */
+export function batchLayout(planned: PlannedBatch): {
+  readonly items: readonly number[];
+  readonly layout: PlannedBatch;
+} {
+  let at = 0;
+  return { items: planned.rows.flat(), layout: { ...planned, rows: planned.rows.map((row) => row.map(() => at++)) } };
+}

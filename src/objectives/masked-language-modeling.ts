@@ -2,6 +2,7 @@
 import { ConfigError, FirthError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
+import type { PlannedBatch } from "../data/row-plan.ts";
 import type { PretrainingExample, TokenSegment } from "../data/segment.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
@@ -12,7 +13,7 @@ import { argMax, sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { Drawn, LossFigures, Objective } from "./objective.ts";
-import { integers, type RowSequence, rowBatch } from "./row-batch.ts";
+import { integers, type RowSequence, roomFor, rowBatch } from "./row-batch.ts";
 import { type MaskingOptions, type MaskingUnit, maskTokens } from "./token-masking.ts";
 
 export interface MaskedLanguageModelingOptions {
@@ -119,7 +120,7 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
   const specials = new Set(tokenizer.specialIds);
   const vocabulary = { maskId: mask, vocabSize: tokenizer.vocabSize, isSpecial: (id: number) => specials.has(id) };
 
-  const collate = (drawn: readonly Drawn<PretrainingExample>[], seed: number): Batch => {
+  const collate = (drawn: readonly Drawn<PretrainingExample>[], seed: number, layout?: PlannedBatch): Batch => {
     const joined = drawn.map(({ example }) => joinSegments(example, cls, sep));
     const masked = joined.map(({ tokens, wordStarts }, i) => {
       const { epoch, item } = drawn[i]!;
@@ -128,7 +129,7 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     });
     const rows = rowBatch(
       masked.map(({ tokens }, i) => ({ tokens, tokenTypeIds: joined[i]!.tokenTypeIds })),
-      { padId: pad, packed, maxSeqLength },
+      layout === undefined ? { padId: pad, packed, maxSeqLength } : { padId: pad, layout },
     );
     const scored = masked.reduce((total, { positions }) => total + positions.length, 0);
     const capacity = scoredCapacity(scored, rows.numPlaces, settings.maskProbability);
@@ -141,13 +142,14 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
         maskedLabels[at++] = labels[k]!;
       });
     });
-    const pairTensors = {
-      firstTokens: integers(rows.starts, [drawn.length]),
-      pairLabels: integers(
-        Int32Array.from(drawn, ({ example }) => Number(example.isNext === false || example.isSwapped === true)),
-        [drawn.length],
-      ),
-    };
+    const room = roomFor(drawn.length);
+    const firstTokens = new Int32Array(room);
+    firstTokens.set(rows.starts);
+    const pairLabels = new Int32Array(room).fill(UNSCORED);
+    drawn.forEach(({ example: { isNext, isSwapped } }, i) => {
+      pairLabels[i] = Number(isNext === false || isSwapped === true);
+    });
+    const pairTensors = { firstTokens: integers(firstTokens, [room]), pairLabels: integers(pairLabels, [room]) };
     return {
       tensors: {
         ...rows.tensors,

@@ -1,4 +1,5 @@
 import type { Batch } from "../data/batch.ts";
+import type { PlannedBatch } from "../data/row-plan.ts";
 import type { ForwardContext, Module } from "../nn/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -35,8 +36,11 @@ export interface Drawn<E> {
  */
 export interface Objective<E, M extends Module> {
   readonly name: string;
-  /** Builds a batch; the same examples and seed give the same batch. */
-  collate(examples: readonly Drawn<E>[], seed: number): Batch;
+  /**
+   * Builds a batch; the same examples and seed give the same batch.
+   * @param layout which example stands where, by a plan for more than these; the cheapest shape when left out
+   */
+  collate(examples: readonly Drawn<E>[], seed: number, layout?: PlannedBatch): Batch;
   /** Traces the loss. `batch` holds the tensors of `collate` by name. */
   loss(model: M, context: ForwardContext, batch: Readonly<Record<string, Tensor>>): LossFigures;
 }

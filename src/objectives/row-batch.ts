@@ -28,6 +28,13 @@ export function integers(data: Int32Array, shape: readonly number[]): HostTensor
   return { dtype: "i32", shape, data };
 }
 
+/** Room for what each sequence has one of: grows in steps of at least 8, and of an eighth to a quarter of it: few shapes, little waste. */
+export function roomFor(count: number): number {
+  const power = Math.floor(Math.log2(Math.max(1, count)));
+  const unit = Math.max(Math.min(8, 2 ** power), 2 ** power / 8);
+  return Math.ceil(count / unit) * unit;
+}
+
 /**
  * Lays sequences out in rows as what an encoder takes.
  * @throws {DataError} SEQUENCE_TOO_LONG, SEQUENCE_EMPTY

@@ -1,7 +1,7 @@
 /** @file Encoded texts in rows, with the places of their first tokens. */
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
-import { integers, rowBatch } from "../objectives/row-batch.ts";
+import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 
 export interface TextBatchOptions {
@@ -23,13 +23,6 @@ export function tokenTypes({ tokens, secondStart }: EncodedText): Int32Array {
   return new Int32Array(tokens.length).fill(1, secondStart);
 }
 
-/** Room for texts grows in steps of at least 8, and of an eighth to a quarter of it: few shapes, little waste. */
-export function textRoom(numTexts: number): number {
-  const power = Math.floor(Math.log2(Math.max(1, numTexts)));
-  const unit = Math.max(Math.min(8, 2 ** power), 2 ** power / 8);
-  return Math.ceil(numTexts / unit) * unit;
-}
-
 /**
  * A batch of texts in rows, and `firstTokens` i32 `[S]`, the place of each text's first token over all rows; S is the
  * number of texts rounded up, and the surplus points at place 0.
@@ -40,7 +33,7 @@ export function textBatch(texts: readonly EncodedText[], options: TextBatchOptio
     texts.map((text) => ({ tokens: text.tokens, tokenTypeIds: tokenTypes(text) })),
     layout === undefined ? { padId, packed, maxSeqLength } : { padId, layout },
   );
-  const room = textRoom(Math.max(texts.length, minRoom));
+  const room = roomFor(Math.max(texts.length, minRoom));
   const firstTokens = new Int32Array(room);
   firstTokens.set(rows.starts);
   return {

@@ -110,9 +110,9 @@ export function textClassification(options: TextClassificationOptions): TextClas
     name: "textClassification",
     settings,
     read: (source, labels = settings.labels) => readLabelled(source, settings, labels),
-    collate: (drawn) => {
+    collate: (drawn, _seed, layout) => {
       const examples = drawn.map(({ example }) => example);
-      const batch = textBatch(examples, { maxSeqLength, packed, padId: tokenizer.special.pad });
+      const batch = textBatch(examples, { maxSeqLength, packed, padId: tokenizer.special.pad, layout });
       return withLabels(
         batch,
         examples.map(({ label }) => label),

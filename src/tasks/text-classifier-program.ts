@@ -1,7 +1,7 @@
 /** @file Scores of many texts by a classifier whose weights lie in an engine. */
 import type { Backend } from "../backend/backend.ts";
 import type { Batch } from "../data/batch.ts";
-import { type PlannedBatch, planRows } from "../data/row-plan.ts";
+import { batchLayout, type PlannedBatch, planRows } from "../data/row-plan.ts";
 import type { ClassificationModel } from "../models/model.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import type { ParameterSource } from "../train/fixed-weights.ts";
@@ -53,9 +53,8 @@ export function* plannedTextBatches(
       rooms.set(shapeOf(planned), Math.max(count, rooms.get(shapeOf(planned)) ?? 0));
     }
     for (const planned of plan) {
-      const items = planned.rows.flat().map((i) => from + i);
-      let at = 0;
-      const layout = { ...planned, rows: planned.rows.map((row) => row.map(() => at++)) };
+      const { items: own, layout } = batchLayout(planned);
+      const items = own.map((i) => from + i);
       const minRoom = rooms.get(shapeOf(planned));
       yield {
         batch: textBatch(
