@@ -41,10 +41,10 @@ export class OnnxExecutable implements Executable {
   private readonly lowered: LoweredGraph;
   private readonly maskWriter: MaskWriter;
   private readonly masks: readonly BoundMask[];
-  /** Outputs that may lie where an input lies, both by their positions in the ONNX graph. */
-  private readonly inPlace: ReadonlyMap<number, number>;
   /** Memory of the outputs that only this executable reads. */
   private readonly ownOutputs: ReadonlyMap<Ref, MemoryBuffer>;
+  /** Outputs that may lie where an input lies, both by their positions in the ONNX graph. */
+  private readonly inPlace: ReadonlyMap<number, number>;
   private readonly bindings = new Map<string, OrtBoundRun>();
   private readonly onDispose: (executable: OnnxExecutable) => void;
   private tail: Promise<unknown> = Promise.resolve();
@@ -65,10 +65,6 @@ export class OnnxExecutable implements Executable {
     this.masks = lowered.inputs.flatMap(({ origin }) =>
       origin.kind === "mask" ? [{ plan: origin.mask, buffer: memory.pool.allocate(origin.mask.value) }] : [],
     );
-    const own = lowered.outputs.slice(graph.outputs.length);
-    this.ownOutputs = new Map(
-      own.map((ref) => [ref, memory.pool.allocate({ dtype: "f32", shape: ref.shape })] as const),
-    );
     const positions = new Map(
       lowered.inputs.flatMap(({ origin }, i) => (origin.kind === "input" ? [[origin.index, i] as const] : [])),
     );
@@ -77,6 +73,10 @@ export class OnnxExecutable implements Executable {
         const position = positions.get(input);
         return position === undefined ? [] : [[output, position] as const];
       }),
+    );
+    const own = lowered.outputs.slice(graph.outputs.length);
+    this.ownOutputs = new Map(
+      own.map((ref) => [ref, memory.pool.allocate({ dtype: "f32", shape: ref.shape })] as const),
     );
   }
 
@@ -112,7 +112,7 @@ export class OnnxExecutable implements Executable {
       this.lowered.inputs.map(({ ref, origin }) =>
         regionOf(origin.kind === "input" ? inputs[origin.index]! : this.masks[nextMask++]!.buffer, ref),
       ),
-      this.lowered.outputs.map((ref, i) => regionOf(outputs[i]!, ref)),
+      this.lowered.outputs.map((ref, i) => regionOf(outputs[i] ?? this.ownOutputs.get(ref)!, ref)),
       this.inPlace,
     );
     this.bindings.set(key, bound);
