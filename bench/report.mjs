@@ -11,7 +11,8 @@ import { readResult, root } from "./section.mjs";
 const sections = [
   { name: "training", title: "Pre-training steps", command: "npm run bench:peers -- training" },
   { name: "finetuning", title: "Fine-tuning", command: "npm run bench:peers -- finetuning --data FOLDER" },
-  { name: "inference", title: "Inference" },
+  { name: "inference", title: "Inference", command: "npm run bench:peers -- inference --data FOLDER" },
+  { name: "int8", title: "Accuracy in int8", command: "npx tsx bench/int8.ts --data FOLDER" },
   { name: "data", title: "Data" },
   { name: "padding", title: "Padding" },
   { name: "memory", title: "Memory" },

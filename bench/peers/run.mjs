@@ -1,22 +1,25 @@
-// Firth beside what a user would pick instead: `npm run bench:peers -- [training|finetuning] [options]`; both when none is named.
+// Firth beside what a user would pick instead: `npm run bench:peers -- PART [options]`.
 //
 // Python comes from --python, else FIRTH_PEER_PYTHON, else python3. Exit code 2: no Python, or a package is missing.
 
 import { finetuningUsage, runFinetuning } from "./finetuning.mjs";
+import { inferenceUsage, runInference } from "./inference.mjs";
 import { MissingPeer } from "./programs.mjs";
 import { SideError } from "./stepper.mjs";
 import { runTraining, usage as trainingUsage } from "./training.mjs";
 
 const usage = `Usage: npm run bench:peers -- PART [options]
-Both parts:
+All parts:
   --python PATH     Python with the packages of bench/peers/requirements.txt (FIRTH_PEER_PYTHON; python3)
   --entry FILE      Firth's program (dist/cli/main.js)
 
 ${trainingUsage}
 
-${finetuningUsage}`;
+${finetuningUsage}
 
-const parts = { training: runTraining, finetuning: runFinetuning };
+${inferenceUsage}`;
+
+const parts = { training: runTraining, finetuning: runFinetuning, inference: runInference };
 
 async function main() {
   const [part, ...args] = process.argv.slice(2);

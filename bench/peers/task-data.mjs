@@ -27,6 +27,16 @@ function* numbers(seed) {
   }
 }
 
+/** One column of a table without header, empty cells left out. */
+export async function readColumn(folder, file, column) {
+  const cells = [];
+  for await (const line of lines(join(folder, file))) {
+    const cell = line.split("\t")[column]?.trim();
+    if (cell) cells.push(cell);
+  }
+  return cells;
+}
+
 /** `count` rows drawn without repetition; every row has a label and non-empty texts. */
 export async function readExamples(folder, { file, header, label, texts }, count, seed) {
   const rows = [];

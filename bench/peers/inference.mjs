@@ -1,0 +1,210 @@
+// Compares classification with BERT: latency of one request and throughput, by Firth, PyTorch, transformers.js and TensorFlow.js.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import {
+  availableBytes,
+  load,
+  machine,
+  readResult,
+  reasonIn,
+  root,
+  shellCommand,
+  today,
+  writeResult,
+} from "../section.mjs";
+import { firth } from "./firth-start.mjs";
+import { works } from "./inference-cases.mjs";
+import { saveInferenceModel } from "./inference-model.mjs";
+import { renderInference } from "./inference-section.mjs";
+import { nodePeerInstall } from "./node-peer.mjs";
+import { pythonOf, tunedMalloc } from "./programs.mjs";
+import { readColumn } from "./task-data.mjs";
+import { fittingGroups, takeTurns } from "./turns.mjs";
+
+export const inferenceUsage = `inference --data FOLDER [options]   prediction, into bench/results/inference.md
+  --data FOLDER     folder with sst2/train.tsv[.gz] and sst2/dev.tsv[.gz]
+  --vocab FILE      WordPiece vocabulary, uncased; one is learnt from the training texts when left out
+  --works LIST      ${Object.keys(works).join(",")}      --model SIZE   preset of the network (base)
+  --texts N         texts of the dev set (all)      --rounds N   turns of each side (each work's own)
+  --threads N       threads of every side (each side's own choice)
+  --malloc tuned|stock   --memory GB   --json
+  FIRTH_PEER_NODE   folder with the npm peers: ${nodePeerInstall}
+  transformers.js needs an ONNX model: the Python must have onnx and onnxscript too`;
+
+const text = { type: "string" };
+const script = (name) => join(root, "bench", "peers", name);
+
+function readOptions(args) {
+  const names = [
+    "data",
+    "vocab",
+    "works",
+    "model",
+    "texts",
+    "rounds",
+    "threads",
+    "malloc",
+    "memory",
+    "python",
+    "entry",
+  ];
+  const { values } = parseArgs({
+    args,
+    options: { ...Object.fromEntries(names.map((name) => [name, text])), json: { type: "boolean", default: false } },
+  });
+  if (values.data === undefined) throw new RangeError("inference: --data must name the folder of the data sets.");
+  const chosen = (values.works ?? Object.keys(works).join(",")).split(",");
+  const strange = chosen.find((work) => !(work in works));
+  if (strange !== undefined) throw new RangeError(`--works must list some of ${Object.keys(works)}; got ${strange}.`);
+  const whole = (name) => {
+    const value = values[name] === undefined ? undefined : Number(values[name]);
+    if (value === undefined || (Number.isInteger(value) && value >= 1)) return value;
+    throw new RangeError(`--${name} must be a whole number of at least 1; got ${values[name]}.`);
+  };
+  return {
+    ...{ data: values.data, vocab: values.vocab, works: chosen, model: values.model ?? "base", json: values.json },
+    ...{ texts: whole("texts"), rounds: whole("rounds"), threads: whole("threads") },
+    malloc: values.malloc ?? "tuned",
+    gigabytes: values.memory === undefined ? (0.9 * availableBytes()) / 1e9 : Number(values.memory),
+    python: values.python,
+    source: values.entry?.endsWith(".ts") ?? false,
+  };
+}
+
+/** Texts of exactly so many tokens each, special tokens counted, made of whole words of the data set. */
+async function textsOfLength(tokenizer, corpus, count, numTokens) {
+  const words = [...new Set(corpus.slice(0, 500).flatMap((line) => line.split(" ")))];
+  const encoded = await tokenizer.encodeIds(words);
+  const whole = words.filter((_, i) => encoded[i].ids.length === 1);
+  let at = 0;
+  return Array.from({ length: count }, () =>
+    Array.from({ length: numTokens - 2 }, () => whole[at++ % whole.length]).join(" "),
+  );
+}
+
+/** The model, and a file of texts for each work. */
+async function prepare(folder, options) {
+  const training = await readColumn(options.data, "sst2/train.tsv", 0);
+  const dev = (await readColumn(options.data, "sst2/dev.tsv", 0)).slice(0, options.texts);
+  const model = join(folder, "model");
+  const { vocab, model: preset, source } = options;
+  await saveInferenceModel(model, { vocab, corpus: training, preset, seed: 1, source });
+  const { loadTokenizer } = await firth(source);
+  const tokenizer = await loadTokenizer(model);
+  const lists = {
+    request: await textsOfLength(tokenizer, training, 1, 30),
+    sst2: dev,
+    encoder: await textsOfLength(tokenizer, training, 8, 128),
+  };
+  mkdirSync(join(folder, "texts"));
+  const files = {};
+  for (const [work, texts] of Object.entries(lists)) {
+    files[work] = join(folder, "texts", `${work}.txt`);
+    writeFileSync(files[work], `${texts.join("\n")}\n`);
+  }
+  return {
+    model,
+    files,
+    numTexts: Object.fromEntries(Object.entries(lists).map(([work, list]) => [work, list.length])),
+  };
+}
+
+/** Sides by id. */
+function sidesOf(work, { model, files }, { threads, malloc, source }, python) {
+  const shared = ["--model", model, "--texts", files[work]];
+  const limited = threads === undefined ? [] : ["--threads", String(threads)];
+  const node = (name) => ({
+    command: process.execPath,
+    args: [...(source ? ["--import", "tsx"] : []), script(name), ...shared],
+    shown: "node",
+  });
+  const own = source ? ["--source"] : [];
+  const peerEnv = process.env.FIRTH_PEER_NODE === undefined ? {} : { FIRTH_PEER_NODE: process.env.FIRTH_PEER_NODE };
+  const ours = works[work].ours.map((quantize) => {
+    const { args, ...rest } = node("firth-inference.mjs");
+    return {
+      ...{ id: quantize, ours: true, gigabytes: 2, label: `Firth, ${quantize === "none" ? "f32" : quantize}`, ...rest },
+      args: [...args, "--quantize", quantize, ...limited, ...own],
+    };
+  });
+  const peers = {
+    "transformers-js": () => {
+      const { args, ...rest } = node("transformers-js.mjs");
+      return { label: "transformers.js f32", gigabytes: 1.5, ...rest, args: [...args, ...limited], env: peerEnv };
+    },
+    tfjs: () => {
+      const { args, ...rest } = node("tfjs-inference.mjs");
+      return { label: "TensorFlow.js WASM f32", gigabytes: 2, ...rest, args: [...args, ...own], env: peerEnv };
+    },
+  };
+  for (const dtype of ["f32", "bf16", "int8"]) {
+    peers[`pytorch-${dtype}`] = () => ({
+      ...{ label: `PyTorch ${dtype}`, gigabytes: 1.5, command: python, shown: "python" },
+      args: [script("pytorch_inference.py"), ...shared, "--dtype", dtype, ...limited],
+      env: malloc === "tuned" && process.platform === "linux" ? tunedMalloc : {},
+    });
+  }
+  return [...ours, ...works[work].peers.map((id) => ({ id, ours: false, ...peers[id]() }))];
+}
+
+/** Writes the model that transformers.js reads; undefined, or why it could not be written. */
+function exportModel(model, python, tell) {
+  tell("writing an ONNX model for transformers.js");
+  const { status, stderr, error } = spawnSync(python, [script("export_onnx.py"), model], { encoding: "utf8" });
+  return status === 0 ? undefined : reasonIn(error?.message ?? stderr);
+}
+
+async function measure(work, prepared, options, python) {
+  const loadBefore = load();
+  const protocol = { ...works[work].protocol, ...(options.rounds === undefined ? {} : { rounds: options.rounds }) };
+  const groups = [];
+  for (const group of fittingGroups(sidesOf(work, prepared, options, python), options.gigabytes)) {
+    const results = await takeTurns(group, protocol, (message) => console.error(`${work}: ${message}`));
+    groups.push(
+      results.map(({ side, rounds, report, absent }) => ({
+        ...{ id: side.id, ours: side.ours, label: side.label },
+        command: shellCommand([side.shown, ...side.args], side.env).replaceAll(prepared.folder, "WORK"),
+        ...(absent === undefined ? { rounds, report } : { absent }),
+      })),
+    );
+  }
+  const { model, malloc, vocab } = options;
+  const facts = {
+    work,
+    model,
+    malloc,
+    ownVocabulary: vocab === undefined,
+    protocol,
+    numTexts: prepared.numTexts[work],
+  };
+  const versions = { node: process.versions.node };
+  return { ...facts, groups, versions, date: today(), machine: machine(), loadBefore, loadAfter: load() };
+}
+
+/** Runs the chosen works and writes the section; works that are not run again keep their earlier figures. */
+export async function runInference(args) {
+  const options = readOptions(args);
+  const python = pythonOf(options.python, ["torch", "transformers"]);
+  const folder = mkdtempSync(join(tmpdir(), "firth-inference-"));
+  try {
+    const prepared = { folder, ...(await prepare(folder, options)) };
+    const missing = exportModel(prepared.model, python, (message) => console.error(message));
+    if (missing !== undefined) console.error(`no ONNX model: ${missing}`);
+    const known = JSON.parse(readResult("inference.json") ?? "[]");
+    for (const work of options.works) {
+      const measured = await measure(work, prepared, options, python);
+      const at = known.findIndex((one) => one.work === work);
+      if (at === -1) known.push(measured);
+      else known[at] = measured;
+      writeResult("inference.json", `${JSON.stringify(known, undefined, 1)}\n`);
+      writeResult("inference.md", renderInference(known));
+      if (options.json) console.log(JSON.stringify(measured));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
