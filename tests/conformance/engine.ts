@@ -2,9 +2,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { env } from "node:process";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
-import { createOneDnnBackend } from "../../src/backend/onednn/onednn-backend.ts";
+import { createOneDnnBackend, type OneDnnBackendOptions } from "../../src/backend/onednn/onednn-backend.ts";
 import { createOnnxBackend, type OnnxBackendOptions } from "../../src/backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
 import { BackendError } from "../../src/base/errors.ts";
@@ -67,11 +68,11 @@ const onnx = (binding: NonNullable<OnnxBackendOptions["binding"]>): Engine => ({
   },
 });
 
-const onednn: Engine = {
-  name: "oneDNN",
-  open: () => createOneDnnBackend({ threads }),
+const onednn = (name: string, options: OneDnnBackendOptions): Engine => ({
+  name,
+  open: () => createOneDnnBackend({ ...options, threads }),
   prove: async () => {
-    const backend = await createOneDnnBackend({ threads });
+    const backend = await createOneDnnBackend({ ...options, threads });
     try {
       expect(backend.name).toBe("onednn");
       expect(await smallProduct(backend)).toBe(15);
@@ -84,9 +85,19 @@ const onednn: Engine = {
       await backend.dispose();
     }
   },
-};
+});
 
-const engines = [reference("f64"), reference("f32"), onnx("c-api"), onnx("onnxruntime-node"), onednn];
+/** A library of the other major version, where the variable says where one lies. */
+const otherLibrary = env["FIRTH_TEST_ONEDNN3"];
+
+const engines = [
+  reference("f64"),
+  reference("f32"),
+  onnx("c-api"),
+  onnx("onnxruntime-node"),
+  onednn("oneDNN", {}),
+  ...(otherLibrary === undefined ? [] : [onednn("oneDNN 3", { libraryPath: otherLibrary })]),
+];
 
 async function tryOpen(engine: Engine): Promise<Backend | string> {
   try {

@@ -9,6 +9,9 @@ const K = 768;
 const N = 3072;
 const WARM_UPS = 3;
 const ROUNDS = 9;
+/** A busy machine gets fewer rounds, but at least this many. */
+const LEAST_ROUNDS = 3;
+const LONGEST_MS = 1000;
 
 function program(dtype: RateDType): Program {
   const bytes = dnnDTypeBytes[dtype];
@@ -40,7 +43,7 @@ function program(dtype: RateDType): Program {
 
 /**
  * The library's rate for one large matrix product, both operands as training has them (row-major, not packed
- * beforehand): the median of nine, after three to warm up.
+ * beforehand): the median of nine, after three to warm up; of fewer where that takes longer than a second.
  * @returns 10⁹ floating-point operations a second
  */
 export function measureRate(engine: DnnEngine, dtype: RateDType): number {
@@ -49,13 +52,16 @@ export function measureRate(engine: DnnEngine, dtype: RateDType): number {
   try {
     instance.run([], []);
     const rates: number[] = [];
-    for (let round = -WARM_UPS; round < ROUNDS; round++) {
-      const start = performance.now();
+    const start = performance.now();
+    for (let round = 0; round < WARM_UPS + ROUNDS; round++) {
+      const late = performance.now() - start > LONGEST_MS;
+      if (late && rates.length >= LEAST_ROUNDS) break;
+      const begin = performance.now();
       instance.runStep(2);
-      const rate = (2 * M * N * K) / ((performance.now() - start) * 1e6);
-      if (round >= 0) rates.push(rate);
+      const rate = (2 * M * N * K) / ((performance.now() - begin) * 1e6);
+      if (round >= WARM_UPS || late) rates.push(rate);
     }
-    return rates.sort((a, b) => a - b)[(ROUNDS - 1) / 2]!;
+    return rates.sort((x, y) => x - y)[rates.length >> 1]!;
   } finally {
     instance.dispose();
   }
