@@ -57,7 +57,7 @@ async function tokenizerFolder(): Promise<string> {
   return folder;
 }
 
-/** All sides on the same text by turns, the first run of each uncounted where there are several. */
+/** All sides on the same text by turns. */
 async function compare(title: string, path: string, sides: readonly Side[], numRounds: number): Promise<Comparison> {
   const runs = sides.map((): SideRun[] => []);
   for (let round = 0; round < numRounds; round++) {
@@ -67,7 +67,8 @@ async function compare(title: string, path: string, sides: readonly Side[], numR
       console.error(`${title}, ${side.name}: ${run.seconds.toFixed(1)} s, ${(run.peakBytes / 1e6).toFixed(0)} MB`);
     }
   }
-  for (const side of sides) commands.push([side.command, ...side.args(path, join(work, "out"))]);
+  for (const side of sides)
+    commands.push([side.command === process.execPath ? "node" : "python", ...side.args(path, join(work, "out"))]);
   const told = runs.map(([first]) => first!.numTokens).filter((count) => count !== undefined);
   if (new Set(told).size > 1) throw new Error(`${title}: the sides do not do the same work; tokens ${told.join(", ")}`);
   return { title, bytes: statSync(path).size, rows: sides.map(({ name }, i) => ({ name, runs: runs[i]! })) };

@@ -107,7 +107,7 @@ Written by \`npm run bench:data\` on ${today()}; do not edit.
 - Machine: ${machine()}. Load average before ${loadBefore}, after ${load()}. Firth on Node ${process.versions.node}.
 - The text: public-domain English books, repeated to the size given; a vocabulary of 30 000 pieces learned from 40 MB of it. Text that repeats
   is kind to Firth's cache of words, which is bounded; larger real corpora hold more different words.
-- Whole programs from start to end, every run a process of its own; ${rounds} rounds by turns where a range is given, else one. Peak memory is
+- Whole programs from start to end, every run a process of its own; by turns, ${rounds} times where a range is given, else once. Peak memory is
   that of all processes of a side together, shared pages counted once. Both sides must find the same number of tokens.
 - *datasets.map* reads the lines, tokenizes them with the Rust tokenizer (no special tokens, no masks) and saves the ids.
   *create_pretraining_data.py* is Google BERT's of the package bert-tensorflow 1.0.4, with \`dupe_factor\` 1: its default of 10 does ten times the
