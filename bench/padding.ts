@@ -1,6 +1,6 @@
 /**
  * How much of what is computed is padding, and how many graphs are compiled, on real data:
- * `npx tsx bench/padding.ts DATA [--models FOLDER] [--speed] [--rounds 5]`.
+ * `npx tsx bench/padding.ts DATA [--models FOLDER] [--speed [--rounds 5] [--steps 8] [--texts 512]]`.
  *
  * DATA is the folder of data sets, `--models` that of tokenizers (`../models` beside it unless given). `--speed` also times BERT-mini
  * packed, padded to the longest text of each batch and padded to the longest length allowed. Writes bench/results/padding.md.
@@ -25,6 +25,8 @@ const { values, positionals } = parseArgs({
     models: { type: "string" },
     speed: { type: "boolean", default: false },
     rounds: { type: "string", default: "5" },
+    steps: { type: "string", default: "8" },
+    texts: { type: "string", default: "512" },
   },
 });
 const [data] = positionals;
@@ -83,8 +85,10 @@ async function main(folder: string): Promise<void> {
     "",
   ];
   if (values.speed) {
-    lines.push(`- Machine: ${machine()}. Load average before ${loadBefore}, after ${load()}.`, "");
-    lines.push(...(await measureSpeed(sets.slice(0, 2), english, Number(values.rounds))));
+    const [rounds, steps, texts] = [Number(values.rounds), Number(values.steps), Number(values.texts)];
+    const timed = await measureSpeed(sets.slice(0, 2), english, { rounds, steps, texts });
+    // The load while it ran, so only now.
+    lines.push(`- Machine: ${machine()}. Load average before ${loadBefore}, after ${load()}.`, "", ...timed);
   }
   writeResult("padding.md", lines.join("\n"));
 }

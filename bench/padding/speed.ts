@@ -24,9 +24,14 @@ const ways = ["packed", "to longest", "to maximum"] as const;
 type Way = (typeof ways)[number];
 
 const BATCH_SIZE = 32;
-/** Training steps of a round. */
-const STEPS = 8;
-const TEXTS = 512;
+/** How much is timed. */
+export interface SpeedOptions {
+  readonly rounds: number;
+  /** Training steps of a round. */
+  readonly steps: number;
+  /** Texts predicted in a round. */
+  readonly texts: number;
+}
 
 /** One text a row. */
 function unpacked(texts: readonly ClassificationExample[], way: Way, { maxSeqLength }: TextSet, padId: number): Batch {
@@ -40,11 +45,11 @@ function unpacked(texts: readonly ClassificationExample[], way: Way, { maxSeqLen
   );
 }
 
-function trainingBatches(set: TextSet, tokenizer: Tokenizer): Record<Way, Batch[]> {
+function trainingBatches(set: TextSet, tokenizer: Tokenizer, numSteps: number): Record<Way, Batch[]> {
   const { maxSeqLength, train } = set;
   const task = textClassification({ tokenizer, maxSeqLength });
   const order = endlessOrder(train.length, 1);
-  const steps = Array.from({ length: STEPS }, (_, step) =>
+  const steps = Array.from({ length: numSteps }, (_, step) =>
     Array.from({ length: BATCH_SIZE }, (_, i) => train[order(step * BATCH_SIZE + i).item]!),
   );
   const padId = tokenizer.special.pad;
@@ -60,9 +65,14 @@ function trainingBatches(set: TextSet, tokenizer: Tokenizer): Record<Way, Batch[
   };
 }
 
-function predictionBatches(set: TextSet, tokenizer: Tokenizer, hiddenSize: number): Record<Way, Batch[]> {
+function predictionBatches(
+  set: TextSet,
+  tokenizer: Tokenizer,
+  hiddenSize: number,
+  numTexts: number,
+): Record<Way, Batch[]> {
   const { maxSeqLength } = set;
-  const texts = set.held.slice(0, TEXTS);
+  const texts = set.held.slice(0, numTexts);
   const padId = tokenizer.special.pad;
   const planned = plannedTextBatches(texts, { batchSize: BATCH_SIZE, maxSeqLength, packed: true, padId, hiddenSize });
   const inOrder = (way: Way): Batch[] =>
@@ -113,7 +123,12 @@ function rowsOf(what: string, batches: Record<Way, Batch[]>, times: Record<Way, 
   });
 }
 
-async function trainingRows(backend: Backend, set: TextSet, tokenizer: Tokenizer, rounds: number): Promise<string[]> {
+async function trainingRows(
+  backend: Backend,
+  set: TextSet,
+  tokenizer: Tokenizer,
+  options: SpeedOptions,
+): Promise<string[]> {
   const config = bertConfig({ preset: "mini", vocabSize: tokenizer.vocabSize });
   const model = new BertForSequenceClassification(config, 2);
   const step = await TrainStep.create({
@@ -129,16 +144,21 @@ async function trainingRows(backend: Backend, set: TextSet, tokenizer: Tokenizer
     seed: 1,
   });
   try {
-    const batches = trainingBatches(set, tokenizer);
+    const batches = trainingBatches(set, tokenizer, options.steps);
     let made = 0;
-    const times = await takeTurns(batches, rounds, (batch) => step.run([batch], ++made, 1e-5));
+    const times = await takeTurns(batches, options.rounds, (batch) => step.run([batch], ++made, 1e-5));
     return rowsOf(`${set.name}, training`, batches, times);
   } finally {
     await step.dispose();
   }
 }
 
-async function predictionRows(backend: Backend, set: TextSet, tokenizer: Tokenizer, rounds: number): Promise<string[]> {
+async function predictionRows(
+  backend: Backend,
+  set: TextSet,
+  tokenizer: Tokenizer,
+  options: SpeedOptions,
+): Promise<string[]> {
   const config = bertConfig({ preset: "mini", vocabSize: tokenizer.vocabSize });
   const model = new BertForSequenceClassification(config, 2);
   const store = new ModelStore(backend, model, ["value"]);
@@ -152,8 +172,8 @@ async function predictionRows(backend: Backend, set: TextSet, tokenizer: Tokeniz
       })),
   });
   try {
-    const batches = predictionBatches(set, tokenizer, config.hiddenSize);
-    const times = await takeTurns(batches, rounds, (batch) => program.run(batch));
+    const batches = predictionBatches(set, tokenizer, config.hiddenSize, options.texts);
+    const times = await takeTurns(batches, options.rounds, (batch) => program.run(batch));
     return rowsOf(`${set.name}, prediction`, batches, times);
   } finally {
     await program.dispose();
@@ -162,20 +182,24 @@ async function predictionRows(backend: Backend, set: TextSet, tokenizer: Tokeniz
 }
 
 /** Lines of a report: BERT-mini's time for the same texts in three ways. */
-export async function measureSpeed(sets: readonly TextSet[], tokenizer: Tokenizer, rounds: number): Promise<string[]> {
+export async function measureSpeed(
+  sets: readonly TextSet[],
+  tokenizer: Tokenizer,
+  options: SpeedOptions,
+): Promise<string[]> {
   const rows: string[] = [];
   await withEngine({ engine: "onnx" }, async (backend) => {
     for (const set of sets) {
-      rows.push(...(await trainingRows(backend, set, tokenizer, rounds)));
-      rows.push(...(await predictionRows(backend, set, tokenizer, rounds)));
+      rows.push(...(await trainingRows(backend, set, tokenizer, options)));
+      rows.push(...(await predictionRows(backend, set, tokenizer, options)));
     }
   });
   for (const row of rows) console.log(row);
   return [
     "## Speed",
     "",
-    `BERT-mini, engine onnx, f32: ${STEPS} training steps of ${BATCH_SIZE} texts, and ${TEXTS} predictions at most. The three ways take turns,`,
-    `${rounds} rounds after one that compiles; medians. *to longest* rounds widths up to multiples of 8.`,
+    `BERT-mini, engine onnx, f32: ${options.steps} training steps of ${BATCH_SIZE} texts, and ${options.texts} predictions. The three ways take turns,`,
+    `${options.rounds} rounds after one that compiles; medians. *to longest* rounds widths up to multiples of 8.`,
     "",
     "| work | rows | padding | ms (range) | texts/s | times *to longest* |",
     "|---|---|---|---|---|---|",

@@ -16,10 +16,10 @@ export interface RowPlanOptions extends RowShapeOptions {
   readonly maxPlaces: number;
 }
 
-/** What another shape costs, in places: a sixth of this for compiling its graph, the rest for its memory. */
-const SHAPE_COST = 6_144;
+/** What another shape costs, in places: an eighth of this for compiling its graph, the rest for its memory. */
+const SHAPE_COST = 8_192;
 /** What a place costs more where it is padding: of plans that cost nearly the same the one with less is taken. */
-const PADDING_COST = 1;
+const PADDING_COST = 1.5;
 /** Packed groups end at this length, doubled again and again: shorter sequences need no wider rows. */
 const FIRST_LIMIT = 64;
 /** Widths of packed rows that are tried grow by this factor, up to … */
