@@ -18,29 +18,36 @@ export interface MemoryEstimate {
   readonly totalBytes: number;
 }
 
-/** Measured: threads, compiler and garbage that come with the first steps. */
+export interface MemoryFacts {
+  /** Resident before there is a store. */
+  readonly processBytes: number;
+  readonly parameterBytes: number;
+  /** Copies for the host: the weights that a run gives back at its end. */
+  readonly copiedBytes?: number;
+}
+
+/** Allowance for threads, compiled code and garbage that come with the first steps; `bench/memory.ts` shows what it is worth. */
 const START_BYTES = 60e6;
 
 /**
  * The peak of a run that makes these batches.
- * @param processBytes resident before the store is made
  * @param memoryFor what a batch's graph takes
  * @returns undefined when the engine cannot tell
  */
 export function estimateMemory(
   batches: readonly Batch[],
   memoryFor: (batch: Batch) => ProgramMemory | undefined,
-  facts: { readonly processBytes: number; readonly parameterBytes: number },
+  facts: MemoryFacts,
 ): MemoryEstimate | undefined {
   const shapes = new Map(batches.map((batch) => [batchSignature(batch), batch]));
-  let [activationBytes, otherBytes] = [0, START_BYTES];
+  const { processBytes, parameterBytes, copiedBytes = 0 } = facts;
+  let [activationBytes, otherBytes] = [0, START_BYTES + copiedBytes];
   for (const batch of shapes.values()) {
     const memory = memoryFor(batch);
     if (memory === undefined) return undefined;
     activationBytes = Math.max(activationBytes, memory.workBytes);
     otherBytes += memory.heldBytes + memory.bufferBytes;
   }
-  const { processBytes, parameterBytes } = facts;
   return {
     processBytes,
     parameterBytes,

@@ -134,8 +134,14 @@ export class TrainStep<M extends Module> {
     });
   }
 
-  /** The peak of a run whose steps are like this one; undefined when the engine cannot tell. */
-  estimateMemory(batches: readonly Batch[]): MemoryEstimate | undefined {
+  /**
+   * The peak of a run whose steps are like this one; undefined when the engine cannot tell.
+   * @param options.givesWeights whether the run ends with a copy of the weights for its caller
+   */
+  estimateMemory(
+    batches: readonly Batch[],
+    options: { readonly givesWeights?: boolean } = {},
+  ): MemoryEstimate | undefined {
     const memory = new Map(batches.map((batch) => [batch, this.program.memoryFor(batch)]));
     const { names, parameters, store } = this.store;
     // What belongs to parameters that do not move is never touched, so it takes no memory.
@@ -143,7 +149,12 @@ export class TrainStep<M extends Module> {
       const sections = this.moved.has(name) ? store.sections.length : 1;
       return sum + 4 * sections * sizeOf(parameters.get(name)!.shape);
     }, 0);
-    return estimateMemory(batches, (batch) => memory.get(batch), { processBytes: this.processBytes, parameterBytes });
+    const all = names.reduce((sum, name) => sum + 4 * sizeOf(parameters.get(name)!.shape), 0);
+    return estimateMemory(batches, (batch) => memory.get(batch), {
+      processBytes: this.processBytes,
+      parameterBytes,
+      copiedBytes: options.givesWeights === true ? all : 0,
+    });
   }
 
   /** The work of a step of these batches. */

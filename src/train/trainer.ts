@@ -116,7 +116,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
   const batchesOf = batchMaker(objective, examples, options);
   try {
     const first = batchesOf(0);
-    const memory = step.estimateMemory(first);
+    const memory = step.estimateMemory(first, { givesWeights: true });
     if (memory !== undefined) {
       listener({ kind: "notice", message: `memory: ${memoryText(memory)}` });
       requireMemory(memory, options);
