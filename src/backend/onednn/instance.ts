@@ -19,6 +19,7 @@ import {
   referenceLimit,
   type View,
 } from "./program.ts";
+import { isSmall } from "./step-work.ts";
 
 /** Bytes of a graph input or output: memory that stays where it is. */
 export interface NativeRegion {
@@ -91,6 +92,8 @@ export class ProgramInstance {
   private readonly primitives: Float64Array;
   private readonly counts: Int32Array;
   private readonly tables: Float64Array;
+  /** Of every step: 1 where it is too small for several threads. */
+  private readonly small: Uint8Array;
   private readonly hostWork: readonly (HostWork | undefined)[];
 
   /** @throws {BackendError} ONEDNN_REFUSED, ONEDNN_VIEW, ONEDNN_REFERENCE, HOST_KERNEL_MISSING, OUT_OF_MEMORY */
@@ -103,6 +106,7 @@ export class ProgramInstance {
     this.primitives = new Float64Array(program.steps.length);
     this.counts = new Int32Array(program.steps.length);
     this.tables = new Float64Array(program.steps.length);
+    this.small = Uint8Array.from(program.steps, (step) => Number(isSmall(step)));
     const { library } = engine;
     this.arena = allocateBlock(library, program.arenaBytes, "activations");
     this.constants = program.constants.map(({ data }) => {
@@ -177,19 +181,20 @@ export class ProgramInstance {
   }
 
   private runSteps(first: number, last: number): void {
-    const { primitives, counts, tables, hostWork } = this;
-    const { stream } = this.engine;
-    const execute = this.engine.library.common.dnnl_primitive_execute;
+    const { primitives, counts, tables, small, hostWork, engine } = this;
+    const { stream } = engine;
+    const execute = engine.library.common.dnnl_primitive_execute;
     for (let i = first; i < last; i++) {
       const primitive = primitives[i]!;
       if (primitive === 0) {
         this.runHost(hostWork[i]!, i);
       } else {
+        engine.useThreads(small[i] === 1);
         const status = execute(primitive, stream, counts[i]!, tables[i]!);
         if (status !== 0) throw dnnError(status, "execution", this.program.steps[i]!.label, "ONEDNN_FAILED");
       }
     }
-    this.engine.library.common.dnnl_stream_wait(stream);
+    engine.library.common.dnnl_stream_wait(stream);
   }
 
   private runHost({ run, inputs, outputs }: HostWork, index: number): void {
@@ -238,6 +243,8 @@ export class ProgramInstance {
   }
 
   private createPrimitive(step: PrimitiveStep, plan: StepPlan): Primitive {
+    // The library divides work when it makes a primitive as well as when it runs one.
+    this.engine.useThreads(isSmall(step));
     const primitive = this.engine.createPrimitive(plan.spec, { where: step.label, ...plan });
     this.ownedPrimitives.push(primitive.address);
     for (const { memory } of [primitive.scratchpad, primitive.workspace]) {

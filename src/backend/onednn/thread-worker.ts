@@ -46,7 +46,7 @@ function opened(): DnnEngine {
 async function open(threads: number, libraryPath: string | undefined): Promise<EngineInfo> {
   const library = await openLibrary(libraryPath);
   const threadsSet = library.setThreads(threads);
-  engine = new DnnEngine(library);
+  engine = new DnnEngine(library, threads);
   const { runtime } = library.facts;
   // TBB takes all processors.
   const taken = runtime === "sequential" ? 1 : availableParallelism();

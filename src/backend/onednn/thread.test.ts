@@ -267,7 +267,7 @@ describe.each(cases)("the engine thread with $name", ({ engine, missing }) => {
       };
     try {
       const library = await openLibrary(libraryPath);
-      const own = new DnnEngine(library);
+      const own = new DnnEngine(library, 2);
       const output = {
         dtype: "f32",
         shape: [4],

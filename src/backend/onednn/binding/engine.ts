@@ -45,10 +45,18 @@ export class DnnEngine {
   private readonly engine: Address;
   private readonly cellData = new BigUint64Array(new ArrayBuffer(8));
   private readonly cell: Address;
+  private readonly threads: number;
+  /** Whether the library was last told to use one thread. */
+  private isAlone = false;
 
-  /** @throws {BackendError} ONEDNN_FAILED when the library cannot use this processor */
-  constructor(library: DnnLibrary) {
+  /**
+   * @param threads of steps that are worth them
+   * @throws {BackendError} ONEDNN_FAILED when the library cannot use this processor
+   */
+  constructor(library: DnnLibrary, threads: number) {
     this.library = library;
+    this.threads = threads;
+    library.setThreads(threads);
     this.cell = library.addressOf(this.cellData.buffer);
     const { common } = library;
     this.engine = this.receive("engine", "open", (cell) => common.dnnl_engine_create(cell, CPU, 0));
@@ -56,6 +64,13 @@ export class DnnEngine {
     const { byMajor } = library;
     this.api =
       byMajor.major === 2 ? new Api2(library, byMajor.fn, this.engine) : new Api3(library, byMajor.fn, this.engine);
+  }
+
+  /** Lets what is made or run next use one thread, or all. */
+  useThreads(isAlone: boolean): void {
+    if (isAlone === this.isAlone) return;
+    this.isAlone = isAlone;
+    this.library.setThreads(isAlone ? 1 : this.threads);
   }
 
   /**

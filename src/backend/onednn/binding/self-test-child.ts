@@ -137,8 +137,7 @@ async function selfTest(): Promise<string> {
     if (error instanceof BackendError) return error.message;
     throw error;
   }
-  library.setThreads(2);
-  const engine = new DnnEngine(library);
+  const engine = new DnnEngine(library, 2);
   checkNumbers(engine, "f32");
   if (library.facts.bf16) checkNumbers(engine, "bf16");
   engine.dispose();
