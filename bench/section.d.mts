@@ -11,3 +11,5 @@ export function shellCommand(words: readonly string[], env?: Readonly<Record<str
 export function writeResult(name: string, text: string): void;
 export function readResult(name: string): string | undefined;
 export function reasonIn(text: string): string;
+export function readRecords(name: string): unknown[];
+export function writeRecords(name: string, records: readonly unknown[]): void;

@@ -62,6 +62,16 @@ export function readResult(name) {
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
 
+/** What an earlier run measured, one JSON object a line; nothing if there was none. */
+export function readRecords(name) {
+  const lines = readResult(name)?.trim().split("\n") ?? [];
+  return lines.filter(Boolean).map((line) => JSON.parse(line));
+}
+
+export function writeRecords(name, records) {
+  writeResult(name, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+}
+
 /** The line of a program's errors that says most. */
 export function reasonIn(text) {
   const lines = text.split("\n").map((line) => line.trim());

@@ -4,7 +4,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { availableBytes, load, machine, readResult, root, shellCommand, today, writeResult } from "../section.mjs";
+import {
+  availableBytes,
+  load,
+  machine,
+  readRecords,
+  root,
+  shellCommand,
+  today,
+  writeRecords,
+  writeResult,
+} from "../section.mjs";
 import { engines as dtypes, tasks } from "./finetuning-cases.mjs";
 import { renderFinetuning } from "./finetuning-section.mjs";
 import { pythonOf, tunedMalloc } from "./programs.mjs";
@@ -145,13 +155,13 @@ async function measure(task, options, python) {
 export async function runFinetuning(args) {
   const options = readOptions(args);
   const python = pythonOf(options.python, ["torch", "transformers", "accelerate"]);
-  const known = JSON.parse(readResult("finetuning.json") ?? "[]");
+  const known = readRecords("finetuning.jsonl");
   for (const task of options.tasks) {
     const measured = await measure(task, options, python);
     const at = known.findIndex((one) => one.task === task);
     if (at === -1) known.push(measured);
     else known[at] = measured;
-    writeResult("finetuning.json", `${JSON.stringify(known, undefined, 1)}\n`);
+    writeRecords("finetuning.jsonl", known);
     writeResult("finetuning.md", renderFinetuning(known));
   }
 }

@@ -2,7 +2,17 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { availableBytes, load, machine, readResult, root, shellCommand, today, writeResult } from "../section.mjs";
+import {
+  availableBytes,
+  load,
+  machine,
+  readRecords,
+  root,
+  shellCommand,
+  today,
+  writeRecords,
+  writeResult,
+} from "../section.mjs";
 import { programOf, pythonOf, tunedMalloc } from "./programs.mjs";
 import { comparisons, engines, peers, works } from "./training-cases.mjs";
 import { renderTraining } from "./training-section.mjs";
@@ -126,13 +136,13 @@ async function measure(work, options, python) {
 export async function runTraining(args) {
   const options = readOptions(args);
   const python = pythonOf(options.python, ["torch", "transformers"]);
-  const known = JSON.parse(readResult("training.json") ?? "[]");
+  const known = readRecords("training.jsonl");
   for (const work of options.works) {
     const measured = await measure(work, options, python);
     const at = known.findIndex((one) => one.work.name === work.name);
     if (at === -1) known.push(measured);
     else known[at] = measured;
-    writeResult("training.json", `${JSON.stringify(known, undefined, 1)}\n`);
+    writeRecords("training.jsonl", known);
     writeResult("training.md", renderTraining(known));
   }
 }
