@@ -38,8 +38,8 @@ export interface SelfTestProgram {
 export interface SelfTest {
   readonly program: SelfTestProgram;
   readonly arguments: readonly string[];
-  /** What the verdict depends on, beside koffi, Node and the system; undefined: it is not remembered. */
-  readonly facts: readonly unknown[] | undefined;
+  /** What the verdict depends on, beside koffi, Node and the system. */
+  readonly facts: readonly unknown[];
 }
 
 /** A cold start on a busy machine takes about 2 s. */
@@ -55,16 +55,13 @@ const FAILURE_LIFETIME_MS = 60 * 60 * 1000;
  * the time of the test.
  */
 export async function runSelfTest(test: SelfTest, options: SelfTestOptions = {}): Promise<SelfTestVerdict> {
-  const file =
-    test.facts === undefined
-      ? undefined
-      : join(options.cacheFolder ?? defaultCacheFolder(), `${verdictKey(test.facts)}.json`);
-  const remembered = file === undefined ? undefined : readVerdict(file);
+  const file = join(options.cacheFolder ?? defaultCacheFolder(), `${verdictKey(test.facts)}.json`);
+  const remembered = readVerdict(file);
   if (remembered !== undefined) {
     return { ...remembered, cached: true };
   }
   const { report, timedOut } = await runChild(test, options);
-  if (!timedOut && file !== undefined) {
+  if (!timedOut) {
     writeVerdict(file, report);
   }
   return { ...report, cached: false };

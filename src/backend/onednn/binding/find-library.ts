@@ -1,5 +1,5 @@
 /** @file Where the oneDNN library may lie. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { join } from "node:path";
 import { BackendError } from "../../../base/errors.ts";
@@ -8,16 +8,18 @@ import { BackendError } from "../../../base/errors.ts";
 export const installAdvice =
   'Install oneDNN (Debian, Ubuntu: apt install libdnnl2, or libdnnl3 where there is one), or give the path of a libdnnl.so as "libraryPath".';
 
-/** Names by which the system's loader finds it, newest first. */
-export const libraryNames: readonly string[] = ["libdnnl.so.3", "libdnnl.so.2"];
+/** File names of the majors that Firth knows, newest first. */
+const libraryNames: readonly string[] = ["libdnnl.so.3", "libdnnl.so.2"];
+
+/** What the system's loader knows beyond its standard folders. */
+const loaderCache = "/etc/ld.so.cache";
 
 const machineFolders: Readonly<Record<string, string>> = {
   x64: "x86_64-linux-gnu",
   arm64: "aarch64-linux-gnu",
 };
 
-/** Folders that the loader's own search may miss. */
-export function libraryFolders(): readonly string[] {
+function libraryFolders(): readonly string[] {
   const machine = machineFolders[arch()];
   return [
     ...(machine === undefined ? [] : [`/usr/lib/${machine}`, `/usr/local/lib/${machine}`]),
@@ -29,10 +31,20 @@ export function libraryFolders(): readonly string[] {
   ];
 }
 
+/** Files of that name in the loader's cache, which holds whole paths between zero bytes. */
+function cachedFiles(name: string): string[] {
+  try {
+    const paths = readFileSync(loaderCache, "latin1").split("\0");
+    return paths.filter((path) => path.startsWith("/") && path.endsWith(`/${name}`));
+  } catch {
+    return [];
+  }
+}
+
 /**
- * What to try to open, in order: only the path that was set, or files in standard folders and then names for the
- * system's loader.
- * @throws {BackendError} ONEDNN_PLATFORM off Linux; ONEDNN_LIBRARY_MISSING when the path that was set does not exist
+ * Files to try to open, in order: only the path that was set, or what lies in standard folders and what the system's
+ * loader knows.
+ * @throws {BackendError} ONEDNN_PLATFORM off Linux; ONEDNN_LIBRARY_MISSING when there is no such file
  */
 export function libraryCandidates(libraryPath?: string): readonly string[] {
   if (platform() !== "linux") {
@@ -41,15 +53,14 @@ export function libraryCandidates(libraryPath?: string): readonly string[] {
       path: "onednn",
     });
   }
-  if (libraryPath !== undefined) {
-    if (!existsSync(libraryPath)) {
-      throw new BackendError(`there is no file "${libraryPath}". ${installAdvice}`, {
-        code: "ONEDNN_LIBRARY_MISSING",
-        path: "onednn.libraryPath",
-      });
-    }
-    return [libraryPath];
-  }
-  const files = libraryNames.flatMap((name) => libraryFolders().map((folder) => join(folder, name)));
-  return [...files.filter((file) => existsSync(file)), ...libraryNames];
+  const folders = libraryFolders();
+  const known = libraryNames.flatMap((name) => [...folders.map((folder) => join(folder, name)), ...cachedFiles(name)]);
+  const files = (libraryPath === undefined ? known : [libraryPath]).filter((file) => existsSync(file));
+  if (files.length > 0) return [...new Set(files)];
+  const message = libraryPath === undefined ? "there is no oneDNN library" : `there is no file "${libraryPath}"`;
+  throw new BackendError(`${message}. ${installAdvice}`, {
+    code: "ONEDNN_LIBRARY_MISSING",
+    path: libraryPath === undefined ? "onednn" : "onednn.libraryPath",
+    details: { tried: libraryPath === undefined ? known : [libraryPath] },
+  });
 }

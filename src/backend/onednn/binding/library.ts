@@ -173,14 +173,9 @@ function openFirst(from: Loader, candidates: readonly string[]): { readonly path
     if (typeof handle === "number") return { path, handle };
     reasons.push(handle);
   }
-  if (candidates.length === 1) {
-    refuse("ONEDNN_LIBRARY_BROKEN", `${candidates[0]} does not load: ${reasons[0]}. ${installAdvice}`);
-  }
-  const broken = reasons.filter((reason) => !/cannot open shared object file: No such file/.test(reason));
-  const why = broken.length > 0 ? ` (${broken.join("; ")})` : "";
-  return refuse("ONEDNN_LIBRARY_MISSING", `there is no oneDNN library${why}. ${installAdvice}`, {
-    details: { tried: candidates },
-  });
+  const [first, ...others] = candidates;
+  const more = others.length === 0 ? "" : `, nor do ${others.join(", ")}`;
+  return refuse("ONEDNN_LIBRARY_BROKEN", `${first} does not load${more}: ${reasons.join("; ")}. ${installAdvice}`);
 }
 
 /**

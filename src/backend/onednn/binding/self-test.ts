@@ -1,6 +1,5 @@
 import { statSync } from "node:fs";
 import { cpus } from "node:os";
-import { isAbsolute } from "node:path";
 import { siblingModule } from "../../../base/sibling-module.ts";
 import { runSelfTest, type SelfTestOptions, type SelfTestVerdict } from "../../self-test.ts";
 import { libraryCandidates } from "./find-library.ts";
@@ -13,15 +12,12 @@ const TEST_REVISION = 1;
  * @throws {BackendError} ONEDNN_PLATFORM, ONEDNN_LIBRARY_MISSING when there is nothing to test
  */
 export async function selfTestOneDnn(libraryPath?: string, options: SelfTestOptions = {}): Promise<SelfTestVerdict> {
-  const files = libraryCandidates(libraryPath).filter(
-    (candidate) => isAbsolute(candidate) || candidate === libraryPath,
-  );
+  const files = libraryCandidates(libraryPath);
   return runSelfTest(
     {
       program: siblingModule("self-test-child", import.meta.url),
       arguments: libraryPath === undefined ? [] : [libraryPath],
-      // A library that only the loader finds has no file to go by, and a missing one may be installed any moment.
-      facts: files.length === 0 ? undefined : [TEST_REVISION, cpus()[0]?.model, ...files.map(describeFile)],
+      facts: [TEST_REVISION, cpus()[0]?.model, ...files.map(describeFile)],
     },
     options,
   );
