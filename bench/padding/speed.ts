@@ -188,13 +188,16 @@ export async function measureSpeed(
   options: SpeedOptions,
 ): Promise<string[]> {
   const rows: string[] = [];
+  const add = (more: readonly string[]): void => {
+    rows.push(...more);
+    for (const row of more) console.log(row);
+  };
   await withEngine({ engine: "onnx" }, async (backend) => {
     for (const set of sets) {
-      rows.push(...(await trainingRows(backend, set, tokenizer, options)));
-      rows.push(...(await predictionRows(backend, set, tokenizer, options)));
+      add(await trainingRows(backend, set, tokenizer, options));
+      add(await predictionRows(backend, set, tokenizer, options));
     }
   });
-  for (const row of rows) console.log(row);
   return [
     "## Speed",
     "",
