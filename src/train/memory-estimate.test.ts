@@ -1,7 +1,14 @@
+import { existsSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { tinySpec } from "../../tests/support/tiny-run.ts";
+import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import { ConfigError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import { estimateMemory, memoryText, requireMemory } from "./memory-estimate.ts";
+import { train } from "./trainer.ts";
 
 function batchOf(width: number): Batch {
   const ids = { dtype: "i32", shape: [1, width], data: new Int32Array(width) } as const;
@@ -39,4 +46,28 @@ test("a run that does not fit is refused with its bytes and what helps (bug: adv
   expect(refusal(true, 3e9).message).toMatch(/To shrink it, raise gradientAccumulationSteps, or lower batchSize/);
   expect(refusal(true, 1e9).message).toMatch(/alone take 1\.8 GB: use a smaller model/);
   expect(memoryText(estimate)).toMatch(/^about 4\.1 GB at the peak: 1\.8 GB weights/);
+});
+
+test("training that does not fit is refused before a file is written, and told before it begins (bug: refused after the first step)", async () => {
+  const plain = createReferenceBackend({ precision: "f32" });
+  const outputDir = join(await mkdtemp(join(tmpdir(), "firth-memory-")), "run");
+  const notices: string[] = [];
+  const run = (workBytes: number) =>
+    train(
+      tinySpec(
+        { ...plain, memoryOf: () => ({ workBytes, heldBytes: 0 }) },
+        { maxSteps: 1 },
+        {
+          outputDir,
+          listener: (event) => {
+            if (event.kind === "notice") notices.push(event.message);
+          },
+        },
+      ),
+    );
+  await expect(run(1e18)).rejects.toMatchObject({ code: "MEMORY_EXCEEDED" });
+  expect(existsSync(outputDir)).toBe(false);
+  expect((await run(1e3)).steps).toBe(1);
+  expect(notices.map((text) => /memory: about .* at the peak/.test(text))).toEqual([true, true]);
+  await plain.dispose();
 });
