@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Random } from "../base/random.ts";
-import { packAlong, packBatch, packRows, packSequences } from "./packing.ts";
+import { packAlong, packRows, packSequences } from "./packing.ts";
 
 /** Lengths like those of SST-2 sentences in WordPiece with two special tokens: mean about 25, at most 66. */
 function shortLengths(count: number, seed: number): number[] {
@@ -67,24 +67,5 @@ describe("packRows", () => {
       1, -100, -100, -100, -100, -100, 2, 2, 3, 3, 3, 3,
     ]);
     expect(() => packRows(sequences, packing, { width: 6, padId: 0, numRows: 1 })).toThrow(/need 2 rows/);
-  });
-});
-
-describe("packBatch", () => {
-  it("fills the rows from the front and never needs one more (bug: keeps the packing that overflowed)", () => {
-    for (const seed of [1, 2, 3, 4]) {
-      const lengths = shortLengths(2000, seed);
-      const batch = packBatch((i) => lengths[i]!, lengths.length, { width: 128, numRows: 32 });
-      expect(batch.rows.length).toBeLessThanOrEqual(32);
-      expect(batch.rows.flat().length).toBe(batch.numSequences);
-      const places = lengths.slice(0, batch.numSequences).reduce((a, b) => a + b, 0);
-      expect(places / (32 * 128)).toBeGreaterThan(0.97);
-    }
-  });
-
-  it("takes what is left at the end of the data", () => {
-    const batch = packBatch(() => 5, 3, { width: 8, numRows: 32 });
-    expect(batch.numSequences).toBe(3);
-    expect(batch.rows).toEqual([[0], [1], [2]]);
   });
 });
