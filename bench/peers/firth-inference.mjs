@@ -1,6 +1,6 @@
 // Firth's side of the inference comparison: the classes of all texts of a file, once for each line "step".
 //
-//   node bench/peers/firth-inference.mjs --model FOLDER --texts FILE --quantize none|int8 --engine onnx
+//   node bench/peers/firth-inference.mjs --model FOLDER --texts FILE --quantize none|int8 --engine onnx --dtype f32
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     texts: text,
     quantize: { ...text, default: "none" },
     engine: { ...text, default: "onnx" },
+    dtype: { ...text, default: "f32" },
     threads: text,
     source: { type: "boolean", default: false },
   },
@@ -22,8 +23,12 @@ const { values } = parseArgs({
 const { loadClassifier, openEngine, openPredictor } = await firth(values.source);
 const texts = readFileSync(values.texts, "utf8").trimEnd().split("\n");
 const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-const engine = await openEngine({ engine: values.engine, ...threads });
-const predictor = await openPredictor(await loadClassifier(values.model), { engine, quantize: values.quantize });
+const { dtype } = values;
+const engine = await openEngine({ engine: values.engine, ...threads }, dtype);
+const predictor = await openPredictor(await loadClassifier(values.model), {
+  ...{ engine, dtype },
+  quantize: values.quantize,
+});
 let latest = [];
 await answerSteps(
   async () => {

@@ -124,12 +124,15 @@ function sidesOf(work, { model, files }, { threads, malloc, source }, python) {
   });
   const own = source ? ["--source"] : [];
   const peerEnv = process.env.FIRTH_PEER_NODE === undefined ? {} : { FIRTH_PEER_NODE: process.env.FIRTH_PEER_NODE };
-  const ours = works[work].ours.map((quantize) => {
+  const kinds = {
+    none: { label: "Firth, f32", args: ["--quantize", "none"] },
+    int8: { label: "Firth, int8", args: ["--quantize", "int8"] },
+    bf16: { label: "Firth, oneDNN bf16", args: ["--engine", "onednn", "--dtype", "bf16"] },
+  };
+  const ours = works[work].ours.map((id) => {
     const { args, ...rest } = node("firth-inference.mjs");
-    return {
-      ...{ id: quantize, ours: true, gigabytes: 2, label: `Firth, ${quantize === "none" ? "f32" : quantize}`, ...rest },
-      args: [...args, "--quantize", quantize, ...limited, ...own],
-    };
+    const { label, args: kind } = kinds[id];
+    return { ...{ id, ours: true, gigabytes: 2, label, ...rest }, args: [...args, ...kind, ...limited, ...own] };
   });
   const peers = {
     "transformers-js": () => {

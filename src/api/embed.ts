@@ -9,7 +9,7 @@ import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { normalize, type Pooling, poolings } from "../tasks/pooling.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
-import { FixedWeights, type Quantize } from "../train/fixed-weights.ts";
+import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
 import type { TextModel } from "./model.ts";
 
 /** Any model with an encoder: pre-trained, or fine-tuned. */
@@ -76,7 +76,7 @@ interface Resolved {
 function resolve(model: EmbeddingModel, options: EmbedOptions): Resolved {
   const { maxPositionEmbeddings: room, numHiddenLayers: depth } = model.family.facts(model.config);
   const { pooling = "mean", layer = -1, batchSize = 32, maxSeqLength = room } = options;
-  const issues: ConfigIssue[] = [];
+  const issues: ConfigIssue[] = quantizeIssues(options.quantize ?? "none", options.dtype ?? "f32");
   const whole = (path: string, value: number, least: number, most: number): void => {
     if (Number.isInteger(value) && value >= least && value <= most) return;
     const range = most === Number.POSITIVE_INFINITY ? `≥ ${least}` : `from ${least} to ${most}`;

@@ -140,6 +140,9 @@ describe("predictor", () => {
   });
 
   it("refuses empty texts and wrong options", async () => {
+    await expect(predict(classifier, ["good"], { engine, quantize: "int8", dtype: "bf16" })).rejects.toThrow(
+      /quantize: must be "none" where the model computes in bf16/,
+    );
     await expect(predict(classifier, ["good", ""], { engine })).rejects.toThrow("texts[1]: the text is empty");
     const options = { engine, batchSize: 0, maxSeqLength: 97 };
     await expect(predict(classifier, ["good"], options)).rejects.toThrow(

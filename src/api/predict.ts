@@ -13,7 +13,7 @@ import {
 import { type EncodedText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import { FixedWeights, type Quantize } from "../train/fixed-weights.ts";
+import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
 import type { TextClassifier } from "./model.ts";
 
 /** What a classifier says about one text. */
@@ -93,9 +93,20 @@ function emptyText(input: number): never {
   throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
 }
 
-function checkOptions(classifier: TextClassifier, maxSeqLength: number, batchSize: number): void {
+function checkOptions(
+  classifier: TextClassifier,
+  {
+    maxSeqLength,
+    batchSize,
+    quantize,
+    dtype,
+  }: Required<Pick<PredictOptions, "quantize" | "dtype">> & {
+    readonly maxSeqLength: number;
+    readonly batchSize: number;
+  },
+): void {
   const { maxPositionEmbeddings } = classifier.family.facts(classifier.config);
-  const issues = [];
+  const issues = quantizeIssues(quantize ?? "none", dtype ?? "f32");
   if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= 5 && maxSeqLength <= maxPositionEmbeddings)) {
     const message = `must be a whole number from 5 to the model's maxPositionEmbeddings, ${maxPositionEmbeddings}; got ${maxSeqLength}.`;
     issues.push({ path: "maxSeqLength", message, code: "CONFIG_RANGE" });
@@ -114,7 +125,7 @@ function checkOptions(classifier: TextClassifier, maxSeqLength: number, batchSiz
 export async function openPredictor(classifier: TextClassifier, options: PredictOptions = {}): Promise<Predictor> {
   const { tokenizer, labels, module } = classifier;
   const { engine, dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
-  checkOptions(classifier, maxSeqLength, batchSize);
+  checkOptions(classifier, { maxSeqLength, batchSize, quantize, dtype });
   const { backend, release } = await borrowEngine(engine, dtype);
   const store = new FixedWeights(backend, module, classifier.weights, quantize);
   const padId = tokenizer.special.pad;

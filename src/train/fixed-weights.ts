@@ -1,6 +1,6 @@
 /** @file A model's weights in an engine for prediction: they never change. */
 import type { Backend, Buffer, FixedInputs } from "../backend/backend.ts";
-import { internalError } from "../base/errors.ts";
+import { type ConfigIssue, internalError } from "../base/errors.ts";
 import type { HostData, TensorType } from "../ir/dtype.ts";
 import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
 import { quantizableWeights, quantizeWeight } from "../nn/quantization.ts";
@@ -9,6 +9,13 @@ import { parameterTypes } from "./forward-graph.ts";
 
 /** How precisely a model predicts: `int8` rounds the weights of its linear layers, and what they are multiplied with. */
 export type Quantize = "none" | "int8";
+
+/** What stands against predicting so: int8 has sums of its own, and everything else beside it in f32. */
+export function quantizeIssues(quantize: Quantize, dtype: string): ConfigIssue[] {
+  if (quantize === "none" || dtype === "f32") return [];
+  const message = `must be "none" where the model computes in ${dtype}; got "${quantize}". Leave out one of the two.`;
+  return [{ path: "quantize", message, code: "CONFIG_AMBIGUOUS" }];
+}
 
 /** Where a program that only predicts finds its parameters. */
 export interface ParameterSource {
