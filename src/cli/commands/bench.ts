@@ -79,6 +79,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
       backend: engine,
       dtype,
     });
+    if (benchmark.memory !== undefined) session.say(`memory: ${memoryText(benchmark.memory)}`);
     try {
       for (let i = 0; i < warmup; i++) await benchmark.make(false);
       let steps = settings.steps;
