@@ -88,8 +88,20 @@ function sidesOf(work, { ours, peers: theirs }, { warmup, malloc, python, entry 
   const torch = theirs.map(({ id, head, dtype, compile = false, gigabytes }) => {
     const kind = ["--head", head, "--dtype", dtype, "--optimizer", "fused", ...(compile ? ["--compile"] : [])];
     const args = [peerScript, ...shape, ...kind, "--interactive"];
+    // Compiling in the process itself leaves no helpers behind that are awake while other sides run.
+    const own = compile ? { ...env, TORCHINDUCTOR_COMPILE_THREADS: "1" } : env;
     const label = `PyTorch ${dtype === "bf16" ? "bf16 autocast" : dtype} ${compile ? "torch.compile" : "eager"}${head === "stock" ? ", stock head" : ""}`;
-    return { id, ours: false, dtype, label, gigabytes: gigabytes[model], command: python, args, env, shown: "python" };
+    return {
+      id,
+      ours: false,
+      dtype,
+      label,
+      gigabytes: gigabytes[model],
+      command: python,
+      args,
+      env: own,
+      shown: "python",
+    };
   });
   return [...firth, ...torch];
 }
