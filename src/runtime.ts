@@ -1,6 +1,6 @@
 /** @file The one place that chooses an engine. */
 import type { Backend } from "./backend/backend.ts";
-import { createOneDnnBackend, type OneDnnBackend } from "./backend/onednn/onednn-backend.ts";
+import { createOneDnnBackend, type OneDnnBackend, type OneDnnBackendOptions } from "./backend/onednn/onednn-backend.ts";
 import { createOnnxBackend } from "./backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "./backend/reference/reference-backend.ts";
 import { BackendError, ConfigError, nearestName } from "./base/errors.ts";
@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly threads?: number;
   /** How the onnx engine reaches ONNX Runtime; `auto` says in `firth doctor` what it chose. */
   readonly binding?: "auto" | "c-api" | "onnxruntime-node";
+  /** The oneDNN library's file; searched where the system keeps libraries when left out. */
+  readonly onednnLibrary?: string;
 }
 
 type Settings = Omit<EngineOptions, "engine">;
@@ -40,10 +42,14 @@ function lacksDtype(backend: Backend, dtype: ComputeDType): ConfigError | undefi
   return new ConfigError("engine", [{ path: "dtype", message, code: "DTYPE_UNSUPPORTED" }]);
 }
 
+function oneDnnOptions({ threads, onednnLibrary: libraryPath }: Settings): OneDnnBackendOptions {
+  return { ...(threads === undefined ? {} : { threads }), ...(libraryPath === undefined ? {} : { libraryPath }) };
+}
+
 /** oneDNN where it can run, or why it cannot. */
 async function tryOneDnn(settings: Settings): Promise<OneDnnBackend | string> {
   try {
-    return await createOneDnnBackend({ ...settings, note: "chosen by auto" });
+    return await createOneDnnBackend({ ...oneDnnOptions(settings), note: "chosen by auto" });
   } catch (error) {
     if (error instanceof BackendError) return error.message;
     throw error;
@@ -70,7 +76,7 @@ async function openNamed(engine: EngineChoice, settings: Settings): Promise<Back
     case "onnx":
       return createOnnxBackend(settings);
     case "onednn":
-      return createOneDnnBackend(settings);
+      return createOneDnnBackend(oneDnnOptions(settings));
     case "reference":
       return createReferenceBackend();
     default: {

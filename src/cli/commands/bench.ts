@@ -66,8 +66,8 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
   const { model, layers, vocab, batch, seq, warmup, recompute } = settings;
-  const { engine: name, dtype, threads: limit, binding } = settings;
-  const asked = givenEngine({ engine: name, dtype, threads: limit, binding }).engine;
+  const { engine: name, dtype, threads: limit, binding, onednnLibrary } = settings;
+  const asked = givenEngine({ engine: name, dtype, threads: limit, binding, onednnLibrary }).engine;
   const run = async (engine: Backend): Promise<void> => {
     const benchmark = await TrainingBenchmark.open({
       preset: model.slice("bert-".length),

@@ -68,11 +68,11 @@ async function columnsOf(model: string, given: Given): Promise<TaskColumns> {
 
 function settingsOf(given: Given) {
   const settings = classifyTable.resolve(fieldValues(given, fields));
-  const { batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, ...reading } = settings;
+  const { batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, onednnLibrary, ...reading } = settings;
   const options = {
     batchSize,
     quantize,
-    ...givenEngine({ engine, dtype, threads, binding }),
+    ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
     ...(maxSeqLength === null ? {} : { maxSeqLength }),
   };
   return { reading, options };

@@ -48,6 +48,7 @@ export function embedCommand(command: Command): Command {
       dtype,
       threads,
       binding,
+      onednnLibrary,
       digits,
       maxSeqLength,
       pooling,
@@ -67,7 +68,7 @@ export function embedCommand(command: Command): Command {
       batchSize,
       quantize,
       textColumns,
-      ...givenEngine({ engine, dtype, threads, binding }),
+      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
       ...(maxSeqLength === null ? {} : { maxSeqLength }),
     };
     for await (const { fields: own, line, vector } of embedRows(await loadPretrained(model!), source, options)) {

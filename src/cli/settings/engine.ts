@@ -1,5 +1,12 @@
 /** @file Settings of the engine: the same for recipes and for the command line. */
-import { type ConfigOf, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
+import {
+  type ConfigOf,
+  choiceField,
+  defineFields,
+  integerField,
+  nullableField,
+  textField,
+} from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { type ComputeDType, computeDtypes } from "../../ir/dtype.ts";
 import { type EngineOptions, engineChoices } from "../../runtime.ts";
@@ -15,11 +22,16 @@ const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
   doc: "How ONNX Runtime is reached.",
 });
 
+const onednnLibrary = nullableField(textField({ doc: "Path of the oneDNN library; null: searched." }));
+
 /** As options of a command. */
-export const engineFields = defineFields({ engine: name, dtype, threads, binding });
+export const engineFields = defineFields({ engine: name, dtype, threads, binding, onednnLibrary });
 
 /** As a section of a recipe. */
-export const engineTable = defineConfig({ name: "engine", fields: defineFields({ name, dtype, threads, binding }) });
+export const engineTable = defineConfig({
+  name: "engine",
+  fields: defineFields({ name, dtype, threads, binding, onednnLibrary }),
+});
 
 export type EngineSettings = ConfigOf<typeof engineTable.fields>;
 
@@ -35,8 +47,15 @@ export function engineOptions({
   dtype: compute,
   threads: count,
   binding: how,
+  onednnLibrary: library,
 }: EngineSettings): GivenEngine {
-  return { engine: { engine, binding: how, ...(count === null ? {} : { threads: count }) }, dtype: compute };
+  const options = {
+    engine,
+    binding: how,
+    ...(count === null ? {} : { threads: count }),
+    ...(library === null ? {} : { onednnLibrary: library }),
+  };
+  return { engine: options, dtype: compute };
 }
 
 /** A command's options as the library takes them. */

@@ -1,12 +1,12 @@
 /** @file Where the oneDNN library may lie. */
 import { existsSync, readFileSync } from "node:fs";
 import { arch, platform } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { BackendError } from "../../../base/errors.ts";
 
 /** One line for whoever has no library. */
 export const installAdvice =
-  'Install oneDNN (Debian, Ubuntu: apt install libdnnl2, or libdnnl3 where there is one), or give the path of a libdnnl.so as "libraryPath".';
+  "Install oneDNN (Debian, Ubuntu: apt install libdnnl2, or libdnnl3 where there is one), or set onednnLibrary to the path of a libdnnl.so.";
 
 /** File names of the majors that Firth knows, newest first. */
 const libraryNames: readonly string[] = ["libdnnl.so.3", "libdnnl.so.2"];
@@ -55,12 +55,12 @@ export function libraryCandidates(libraryPath?: string): readonly string[] {
   }
   const folders = libraryFolders();
   const known = libraryNames.flatMap((name) => [...folders.map((folder) => join(folder, name)), ...cachedFiles(name)]);
-  const files = (libraryPath === undefined ? known : [libraryPath]).filter((file) => existsSync(file));
+  const files = (libraryPath === undefined ? known : [resolve(libraryPath)]).filter((file) => existsSync(file));
   if (files.length > 0) return [...new Set(files)];
   const message = libraryPath === undefined ? "there is no oneDNN library" : `there is no file "${libraryPath}"`;
   throw new BackendError(`${message}. ${installAdvice}`, {
     code: "ONEDNN_LIBRARY_MISSING",
-    path: libraryPath === undefined ? "onednn" : "onednn.libraryPath",
+    path: libraryPath === undefined ? "onednn" : "onednnLibrary",
     details: { tried: libraryPath === undefined ? known : [libraryPath] },
   });
 }
