@@ -1,7 +1,6 @@
 /** @file Host kernels: steps that the library has no primitive for, as TypeScript over typed arrays. */
 import { internalError } from "../../base/errors.ts";
 import { encodeBfloat16 } from "../../base/half-float.ts";
-import type { HostData } from "../../ir/dtype.ts";
 import type { Graph, PrimitiveName, PrimitiveParams } from "../../ir/graph.ts";
 import { sizeOf } from "../../ir/shape.ts";
 import type { Kernel } from "../host/kernel.ts";
@@ -9,18 +8,9 @@ import type { Tensor } from "../host/storage.ts";
 import { primitiveKernels } from "../host/table.ts";
 import { foldIn, randomBitsAt } from "../wasm/random-mask.ts";
 import { copier, denseReader, denseWriter } from "./host-data.ts";
+import type { HostKernel } from "./host-kernel.ts";
 import { labelLoss, labelSeed, logSum } from "./host-loss.ts";
 import { gather, scatterAdd } from "./host-rows.ts";
-import type { HostStep } from "./program.ts";
-
-/**
- * The work of one host step. Arrays begin at the operand's first element and reach to its last, counted with strides;
- * bf16 comes as raw 16-bit patterns, booleans as bytes.
- */
-export type HostRun = (inputs: readonly HostData[], outputs: readonly HostData[]) => void;
-
-/** Prepares a step once (index tables, checks of its params); what it returns runs every time. */
-export type HostKernel = (step: HostStep) => HostRun;
 
 const noBody = (_: Graph): Tensor[] => {
   throw internalError("a host step with a nested graph");

@@ -1,5 +1,5 @@
 /** @file The few elements of the loss that the labels pick. */
-import type { HostKernel } from "./host-kernels.ts";
+import type { HostKernel } from "./host-kernel.ts";
 
 /** The label that means "not scored". */
 const UNSCORED = -100;

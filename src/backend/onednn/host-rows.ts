@@ -2,7 +2,7 @@
 import { BackendError } from "../../base/errors.ts";
 import type { HostData } from "../../ir/dtype.ts";
 import { formatType } from "../../ir/shape.ts";
-import type { HostKernel } from "./host-kernels.ts";
+import type { HostKernel } from "./host-kernel.ts";
 import type { HostOperand, HostStep } from "./program.ts";
 
 function outOfRange({ label }: HostStep, x: HostOperand, index: number, place: number): BackendError {

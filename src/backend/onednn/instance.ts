@@ -7,7 +7,8 @@ import type { Address } from "./binding/function-table.ts";
 import { allocateBlock, type NativeBlock } from "./binding/native-block.ts";
 import { dnnError } from "./binding/status.ts";
 import { extentBytes, operandsOf } from "./check-program.ts";
-import { type HostRun, hostKernels } from "./host-kernels.ts";
+import type { HostRun } from "./host-kernel.ts";
+import { hostKernels } from "./host-kernels.ts";
 import { type PrimitiveStep, planStep, type StepPlan } from "./plan-step.ts";
 import {
   denseView,
