@@ -100,12 +100,14 @@ function cheapestGroups(sorted: readonly number[], options: RowPlanOptions): rea
   return groups;
 }
 
-/** Cuts rows into batches of equally many, as many as fit or somewhat fewer, so that the last is nearly full. */
+/** Cuts rows into batches of equally many: as few batches as may be, or up to half as many more where the last is then fuller. */
 function batches(rows: PlannedBatch["rows"], width: number, maxPlaces: number): PlannedBatch[] {
-  const most = Math.max(1, Math.floor(maxPlaces / width));
-  let numRows = Math.min(most, rows.length);
-  const surplus = (count: number): number => Math.ceil(rows.length / count) * count - rows.length;
-  for (let count = numRows - 1; count > (2 / 3) * most; count--) if (surplus(count) < surplus(numRows)) numRows = count;
+  const fewest = Math.ceil((rows.length * width) / Math.max(width, maxPlaces - (maxPlaces % width)));
+  const rowsIn = (count: number): number => Math.ceil(rows.length / count);
+  const surplus = (count: number): number => count * rowsIn(count) - rows.length;
+  let count = fewest;
+  for (let more = fewest + 1; more <= 1.5 * fewest; more++) if (surplus(more) < surplus(count)) count = more;
+  const numRows = rowsIn(count);
   return Array.from({ length: Math.ceil(rows.length / numRows) }, (_, i) => ({
     width,
     numRows,

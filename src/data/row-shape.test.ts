@@ -120,6 +120,15 @@ describe("planRows", () => {
     }
   });
 
+  test("rows that fill one batch and a bit are shared out evenly (would catch a second batch that is mostly padding)", () => {
+    const lengths = new Array<number>(36).fill(64);
+    const plan = planRows(lengths, { ...options, maxSeqLength: 64, maxPlaces: 2048 });
+    expect(plan.map(({ numRows, width }) => [numRows, width])).toEqual([
+      [18, 64],
+      [18, 64],
+    ]);
+  });
+
   test("a few long texts do not make rows of the many short ones wide", () => {
     const lengths = [...sentences(2700, 23, 60, 1), ...new Array<number>(30).fill(512)];
     const plan = planRows(lengths, options);
