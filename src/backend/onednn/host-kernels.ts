@@ -7,6 +7,7 @@ import type { Kernel } from "../host/kernel.ts";
 import type { Tensor } from "../host/storage.ts";
 import { primitiveKernels } from "../host/table.ts";
 import { foldIn, randomBitsAt } from "../wasm/random-mask.ts";
+import { compare, select } from "./host-compare.ts";
 import { copier, denseReader, denseWriter } from "./host-data.ts";
 import type { HostKernel } from "./host-kernel.ts";
 import { labelLoss, labelSeed, logSum } from "./host-loss.ts";
@@ -71,6 +72,8 @@ export const hostKernels: Readonly<Record<string, HostKernel>> = {
   primitive,
   copy,
   zero,
+  compare,
+  select,
   gather,
   scatterAdd,
   labelLoss,

@@ -1,5 +1,6 @@
-/** @file Looking up and adding to entries of an axis by index. */
+/** @file Looking up and adding to entries of an axis by index. Loops see arrays of one kind each, or V8 makes them slow. */
 import { BackendError } from "../../base/errors.ts";
+import { decodeBfloat16, encodeBfloat16 } from "../../base/half-float.ts";
 import type { HostData } from "../../ir/dtype.ts";
 import { formatType } from "../../ir/shape.ts";
 import type { HostKernel } from "./host-kernel.ts";
@@ -13,32 +14,7 @@ function outOfRange({ label }: HostStep, x: HostOperand, index: number, place: n
   });
 }
 
-/** Copies a run of elements. */
-type CopyRun = (from: HostData, at: number, to: HostData, place: number, count: number) => void;
-
-const copySame: CopyRun = (from, at, to, place, count) => to.set(from.subarray(at, at + count), place);
-
-/** f32 → bf16 by its bits, to nearest, ties to even; NaN stays NaN. */
-const narrow: CopyRun = (from, at, to, place, count) => {
-  const words = new Uint32Array(from.buffer, from.byteOffset, from.length);
-  for (let k = 0; k < count; k++) {
-    const word = words[at + k]!;
-    const isNan = (word & 0x7fffffff) > 0x7f800000;
-    to[place + k] = isNan ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  }
-};
-
-const widen: CopyRun = (from, at, to, place, count) => {
-  const words = new Uint32Array(to.buffer, to.byteOffset, to.length);
-  for (let k = 0; k < count; k++) words[place + k] = from[at + k]! << 16;
-};
-
-function copyRun(x: HostOperand, target: HostOperand): CopyRun {
-  if (x.dtype === target.dtype) return copySame;
-  return x.dtype === "bf16" ? widen : narrow;
-}
-
-/** (x [outer, size, inner], indices) → [outer, count, inner], runs of `inner` dense; f32 may become bf16 on the way. */
+/** (x [outer, size, inner], indices) → [outer, count, inner] of the same dtype; runs of `inner` are dense. */
 export const gather: HostKernel = (step) => {
   const [x, indices] = step.inputs as readonly [HostOperand, HostOperand];
   const [target] = step.outputs as readonly [HostOperand];
@@ -46,40 +22,64 @@ export const gather: HostKernel = (step) => {
   const [outerStride, rowStride] = x.strides as readonly [number, number];
   const [toOuter, toRow] = target.strides as readonly [number, number];
   const [count, idStride] = [indices.shape[0]!, indices.strides[0]!];
-  const run = copyRun(x, target);
   return ([from, ids], [to]) => {
     for (let i = 0; i < count; i++) {
       const index = ids![i * idStride]!;
       if (index < 0 || index >= size) throw outOfRange(step, x, index, i);
-      for (let o = 0; o < outer; o++)
-        run(from!, o * outerStride + index * rowStride, to!, o * toOuter + i * toRow, inner);
+      for (let o = 0; o < outer; o++) {
+        const at = o * outerStride + index * rowStride;
+        to!.set(from!.subarray(at, at + inner), o * toOuter + i * toRow);
+      }
     }
   };
 };
 
-/** Adds runs of bf16 in f32 and rounds once, however often a place comes. */
-function addHalf(
-  target: HostData,
-  updates: HostData,
-  runs: readonly (readonly [at: number, from: number])[],
-  inner: number,
-): void {
-  const sums = new Map<number, Float32Array>();
-  const update = new Float32Array(inner);
-  for (const [at, from] of runs) {
-    let sum = sums.get(at);
-    if (sum === undefined) {
-      sum = new Float32Array(inner);
-      widen(target, at, sum, 0, inner);
-      sums.set(at, sum);
-    }
-    widen(updates, from, update, 0, inner);
-    for (let k = 0; k < inner; k++) sum[k]! += update[k]!;
-  }
-  for (const [at, sum] of sums) narrow(sum, 0, target, at, inner);
+/** Where runs of updates lie, and where they are to be added. */
+interface Runs {
+  readonly count: number;
+  readonly inner: number;
+  readonly to: Int32Array;
+  readonly from: Int32Array;
 }
 
-/** (indices, updates [outer, count, inner]) added to [outer, size, inner]; `isFresh` starts from zeros. Runs dense. */
+function addFloats(sums: Float32Array, updates: Float32Array, { count, inner, to, from }: Runs): void {
+  for (let r = 0; r < count; r++) {
+    const [at, source] = [to[r]!, from[r]!];
+    for (let k = 0; k < inner; k++) sums[at + k] = sums[at + k]! + updates[source + k]!;
+  }
+}
+
+/** i32, u32 and all else that wraps or rounds by itself. */
+function addOthers(sums: HostData, updates: HostData, { count, inner, to, from }: Runs): void {
+  for (let r = 0; r < count; r++) {
+    for (let k = 0; k < inner; k++) sums[to[r]! + k]! += updates[from[r]! + k]!;
+  }
+}
+
+/** Adds bf16 in f32 and rounds once, however often a place comes; what comes once to zeros is copied. */
+function addHalves(sums: Uint16Array, updates: Uint16Array, runs: Runs, isFresh: boolean): void {
+  const { count, inner, to, from } = runs;
+  const times = new Map<number, number>();
+  for (let r = 0; r < count; r++) times.set(to[r]!, (times.get(to[r]!) ?? 0) + 1);
+  const wide = new Map<number, Float32Array>();
+  for (let r = 0; r < count; r++) {
+    const [at, source] = [to[r]!, from[r]!];
+    if (isFresh && times.get(at) === 1) {
+      sums.set(updates.subarray(source, source + inner), at);
+      continue;
+    }
+    let sum = wide.get(at);
+    if (sum === undefined) {
+      sum = new Float32Array(inner);
+      for (let k = 0; k < inner; k++) sum[k] = decodeBfloat16(sums[at + k]!);
+      wide.set(at, sum);
+    }
+    for (let k = 0; k < inner; k++) sum[k] = sum[k]! + decodeBfloat16(updates[source + k]!);
+  }
+  for (const [at, sum] of wide) for (let k = 0; k < inner; k++) sums[at + k] = encodeBfloat16(sum[k]!);
+}
+
+/** (indices, updates [outer, count, inner]) added to [outer, size, inner] of one dtype; `isFresh` starts from zeros. Runs dense. */
 export const scatterAdd: HostKernel = (step) => {
   const [indices, updates] = step.inputs as readonly [HostOperand, HostOperand];
   const [target] = step.outputs as readonly [HostOperand];
@@ -88,24 +88,19 @@ export const scatterAdd: HostKernel = (step) => {
   const [fromOuter, fromRow] = updates.strides as readonly [number, number];
   const [count, idStride] = [indices.shape[0]!, indices.strides[0]!];
   const isFresh = step.params.isFresh === true;
-  const update = new Float32Array(inner);
+  const runs = { count: outer * count, inner, to: new Int32Array(outer * count), from: new Int32Array(outer * count) };
   return ([ids, rows], [sums]) => {
     if (isFresh) sums!.fill(0);
-    const runs: [number, number][] = [];
     for (let i = 0; i < count; i++) {
       const index = ids![i * idStride]!;
       if (index < 0 || index >= size) throw outOfRange(step, target, index, i);
-      for (let o = 0; o < outer; o++) runs.push([o * toOuter + index * toRow, o * fromOuter + i * fromRow]);
+      for (let o = 0; o < outer; o++) {
+        runs.to[i * outer + o] = o * toOuter + index * toRow;
+        runs.from[i * outer + o] = o * fromOuter + i * fromRow;
+      }
     }
-    if (target.dtype === "bf16") {
-      addHalf(sums!, rows!, runs, inner);
-      return;
-    }
-    for (const [at, from] of runs) {
-      if (updates.dtype === "bf16") {
-        widen(rows!, from, update, 0, inner);
-        for (let k = 0; k < inner; k++) sums![at + k]! += update[k]!;
-      } else for (let k = 0; k < inner; k++) sums![at + k]! += rows![from + k]!;
-    }
+    if (sums instanceof Float32Array && rows instanceof Float32Array) addFloats(sums, rows, runs);
+    else if (target.dtype === "bf16") addHalves(sums as Uint16Array, rows as Uint16Array, runs, isFresh);
+    else addOthers(sums!, rows!, runs);
   };
 };

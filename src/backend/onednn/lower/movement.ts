@@ -67,11 +67,12 @@ function lookUp(context: LowerContext, y: Value, x: Ref, indices: Value, axis: n
   const dims = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
   const target = context.target(y);
   const view = reshapeView(target, dims.with(1, count));
-  const place = view?.strides[2] === 1 || dims[2] === 1 ? view : undefined;
-  const written = place ?? context.emitter.allocate(target.dtype, dims.with(1, count));
+  // Rows are copied as they are; a narrower dtype comes in one pass over the result.
+  const direct = x.dtype === target.dtype && (view?.strides[2] === 1 || dims[2] === 1) ? view : undefined;
+  const written = direct ?? context.emitter.allocate(x.dtype, dims.with(1, count));
   const rows = context.reshaped(context.ref(indices), [count]);
   context.emitter.host("gather", {}, [context.reshaped(context.dense(x), dims), rows], [written]);
-  if (place === undefined) context.copy(context.reshaped(written, target.shape), target);
+  if (direct === undefined) context.copy(context.reshaped(written, target.shape), target);
   context.define(y, target);
 }
 

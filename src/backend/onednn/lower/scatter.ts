@@ -1,4 +1,5 @@
 /** @file Rows added at indices: gradients of lookups, which join other gradients in place where they can. */
+import { type DType, isFloat } from "../../../ir/dtype.ts";
 import type { NodeOf, PrimitiveName, Value } from "../../../ir/graph.ts";
 import { type Shape, sizeOf } from "../../../ir/shape.ts";
 import type { LowerContext, Rule, Waiting } from "./context.ts";
@@ -9,13 +10,13 @@ import { type Ref, reshapeView } from "./ref.ts";
 export class Scatter implements Waiting {
   private readonly context: LowerContext;
   private readonly indices: Ref;
-  /** [outer, number of indices, inner] */
-  private readonly updates: Ref;
+  /** [outer, number of indices, inner] in some shape. */
+  private readonly updates: Value;
   /** [outer, size of the axis, inner] */
   private readonly dims: Shape;
   readonly shape: Shape;
 
-  constructor(context: LowerContext, indices: Ref, updates: Ref, dims: Shape, shape: Shape) {
+  constructor(context: LowerContext, indices: Ref, updates: Value, dims: Shape, shape: Shape) {
     this.context = context;
     this.indices = indices;
     this.updates = updates;
@@ -40,7 +41,7 @@ export class Scatter implements Waiting {
 
   private run(target: Ref, isFresh: boolean): void {
     const place = reshapeView(target, this.dims);
-    const inputs = [this.indices, this.updates];
+    const inputs = [this.indices, this.updatesIn(target.dtype)];
     if (place !== undefined && (place.strides[2] === 1 || place.shape[2] === 1)) {
       this.context.emitter.host("scatterAdd", { isFresh }, inputs, [place]);
       return;
@@ -49,6 +50,13 @@ export class Scatter implements Waiting {
     if (!isFresh) this.context.copy(target, reshapeView(dense, target.shape)!);
     this.context.emitter.host("scatterAdd", { isFresh }, inputs, [dense]);
     this.context.copy(reshapeView(dense, target.shape)!, target);
+  }
+
+  /** The updates in the dtype that they are added in. */
+  private updatesIn(dtype: DType): Ref {
+    const { context, updates, dims, indices } = this;
+    const ref = isFloat(dtype) ? context.floatAs(updates, dtype) : context.exact(updates);
+    return context.reshaped(context.dense(ref), dims.with(1, indices.shape[0]!));
   }
 
   /** Whether a value may be left waiting: what follows is a sum. */
@@ -86,11 +94,10 @@ const scatterAdd: Rule<"scatterAdd"> = (context, node) => {
   }
   const { axis } = node.params;
   const dims = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))];
-  const source = context.reshaped(context.dense(context.exact(updates)), dims.with(1, sizeOf(indices.shape)));
   const scatter = new Scatter(
     context,
     context.reshaped(context.ref(indices), [sizeOf(indices.shape)]),
-    source,
+    updates,
     dims,
     y.shape,
   );
@@ -109,9 +116,8 @@ export const embeddingGrad = (context: LowerContext, node: NodeOf<"embeddingGrad
   const [y] = node.outputs as readonly [Value];
   const count = sizeOf(ids.shape);
   const dims = [1, node.params.rows, dOut.shape.at(-1)!];
-  const updates = context.reshaped(context.dense(context.exact(dOut)), dims.with(1, count));
   const indices = context.reshaped(context.ref(ids), [count]);
-  defineScatter(context, y, new Scatter(context, indices, updates, dims, y.shape));
+  defineScatter(context, y, new Scatter(context, indices, dOut, dims, y.shape));
 };
 
 export const scatterRules = { scatterAdd } satisfies { readonly [P in PrimitiveName]?: Rule<P> };
