@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { decodeFloat16, encodeBfloat16, encodeFloat16 } from "../../base/half-float.ts";
 import type { HostTensor } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/shape.ts";
 import { add, compare, constant, convert, div, mul, neg, shiftLeft } from "../../tensor/elementwise.ts";
@@ -9,7 +10,6 @@ import { scan } from "../../tensor/scan.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { trace } from "../../tensor/trace.ts";
 import { erf } from "../host/erf.ts";
-import { decodeFloat16, encodeBfloat16, encodeFloat16 } from "../../base/half-float.ts";
 import { evaluateGraph } from "./evaluate.ts";
 import { createReferenceBackend } from "./reference-backend.ts";
 
