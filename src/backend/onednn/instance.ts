@@ -1,5 +1,5 @@
 /** @file A program made ready in the engine thread: primitives, memories, arena; and the loop that runs it. */
-import { BackendError, FirthError } from "../../base/errors.ts";
+import { BackendError, FirthError, internalError } from "../../base/errors.ts";
 import { type HostData, viewHostData } from "../../ir/dtype.ts";
 import { ARG } from "./binding/constant.ts";
 import type { DnnEngine, Primitive } from "./binding/engine.ts";
@@ -54,7 +54,7 @@ interface MovingView {
   readonly index: number;
 }
 
-/** What moves with one graph input or output. */
+/** What moves with one graph input or output, or with the arena. */
 interface Port {
   address: Address;
   buffer: ArrayBufferLike | undefined;
@@ -76,7 +76,8 @@ export class ProgramInstance {
   readonly facts: InstanceFacts;
   private readonly engine: DnnEngine;
   private readonly program: Program;
-  private readonly arena: NativeBlock;
+  /** The activations: the arena moves when a program needs a larger one. */
+  private readonly activations: Port;
   private readonly constants: readonly NativeBlock[];
   private scratchpad: NativeBlock | undefined;
   /** What native code points to and nothing else keeps. */
@@ -109,7 +110,8 @@ export class ProgramInstance {
     this.tables = new Float64Array(program.steps.length);
     this.small = Uint8Array.from(program.steps, (step) => Number(isSmall(step)));
     const { library } = engine;
-    this.arena = allocateBlock(library, program.arenaBytes, "activations");
+    this.activations = port();
+    engine.arena.reserve(program.arenaBytes);
     this.constants = program.constants.map(({ data }) => {
       const block = allocateBlock(library, data.byteLength, "constants");
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -143,11 +145,18 @@ export class ProgramInstance {
     this.outputs.forEach((port, i) => {
       this.movePort(port, outputs[i]!);
     });
+    this.moveArena();
     this.runSteps(0, this.primitives.length);
+  }
+
+  private moveArena(): void {
+    const { buffer, address, byteOffset } = this.engine.arena.current;
+    this.movePort(this.activations, { buffer, address: address - byteOffset, byteOffset });
   }
 
   /** Runs one step over what is there. */
   runStep(index: number): void {
+    this.moveArena();
     this.runSteps(index, index + 1);
   }
 
@@ -338,21 +347,26 @@ export class ProgramInstance {
         port.views.push({ view, list, index });
         list[index] = noData(operand);
       } else {
-        const block = place.kind === "constant" ? this.constants[place.index]! : this.arena;
+        const block = this.constantAt(place);
         list[index] = hostData(view, block.buffer, block.byteOffset);
       }
     });
   }
 
   private portOf(place: Place): Port | undefined {
+    if (place.kind === "arena") return this.activations;
     if (place.kind === "input") return this.inputs[place.index];
     return place.kind === "output" ? this.outputs[place.index] : undefined;
   }
 
-  /** The address of a place that never moves; 0 for graph inputs and outputs. */
+  private constantAt(place: Place): NativeBlock {
+    if (place.kind !== "constant") throw internalError(`${place.kind} is no constant`);
+    return this.constants[place.index]!;
+  }
+
+  /** The address of a place that never moves; 0 for all others. */
   private fixedAddress(place: Place): Address {
-    if (place.kind === "arena") return this.arena.address + place.offset;
-    return place.kind === "constant" ? this.constants[place.index]!.address : 0;
+    return place.kind === "constant" ? this.constantAt(place).address : 0;
   }
 }
 

@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os";
-import type { ComputeDType, DType, TensorType } from "../../ir/dtype.ts";
+import { type ComputeDType, type DType, dtypeBytes, type TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
-import type { Backend, Probe, Sweep, SweepProgram } from "../backend.ts";
+import { sizeOf } from "../../ir/shape.ts";
+import type { Backend, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -68,6 +69,13 @@ export class OneDnnBackend implements Backend {
     const executable = new OneDnnExecutable(graph, lowered, program, this, (done) => this.executables.delete(done));
     this.executables.add(executable);
     return executable;
+  }
+
+  memoryOf(graph: Graph): GraphMemory {
+    const { program, masks } = lowerGraph(graph);
+    const constants = program.constants.reduce((sum, { data }) => sum + data.byteLength, 0);
+    const filled = masks.reduce((sum, { value }) => sum + sizeOf(value.shape) * dtypeBytes[value.dtype], 0);
+    return { workBytes: program.arenaBytes, heldBytes: constants + filled };
   }
 
   allocate(type: TensorType): MemoryBuffer {

@@ -7,6 +7,7 @@ import type { Address } from "./function-table.ts";
 import type { DnnLibrary } from "./library.ts";
 import type { MajorApi } from "./major-api.ts";
 import type { Descriptor, PostOpSpec, PrimitiveSpec } from "./primitive-spec.ts";
+import { SharedArena } from "./shared-arena.ts";
 import { checkStatus, dnnError } from "./status.ts";
 
 const CPU = 1;
@@ -42,6 +43,8 @@ export class DnnEngine {
   readonly library: DnnLibrary;
   readonly api: MajorApi;
   readonly stream: Address;
+  /** Shared by all programs of this thread. */
+  readonly arena: SharedArena;
   private readonly engine: Address;
   private readonly cellData = new BigUint64Array(new ArrayBuffer(8));
   private readonly cell: Address;
@@ -57,6 +60,7 @@ export class DnnEngine {
     this.library = library;
     this.threads = threads;
     library.setThreads(threads);
+    this.arena = new SharedArena(library);
     this.cell = library.addressOf(this.cellData.buffer);
     const { common } = library;
     this.engine = this.receive("engine", "open", (cell) => common.dnnl_engine_create(cell, CPU, 0));

@@ -85,10 +85,11 @@ describe.each(["f32", "bf16"] as const)("a layer in %s", (dtype) => {
   test("copies nothing but weights and masks into bf16 (would catch heads moved in memory, gradients padded and summed)", () => {
     const reorders = ofKind(steps, "reorder");
     const fromGraph = reorders.filter(({ source }) => source.place.kind === "input");
-    // The only other: the gradient of the scores, which the loss gives in f32.
+    // Others: rows of the table, the scores' gradient (the loss gives f32), the gradient of the rows (tables take f32).
     const others = reorders.filter(({ source }) => source.place.kind !== "input");
     expect(fromGraph.length > 0).toBe(dtype === "bf16");
-    expect(others).toHaveLength(dtype === "bf16" ? 1 : 0);
+    expect(others).toHaveLength(dtype === "bf16" ? 3 : 0);
+    expect(others.filter(({ source, target }) => source.view.dtype === target.view.dtype)).toEqual([]);
     expect(ofKind(steps, "host").filter(({ kernel }) => ["copy", "zero", "primitive"].includes(kernel))).toEqual([
       // The slope of the loss, repeated for every row.
       expect.objectContaining({ kernel: "copy", inputs: [expect.objectContaining({ strides: [0] })] }),

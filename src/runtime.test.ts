@@ -1,0 +1,34 @@
+import { describe, expect, test } from "vitest";
+import { oneDnn } from "../tests/support/backends.ts";
+import { type EngineOptions, openEngine, withEngine } from "./runtime.ts";
+
+describe("openEngine", () => {
+  test("refuses bf16 where the engine has none, and says what to install (would catch a run in another precision than asked for)", async () => {
+    const refused = expect.objectContaining({
+      code: "DTYPE_UNSUPPORTED",
+      message: expect.stringContaining("apt install libdnnl2"),
+    });
+    await expect(openEngine({ engine: "onnx" }, "bf16")).rejects.toEqual(refused);
+    const onnx = await openEngine({ engine: "onnx", threads: 1 });
+    await expect(withEngine(onnx, async () => "worked", "bf16")).rejects.toEqual(refused);
+    expect(await withEngine(onnx, async () => "worked")).toBe("worked");
+    await onnx.dispose();
+  });
+
+  test("names the nearest engine", async () => {
+    const wrong = { engine: "onedn" } as unknown as EngineOptions;
+    await expect(openEngine(wrong)).rejects.toThrow(/onedn.*onednn/);
+  });
+
+  test("auto takes an engine that runs here, and says so", async () => {
+    const backend = await openEngine({ engine: "auto", threads: 1 });
+    try {
+      const { description } = await backend.probe();
+      expect(description).toContain("chosen by auto");
+      if (oneDnn.missing !== undefined) expect(backend.name).toBe("onnx");
+      else if (backend.computeDtypes.includes("bf16")) expect(backend.name).toBe("onednn");
+    } finally {
+      await backend.dispose();
+    }
+  });
+});
