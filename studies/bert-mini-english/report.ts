@@ -74,7 +74,7 @@ await writeFile(
   `# BERT-mini on English text
 
 4 layers, hidden 256, WordPiece vocabulary of ${summary.vocabSize} trained on the same text; masked words only, rows of 128 tokens,
-16 sequences a step, ${summary.steps} steps, no dropout, AdamW at 7e-4 with ${summary.warmupSteps} warm-up steps and linear decay, new weights of deviation 0.045, seed 1. Text: ${(summary.trainTokens / 1e6).toFixed(1)} million
+16 sequences a step, ${summary.steps} steps, AdamW at 1e-3 with ${summary.warmupSteps} warm-up steps and linear decay, seed 1. Text: ${(summary.trainTokens / 1e6).toFixed(1)} million
 tokens of books, speeches, news, film reviews and encyclopedia articles. Held out: two novels and WikiText-2's validation part.
 
     npx tsx studies/bert-mini-english/pretrain.ts DATA
