@@ -165,6 +165,21 @@ async function openLoader(): Promise<Loader> {
   return new Loader(koffi);
 }
 
+/**
+ * How often a thread of GNU OpenMP looks for work before it sleeps. Its own 300 000 times take milliseconds: where
+ * another program wants the processor, threads then burn the time that the one they wait for should have had.
+ */
+const SPIN_COUNT = "1000";
+
+/** Tells GNU OpenMP, which reads its settings when it is loaded, to wait briefly; what people have set stays. */
+function waitBriefly({ koffi }: Loader): void {
+  const libc = koffi.load(null);
+  const getenv = libc.func("getenv", "str", ["str"]);
+  const setenv = libc.func("setenv", "int", ["str", "str", "int"]);
+  const isSet = (name: string): boolean => getenv(name) !== null;
+  if (!isSet("OMP_WAIT_POLICY") && !isSet("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", SPIN_COUNT, 0);
+}
+
 /** A loaded file, or for every candidate why it is not. */
 function openFirst(from: Loader, candidates: readonly string[]): { readonly path: string; readonly handle: number } {
   const reasons: string[] = [];
@@ -191,6 +206,7 @@ export async function openLibrary(libraryPath?: string, overrides: LibraryOverri
   loader ??= openLoader();
   const from = await loader;
   const { koffi } = from;
+  waitBriefly(from);
   const { path: name, handle } = openFirst(from, candidates);
   const versionAddress = from.symbol(handle, "dnnl_version");
   if (versionAddress === 0) {
