@@ -50,9 +50,7 @@ await writeFile(
 BERT-mini (4 layers, hidden 256, vocabulary 8192) on English text, 8 rows of 128 tokens a step, AdamW at 1e-3, seed 1: same
 text, order, masks and dropout. Weights and optimizer state are f32 in every run; bf16 is what is computed in.
 
-    npx tsx studies/half-precision/train.ts DATA onnx f32
-    npx tsx studies/half-precision/train.ts DATA onednn f32
-    npx tsx studies/half-precision/train.ts DATA onednn bf16
+${runs.map(({ engine, dtype }) => `    npx tsx studies/half-precision/train.ts DATA ${engine} ${dtype}`).join("\n")}
     npx tsx studies/half-precision/report.ts
 
 ${cpus()[0]!.model.trim()}, ${cpus().length} processors, Node ${process.version}.
