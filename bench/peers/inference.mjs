@@ -9,11 +9,12 @@ import {
   availableBytes,
   load,
   machine,
-  readResult,
+  readRecords,
   reasonIn,
   root,
   shellCommand,
   today,
+  writeRecords,
   writeResult,
 } from "../section.mjs";
 import { firth } from "./firth-start.mjs";
@@ -197,13 +198,13 @@ export async function runInference(args) {
     const prepared = { folder, ...(await prepare(folder, options)) };
     const missing = exportModel(prepared.model, python, (message) => console.error(message));
     if (missing !== undefined) console.error(`no ONNX model: ${missing}`);
-    const known = JSON.parse(readResult("inference.json") ?? "[]");
+    const known = readRecords("inference.jsonl");
     for (const work of options.works) {
       const measured = await measure(work, prepared, options, python);
       const at = known.findIndex((one) => one.work === work);
       if (at === -1) known.push(measured);
       else known[at] = measured;
-      writeResult("inference.json", `${JSON.stringify(known, undefined, 1)}\n`);
+      writeRecords("inference.jsonl", known);
       writeResult("inference.md", renderInference(known));
       if (options.json) console.log(JSON.stringify(measured));
     }
