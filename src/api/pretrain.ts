@@ -10,13 +10,12 @@ import { manifestFile } from "../data/manifest.ts";
 import { type PrepareProgress, prepareCorpus } from "../data/prepare-corpus.ts";
 import { batchLayout, planRows } from "../data/row-plan.ts";
 import type { ExampleStream } from "../data/segment.ts";
-import { nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
 import { ShardedCorpus } from "../data/sharded-corpus.ts";
 import type { TextSource } from "../data/source.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import type { ModelState } from "../models/family.ts";
 import type { PretrainingModel } from "../models/model.ts";
-import type { MaskedLanguageModeling } from "../objectives/masked-language-modeling.ts";
+import type { PretrainingObjective } from "../objectives/objective.ts";
 import { type EngineOptions, withEngine } from "../runtime.ts";
 import { Evaluator } from "../train/evaluator.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
@@ -58,12 +57,12 @@ const EVAL_WINDOW = 4_096;
 
 async function openCorpus(
   input: CorpusInput,
-  objective: MaskedLanguageModeling,
+  objective: PretrainingObjective,
   folder: string,
   options: PretrainOptions,
 ): Promise<ShardedCorpus> {
   if (input instanceof ShardedCorpus) return input;
-  const { tokenizer } = objective.options;
+  const { tokenizer } = objective;
   const { onPrepare: onProgress, signal } = options;
   // A resumed run finds the corpus that it prepared when it began.
   if (existsSync(join(folder, manifestFile))) return ShardedCorpus.open(folder, { tokenizer });
@@ -77,27 +76,14 @@ async function openCorpus(
   return ShardedCorpus.open(folder, { tokenizer });
 }
 
-/** The examples an objective learns from, cut out of a corpus. */
-export function pretrainingExamples(
-  corpus: ShardedCorpus,
-  objective: MaskedLanguageModeling,
-  shortSequenceProbability = 0.1,
-): ExampleStream {
-  const { maxSeqLength, pair = "none" } = objective.options;
-  if (pair === "none") return textRuns(corpus, { maxTokens: maxSeqLength - 2, shortSequenceProbability });
-  const cut = { maxTokens: maxSeqLength - 3, shortSequenceProbability };
-  return pair === "nextSentence" ? nextSentencePairs(corpus, cut) : sentenceOrderPairs(corpus, cut);
-}
-
 /** Batches of the same held-out examples with the same masks every time. */
 export function* heldOutBatches(
-  objective: MaskedLanguageModeling,
+  objective: PretrainingObjective,
   examples: ExampleStream,
   options: { readonly batchSize: number; readonly maxEvalExamples?: number | null },
 ): Generator<Batch> {
   const count = Math.min(examples.numExamples, options.maxEvalExamples ?? DEFAULT_EVAL_EXAMPLES);
-  const { pair = "none", maxSeqLength, packed = true } = objective.options;
-  const numSpecial = pair === "none" ? 2 : 3;
+  const { maxSeqLength, packed } = objective;
   const maxPlaces = options.batchSize * maxSeqLength;
   for (let from = 0; from < count; from += EVAL_WINDOW) {
     const drawn = Array.from({ length: Math.min(EVAL_WINDOW, count - from) }, (_, i) => {
@@ -105,7 +91,7 @@ export function* heldOutBatches(
       const item = Math.floor(((from + i) * examples.numExamples) / count);
       return { example: examples.example(0, 0, item), epoch: 0, item };
     });
-    const lengths = drawn.map(({ example: { a, b } }) => a.tokens.length + (b?.tokens.length ?? 0) + numSpecial);
+    const lengths = drawn.map(({ example }) => objective.rowLength(example));
     for (const planned of planRows(lengths, { packed, maxSeqLength, maxPlaces })) {
       const { items, layout } = batchLayout(planned);
       yield objective.collate(
@@ -121,7 +107,7 @@ export function* heldOutBatches(
 export function heldOutEvaluation(
   backend: Backend,
   module: PretrainingModel,
-  objective: MaskedLanguageModeling,
+  objective: PretrainingObjective,
   examples: ExampleStream,
   options: TrainOptions,
   dtype: ComputeDType = "f32",
@@ -142,9 +128,9 @@ export function heldOutEvaluation(
 }
 
 /** All rules between model, tokenizer and objective that are broken. */
-function checkFit(model: ModelState<PretrainingModel>, objective: MaskedLanguageModeling): void {
-  const { vocabSize, maxPositionEmbeddings, typeVocabSize } = model.family.facts(model.config);
-  const { tokenizer, maxSeqLength, pair = "none" } = objective.options;
+function checkFit(model: ModelState<PretrainingModel>, objective: PretrainingObjective): void {
+  const { vocabSize, maxPositionEmbeddings } = model.family.facts(model.config);
+  const { tokenizer, maxSeqLength } = objective;
   const issues = [
     ...(tokenizer.vocabSize <= vocabSize
       ? []
@@ -169,9 +155,7 @@ function checkFit(model: ModelState<PretrainingModel>, objective: MaskedLanguage
       : [
           { path: "objective.maxSeqLength", message: `must be at least 8; got ${maxSeqLength}.`, code: "CONFIG_RANGE" },
         ]),
-    ...(pair === "none" || typeVocabSize >= 2
-      ? []
-      : [{ path: "model.typeVocabSize", message: `must be 2 for pairs; got ${typeVocabSize}.`, code: "CONFIG_RANGE" }]),
+    ...objective.modelIssues(model.module),
   ];
   if (issues.length > 0) throw new ConfigError("pretrain", issues);
 }
@@ -193,7 +177,7 @@ export function fingerprintOf(facts: unknown): string {
  */
 export async function pretrain(
   model: ModelState<PretrainingModel>,
-  objective: MaskedLanguageModeling,
+  objective: PretrainingObjective,
   corpus: { readonly train: CorpusInput; readonly eval?: CorpusInput },
   options: PretrainOptions,
 ): Promise<Pretrained> {
@@ -219,35 +203,28 @@ export async function pretrain(
   try {
     const trainCorpus = await open(corpus.train, "corpus");
     const evalCorpus = corpus.eval === undefined ? undefined : await open(corpus.eval, "corpus-eval");
-    const { tokenizer, ...objectiveFacts } = objective.options;
-    const { recomputeLayers: _memory, ...numeric } = resolved;
+    const { tokenizer, name, settings } = objective;
+    const { recomputeLayers: _memory, lanes: _lanes, ...numeric } = resolved;
     return await withEngine(
       engine,
       async (backend) => {
         const evaluation =
           evalCorpus === undefined
             ? undefined
-            : heldOutEvaluation(
-                backend,
-                model.module,
-                objective,
-                pretrainingExamples(evalCorpus, objective, 0),
-                resolved,
-                dtype,
-              );
+            : heldOutEvaluation(backend, model.module, objective, objective.examples(evalCorpus, 0), resolved, dtype);
         const { weights, ...run } = await train({
           backend,
           model: model.module,
           weights: model.weights,
           objective,
-          examples: pretrainingExamples(trainCorpus, objective, shortSequenceProbability),
+          examples: objective.examples(trainCorpus, shortSequenceProbability ?? 0.1),
           options: resolved,
           policy: { compute: dtype },
           evaluation,
           outputDir,
           fingerprint: fingerprintOf({
             config: model.config,
-            objective: objectiveFacts,
+            objective: { name, ...settings },
             tokenizer: tokenizer.hash,
             corpus: trainCorpus.manifest,
             options: numeric,

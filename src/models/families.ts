@@ -5,7 +5,17 @@ import { bertFamily } from "./bert/family.ts";
 import type { ModelFamily } from "./family.ts";
 
 /** The families a model directory may belong to. */
-const families: readonly ModelFamily<never>[] = [bertFamily as ModelFamily<never>];
+export const families: readonly ModelFamily[] = [bertFamily].map((family) => family as unknown as ModelFamily);
+
+/** @throws {CheckpointError} MODEL_TYPE, listing the families there are */
+export function familyNamed(name: unknown, path = "family"): ModelFamily {
+  const family = families.find((item) => item.name === name);
+  if (family !== undefined) return family;
+  throw new CheckpointError(
+    `model_type must be one of ${families.map((item) => item.name).join(", ")}; got ${JSON.stringify(name)}.`,
+    { code: "MODEL_TYPE", path },
+  );
+}
 
 /**
  * The family of a model directory, by the `model_type` of its config.json.
@@ -14,10 +24,5 @@ const families: readonly ModelFamily<never>[] = [bertFamily as ModelFamily<never
 export async function familyOf(folder: string): Promise<ModelFamily> {
   const path = join(folder, "config.json");
   const { model_type: type } = await readJsonObject(path);
-  const family = families.find(({ name }) => name === type);
-  if (family !== undefined) return family as unknown as ModelFamily;
-  throw new CheckpointError(
-    `model_type must be one of ${families.map(({ name }) => name).join(", ")}; got ${JSON.stringify(type)}.`,
-    { code: "MODEL_TYPE", path },
-  );
+  return familyNamed(type, path);
 }

@@ -1,7 +1,8 @@
+import type { ConfigFields } from "../formats/config-fields.ts";
 import type { JsonObject } from "../formats/json-text.ts";
 import type { Module } from "../nn/module.ts";
-import type { Weights } from "../nn/weights.ts";
-import type { ClassificationModel, Encoder, PretrainingModel } from "./model.ts";
+import { initialWeights, type Weights } from "../nn/weights.ts";
+import type { ClassificationModel, NetworkFacts, PretrainingModel } from "./model.ts";
 
 /** A network of some family with its numbers, in host memory. */
 export interface ModelState<M extends Module = Module, C = unknown> {
@@ -23,16 +24,38 @@ export interface LoadedState<M extends Module, C = unknown> extends ModelState<M
   readonly notices: readonly string[];
 }
 
-/** All that Firth knows of one model family: how to build, load and save its networks. */
+/** What a configuration takes over from a tokenizer. */
+export interface VocabularyFacts {
+  readonly vocabSize: number;
+  readonly special: {
+    readonly pad: number;
+    readonly cls?: number | undefined;
+    readonly sep?: number | undefined;
+    readonly mask?: number | undefined;
+    readonly bos?: number | undefined;
+    readonly eos?: number | undefined;
+  };
+}
+
+/** Settings by name, as a recipe gives them; `preset` names a published size. */
+export type FamilySettings = Readonly<Record<string, unknown>> & { readonly preset?: string | null | undefined };
+
+/** All that Firth knows of one model family: how to configure, build, load and save its networks. */
 export interface ModelFamily<C = unknown> {
   /** `model_type` of config.json. */
   readonly name: string;
+  /** Its settings, and the published sizes. */
+  readonly settings: ConfigFields;
+  readonly presets: readonly string[];
+  /**
+   * A whole, checked configuration: the given settings over those of the preset over those of the vocabulary.
+   * @throws {ConfigError} all problems together
+   */
+  configure(settings: FamilySettings, vocabulary?: VocabularyFacts): C;
   pretraining(config: C): PretrainingModel;
   classification(config: C, numLabels: number): ClassificationModel;
   /** Facts other parts need of a configuration. */
-  facts(
-    config: C,
-  ): Pick<Encoder, "hiddenSize" | "vocabSize" | "maxPositionEmbeddings" | "typeVocabSize" | "numHiddenLayers">;
+  facts(config: C): NetworkFacts;
   /** A pre-training model of a directory; heads it lacks are new. */
   loadPretraining(folder: string, seed: number): Promise<LoadedState<PretrainingModel, C>>;
   /** A classifier of a directory; `numLabels` allows a new head. */
@@ -43,6 +66,19 @@ export interface ModelFamily<C = unknown> {
 
 export interface SaveOptions {
   /** Class names of a classifier. */
-  readonly labels?: readonly string[];
-  readonly maxShardBytes?: number;
+  readonly labels?: readonly string[] | undefined;
+  readonly maxShardBytes?: number | undefined;
+}
+
+/**
+ * A new model of a family with its pre-training heads.
+ * @param seed of the new weights
+ */
+export function newModel<C>(
+  family: ModelFamily<C>,
+  config: C,
+  { seed }: { readonly seed: number },
+): ModelState<PretrainingModel, C> {
+  const module = family.pretraining(config);
+  return { family, config, module, weights: initialWeights(module, seed) };
 }

@@ -11,6 +11,8 @@ export interface WeightEntry {
   readonly keys: readonly string[];
   /** Other names the same tensors have in some files; a list as long as `keys`. */
   readonly aliases?: readonly (readonly string[])[];
+  /** Whether the tensors are stored the other way round, `[in, out]` (GPT's Conv1D). */
+  readonly isTransposed?: boolean;
 }
 
 export interface LoadedWeights {
@@ -30,6 +32,15 @@ export interface LoadWeightsOptions {
   readonly mayBeUnused: (key: string) => boolean;
 }
 
+/** A matrix `[rows, columns]` the other way round. */
+function transposed(data: Float32Array, rows: number, columns: number): Float32Array {
+  const result = new Float32Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) result[column * rows + row] = data[row * columns + column]!;
+  }
+  return result;
+}
+
 function describe(title: string, lines: readonly string[]): string[] {
   const shown = lines.slice(0, 20).map((line) => `    ${line}`);
   const rest = lines.length > 20 ? [`    … and ${lines.length - 20} more`] : [];
@@ -47,8 +58,9 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
   const missing: string[] = [];
   const absent: string[] = [];
   const misShaped: string[] = [];
-  const plan: { parameter: string; keys: readonly string[] }[] = [];
-  for (const { parameter, keys, aliases = [] } of entries) {
+  const plan: (WeightEntry & { readonly shape: readonly number[] })[] = [];
+  for (const entry of entries) {
+    const { parameter, keys, aliases = [], isTransposed = false } = entry;
     const found = [keys, ...aliases].find((names) => names.every((name) => file.has(name)));
     if (found === undefined) {
       if (options.mayBeMissing(parameter)) missing.push(parameter);
@@ -56,13 +68,14 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
       continue;
     }
     const { shape } = parameters.get(parameter)!;
-    const expected = [shape[0]! / keys.length, ...shape.slice(1)];
+    const part = [shape[0]! / keys.length, ...shape.slice(1)];
+    const expected = isTransposed ? part.toReversed() : part;
     for (const key of found) {
       used.add(key);
       const actual = file.info(key).shape;
       if (actual.join() !== expected.join()) misShaped.push(`${key}: [${actual}], the model needs [${expected}]`);
     }
-    plan.push({ parameter, keys: found });
+    plan.push({ ...entry, keys: found, shape: part });
   }
   const unused = file.names.filter((name) => !used.has(name));
   const unexpected = unused.filter((name) => !options.mayBeUnused(name));
@@ -83,11 +96,14 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
     );
   }
   const weights = new Map(options.fallback);
-  for (const { parameter, keys } of plan) {
-    const size = parameters.get(parameter)!.shape.reduce((product, dim) => product * dim, 1);
-    const data = new Float32Array(size);
-    const part = size / keys.length;
-    for (const [i, key] of keys.entries()) await file.readInto(key, data.subarray(i * part, (i + 1) * part));
+  for (const { parameter, keys, shape, isTransposed } of plan) {
+    const part = shape.reduce((product, dim) => product * dim, 1);
+    const data = new Float32Array(part * keys.length);
+    for (const [i, key] of keys.entries()) {
+      const own = data.subarray(i * part, (i + 1) * part);
+      await file.readInto(key, own);
+      if (isTransposed === true) own.set(transposed(own, shape[1]!, shape[0]!));
+    }
     weights.set(parameter, data);
   }
   return { weights, missing, unused };
@@ -96,18 +112,41 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
 /** The tensors to write for a model, each under its file name. */
 export function* storedTensors(model: Module, weights: Weights, map: readonly WeightEntry[]): Generator<TensorToWrite> {
   const parameters = namedParameters(model);
-  for (const { parameter, keys } of map) {
+  for (const { parameter, keys, isTransposed = false } of map) {
     const shape = parameters.get(parameter)?.shape;
     const data = weights.get(parameter);
     if (shape === undefined || data === undefined) continue;
     const part = data.length / keys.length;
     for (const [i, name] of keys.entries()) {
-      yield {
-        name,
-        dtype: "F32",
-        shape: [shape[0]! / keys.length, ...shape.slice(1)],
-        data: data.subarray(i * part, (i + 1) * part),
-      };
+      const own = data.subarray(i * part, (i + 1) * part);
+      const rows = [shape[0]! / keys.length, ...shape.slice(1)];
+      yield isTransposed
+        ? { name, dtype: "F32", shape: rows.toReversed(), data: transposed(own, rows[0]!, rows[1]!) }
+        : { name, dtype: "F32", shape: rows, data: own };
     }
   }
+}
+
+/** Weight and bias of a dense layer. */
+export function denseEntries(parameter: string, key: string, isTransposed = false): WeightEntry[] {
+  return [
+    { parameter: `${parameter}.weight`, keys: [`${key}.weight`], isTransposed },
+    { parameter: `${parameter}.bias`, keys: [`${key}.bias`] },
+  ];
+}
+
+/** Gain and bias of a LayerNorm, under their TensorFlow names too. */
+export function normEntries(parameter: string, key: string): WeightEntry[] {
+  return [
+    { parameter: `${parameter}.weight`, keys: [`${key}.weight`], aliases: [[`${key}.gamma`]] },
+    { parameter: `${parameter}.bias`, keys: [`${key}.bias`], aliases: [[`${key}.beta`]] },
+  ];
+}
+
+/** A projection whose rows are several dense layers of the file, one after the other. */
+export function joinedEntries(parameter: string, keys: readonly string[]): WeightEntry[] {
+  return (["weight", "bias"] as const).map((part) => ({
+    parameter: `${parameter}.${part}`,
+    keys: keys.map((key) => `${key}.${part}`),
+  }));
 }

@@ -1,11 +1,12 @@
 /** @file Layers that every family shares. */
-
+import { internalError } from "../base/errors.ts";
 import { relu, tanh } from "../tensor/elementwise.ts";
 import type { AttentionOptions } from "../tensor/fused.ts";
 import * as fused from "../tensor/fused.ts";
 import { reshape, split } from "../tensor/movement.ts";
 import { dropout as dropEntries } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { blockAttention, type KeyValue } from "./block-attention.ts";
 import { type Initializer, ones, zeros } from "./initializer.ts";
 import { type ForwardContext, Module, Parameter } from "./module.ts";
 
@@ -73,6 +74,44 @@ export const activations = {
 
 export type Activation = keyof typeof activations;
 
+export type { KeyValue } from "./block-attention.ts";
+
+export interface AttentionLayerOptions {
+  /** Of the attention probabilities. */
+  readonly dropoutRate: number;
+  readonly init: Initializer;
+}
+
+/** `[R, W, parts·H]` as `parts` tensors of heads `[R, W, N, H/N]`. */
+function splitHeads(x: Tensor, parts: number, numHeads: number): Tensor[] {
+  const [rows, width, size] = x.shape as [number, number, number];
+  return split(x, -1, parts).map((part) => reshape(part, [rows, width, numHeads, size / parts / numHeads]));
+}
+
+/** Attention of heads, joined again: `[R, T, H]`; dropout of the probabilities in training, which has one block only. */
+function attend(
+  context: ForwardContext,
+  query: Tensor,
+  blocks: readonly KeyValue[],
+  bias: Tensor | undefined,
+  dropoutRate: number,
+): Tensor {
+  const [rows, length, numHeads, size] = query.shape as [number, number, number, number];
+  const [{ key, value }, ...others] = blocks as readonly [KeyValue, ...KeyValue[]];
+  if (others.length > 0) {
+    if (context.training) throw internalError("training has no past");
+    return reshape(blockAttention(query, blocks, bias), [rows, length, numHeads * size]);
+  }
+  const options: AttentionOptions = {
+    bias,
+    dropoutMask:
+      context.training && dropoutRate > 0
+        ? fused.dropoutMask(context.randomKey(), [rows, numHeads, length, key.dim(1)], dropoutRate)
+        : undefined,
+  };
+  return reshape(fused.attention(query, key, value, options), [rows, length, numHeads * size]);
+}
+
 /**
  * Self-attention with one projection for query, key and value. Dims: R rows, W tokens, H hidden.
  * The projection's weight is `[3H, H]`: the rows of query, then key, then value.
@@ -82,11 +121,7 @@ export class SelfAttention extends Module {
   private readonly numHeads: number;
   private readonly dropoutRate: number;
 
-  constructor(
-    hiddenSize: number,
-    numHeads: number,
-    options: { readonly dropoutRate: number; readonly init: Initializer },
-  ) {
+  constructor(hiddenSize: number, numHeads: number, options: AttentionLayerOptions) {
     super();
     this.qkv = new Linear(hiddenSize, 3 * hiddenSize, options.init);
     this.numHeads = numHeads;
@@ -95,20 +130,50 @@ export class SelfAttention extends Module {
 
   /**
    * @param x float `[R, W, H]`
-   * @param bias float, broadcast to `[R, heads, W, W]`: 0 where a token may look, very negative elsewhere
+   * @param bias float, broadcast to `[R, heads, W, S]`: 0 where a token may look, very negative elsewhere
+   * @param extend gives all keys and values to look at for those of `x`, in blocks, `S` in all; just those when left out
    */
-  apply(context: ForwardContext, x: Tensor, bias: Tensor | undefined): Tensor {
-    const [rows, width, hiddenSize] = x.shape as [number, number, number];
-    const [query, key, value] = split(this.qkv.apply(context, x), -1, 3).map((part) =>
-      reshape(part, [rows, width, this.numHeads, hiddenSize / this.numHeads]),
-    ) as [Tensor, Tensor, Tensor];
-    const options: AttentionOptions = {
-      bias,
-      dropoutMask:
-        context.training && this.dropoutRate > 0
-          ? fused.dropoutMask(context.randomKey(), [rows, this.numHeads, width, width], this.dropoutRate)
-          : undefined,
-    };
-    return reshape(fused.attention(query, key, value, options), x.shape);
+  apply(
+    context: ForwardContext,
+    x: Tensor,
+    bias: Tensor | undefined,
+    extend: (fresh: KeyValue) => readonly KeyValue[] = (fresh) => [fresh],
+  ): Tensor {
+    const [query, key, value] = splitHeads(this.qkv.apply(context, x), 3, this.numHeads) as [Tensor, Tensor, Tensor];
+    return attend(context, query, extend({ key, value }), bias, this.dropoutRate);
+  }
+}
+
+/**
+ * Attention of one sequence to another. Dims: R rows, T queries, S source tokens, H hidden.
+ * One projection for query `[H, H]`, one for key and value `[2H, H]`.
+ */
+export class CrossAttention extends Module {
+  readonly query: Linear;
+  readonly keyValue: Linear;
+  private readonly numHeads: number;
+  private readonly dropoutRate: number;
+
+  constructor(hiddenSize: number, numHeads: number, options: AttentionLayerOptions) {
+    super();
+    this.query = new Linear(hiddenSize, hiddenSize, options.init);
+    this.keyValue = new Linear(hiddenSize, 2 * hiddenSize, options.init);
+    this.numHeads = numHeads;
+    this.dropoutRate = options.dropoutRate;
+  }
+
+  /** Keys and values of the source `[R, S, H]`; they are the same for every query. */
+  project(context: ForwardContext, source: Tensor): KeyValue {
+    const [key, value] = splitHeads(this.keyValue.apply(context, source), 2, this.numHeads) as [Tensor, Tensor];
+    return { key, value };
+  }
+
+  /**
+   * @param x float `[R, T, H]`
+   * @param bias float, broadcast to `[R, heads, T, S]`
+   */
+  apply(context: ForwardContext, x: Tensor, source: KeyValue, bias: Tensor | undefined): Tensor {
+    const [query] = splitHeads(this.query.apply(context, x), 1, this.numHeads) as [Tensor];
+    return attend(context, query, [source], bias, this.dropoutRate);
   }
 }

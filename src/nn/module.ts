@@ -8,11 +8,18 @@ export class Parameter {
   readonly init: Initializer;
   /** Whether weight decay applies: not to biases and normalisation gains. */
   readonly decays: boolean;
+  /** Whether its numbers come with the model and stay: training never moves them. */
+  readonly isFixed: boolean;
 
-  constructor(shape: readonly number[], init: Initializer, options: { readonly decays: boolean }) {
+  constructor(
+    shape: readonly number[],
+    init: Initializer,
+    options: { readonly decays: boolean; readonly isFixed?: boolean },
+  ) {
     this.shape = shape;
     this.init = init;
     this.decays = options.decays;
+    this.isFixed = options.isFixed ?? false;
   }
 }
 

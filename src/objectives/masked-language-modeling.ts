@@ -4,15 +4,23 @@ import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
 import type { PretrainingExample, TokenSegment } from "../data/segment.ts";
+import { nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
-import { compare, convert } from "../tensor/elementwise.ts";
 import { crossEntropy } from "../tensor/fused.ts";
 import { concatenate, sliceAxis } from "../tensor/movement.ts";
-import { argMax, sum } from "../tensor/reduction.ts";
+import { sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import type { Drawn, LossFigures, Objective } from "./objective.ts";
+import { hits } from "./hits.ts";
+import {
+  type Drawn,
+  type LossFigures,
+  lackingParts,
+  type ModelPart,
+  type PretrainingObjective,
+  requireParts,
+} from "./objective.ts";
 import { integers, type RowSequence, roomFor, rowBatch } from "./row-batch.ts";
 import { type MaskingOptions, type MaskingUnit, maskTokens } from "./token-masking.ts";
 
@@ -38,7 +46,7 @@ export interface MaskedLanguageModelingOptions {
 }
 
 /** The objective with the options it was made from. */
-export interface MaskedLanguageModeling extends Objective<PretrainingExample, PretrainingModel> {
+export interface MaskedLanguageModeling extends PretrainingObjective {
   readonly options: MaskedLanguageModelingOptions;
 }
 
@@ -120,6 +128,9 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
   const specials = new Set(tokenizer.specialIds);
   const vocabulary = { maskId: mask, vocabSize: tokenizer.vocabSize, isSpecial: (id: number) => specials.has(id) };
 
+  const name = "maskedLanguageModeling";
+  const parts: readonly ModelPart[] = pair === "none" ? ["maskedLmLogits"] : ["maskedLmLogits", "sequencePairLogits"];
+
   const collate = (drawn: readonly Drawn<PretrainingExample>[], seed: number, layout?: PlannedBatch): Batch => {
     const joined = drawn.map(({ example }) => joinSegments(example, cls, sep));
     const masked = joined.map(({ tokens, wordStarts }, i) => {
@@ -157,6 +168,10 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
         maskedLabels: integers(maskedLabels, [capacity]),
         ...(pair === "none" ? {} : pairTensors),
       },
+      lists: {
+        maskedPositions: { count: scored, beside: { maskedLabels: UNSCORED } },
+        ...(pair === "none" ? {} : { firstTokens: { count: drawn.length, beside: { pairLabels: UNSCORED } } }),
+      },
       counts: { maskedTokens: scored, ...(pair === "none" ? {} : { sequences: drawn.length }) },
       numSequences: drawn.length,
       numTokens: rows.numTokens,
@@ -169,7 +184,7 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     context: ForwardContext,
     batch: Readonly<Record<string, Tensor>>,
   ): LossFigures => {
-    if (model.maskedLmLogits === undefined) throw missingHead("maskedLmLogits");
+    requireParts(model, parts, name);
     const { maskedPositions, firstTokens } = batch as {
       readonly maskedPositions: Tensor;
       readonly firstTokens?: Tensor;
@@ -177,7 +192,7 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     const numMasked = maskedPositions.dim(0);
     const places = firstTokens === undefined ? maskedPositions : concatenate([maskedPositions, firstTokens], 0);
     const hidden = model.encoder.encodeAt(context, batch as unknown as EncoderInputs, places);
-    const logits = model.maskedLmLogits(context, sliceAxis(hidden, 0, 0, numMasked));
+    const logits = model.maskedLmLogits!(context, sliceAxis(hidden, 0, 0, numMasked));
     const figures: LossFigures = {
       terms: { mlm: { sum: sum(crossEntropy(logits, batch.maskedLabels!)), count: "maskedTokens", weight: 1 } },
       metrics: context.training
@@ -185,9 +200,8 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
         : { mlmAccuracy: { sum: hits(logits, batch.maskedLabels!), count: "maskedTokens" } },
     };
     if (pair === "none") return figures;
-    if (model.sequencePairLogits === undefined) throw missingHead("sequencePairLogits");
     const pooled = model.encoder.pool(context, sliceAxis(hidden, 0, numMasked, places.dim(0)));
-    const pairLogits = model.sequencePairLogits(context, pooled);
+    const pairLogits = model.sequencePairLogits!(context, pooled);
     const pairLoss = sum(crossEntropy(pairLogits, batch.pairLabels!));
     return {
       terms: { ...figures.terms, pair: { sum: pairLoss, count: "sequences", weight: 1 } },
@@ -197,17 +211,27 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     };
   };
 
-  return { name: "maskedLanguageModeling", options, collate, loss };
-}
-
-/** How many rows have their largest score at the label. */
-function hits(logits: Tensor, labels: Tensor): Tensor {
-  return sum(convert(compare("eq", argMax(logits), labels), "f32"));
-}
-
-function missingHead(head: string): FirthError {
-  return new FirthError(`the model has no ${head}; this objective needs it. Use a pre-training model of the family.`, {
-    code: "MODEL_LACKS_HEAD",
-    path: "maskedLanguageModeling",
-  });
+  const { tokenizer: _, ...facts } = options;
+  return {
+    name,
+    options,
+    tokenizer,
+    maxSeqLength,
+    packed,
+    settings: facts,
+    examples: (corpus, shortSequenceProbability) => {
+      if (pair === "none") return textRuns(corpus, { maxTokens: maxSeqLength - 2, shortSequenceProbability });
+      const cut = { maxTokens: maxSeqLength - 3, shortSequenceProbability };
+      return pair === "nextSentence" ? nextSentencePairs(corpus, cut) : sentenceOrderPairs(corpus, cut);
+    },
+    rowLength: ({ a, b }) => a.tokens.length + 2 + (b === undefined ? 0 : b.tokens.length + 1),
+    modelIssues: (model) => {
+      const { typeVocabSize } = model.encoder;
+      const message = `must be 2 for pairs; got ${typeVocabSize}.`;
+      const issue = { path: "model.typeVocabSize", message, code: "CONFIG_RANGE" };
+      return [...lackingParts(model, parts, name), ...(pair === "none" || typeVocabSize >= 2 ? [] : [issue])];
+    },
+    collate,
+    loss,
+  };
 }

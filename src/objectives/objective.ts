@@ -1,7 +1,12 @@
+import { type ConfigIssue, FirthError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
+import type { ExampleStream, PretrainingExample } from "../data/segment.ts";
+import type { ShardedCorpus } from "../data/sharded-corpus.ts";
+import type { PretrainingModel } from "../models/model.ts";
 import type { ForwardContext, Module } from "../nn/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** A scalar summed over a batch, and the name of the count that turns sums into means. */
 export interface SummedFigure {
@@ -43,4 +48,45 @@ export interface Objective<E, M extends Module> {
   collate(examples: readonly Drawn<E>[], seed: number, layout?: PlannedBatch): Batch;
   /** Traces the loss. `batch` holds the tensors of `collate` by name. */
   loss(model: M, context: ForwardContext, batch: Readonly<Record<string, Tensor>>): LossFigures;
+}
+
+/** An objective that learns from plain text: it also says how text is cut, and what it needs of a model. */
+export interface PretrainingObjective extends Objective<PretrainingExample, PretrainingModel> {
+  readonly tokenizer: Tokenizer;
+  /** Longest sequence in tokens, special tokens included. */
+  readonly maxSeqLength: number;
+  /** Whether several short sequences are put into one row. */
+  readonly packed: boolean;
+  /** Its settings without the tokenizer: with the seed they decide its batches. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /**
+   * The parts of a text it learns from.
+   * @param shortSequenceProbability share of them that is cut short at random
+   */
+  examples(corpus: ShardedCorpus, shortSequenceProbability: number): ExampleStream;
+  /** Tokens of an example in its row, special tokens included. */
+  rowLength(example: PretrainingExample): number;
+  /** What a model lacks for it, all of it; paths begin with `model.`. */
+  modelIssues(model: PretrainingModel): readonly ConfigIssue[];
+}
+
+/** Parts of a model that an objective may need. */
+export type ModelPart = "decoder" | "maskedLmLogits" | "causalLmLogits" | "sequencePairLogits";
+
+/** The parts that a model lacks, as issues. */
+export function lackingParts(model: PretrainingModel, parts: readonly ModelPart[], objective: string): ConfigIssue[] {
+  return parts
+    .filter((part) => model[part] === undefined)
+    .map((part) => ({
+      path: `model.${part}`,
+      message: `the model has no such part, which ${objective} needs. Use a family that has it.`,
+      code: "MODEL_LACKS_PART",
+    }));
+}
+
+/** For losses that are traced without the check before. @throws {FirthError} MODEL_LACKS_PART */
+export function requireParts(model: PretrainingModel, parts: readonly ModelPart[], objective: string): void {
+  const [first] = lackingParts(model, parts, objective);
+  if (first === undefined) return;
+  throw new FirthError(first.message, { code: first.code, path: first.path });
 }

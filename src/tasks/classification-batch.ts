@@ -1,4 +1,4 @@
-/** @file Encoded texts in rows, with the places of their first tokens. */
+/** @file Encoded texts in rows, with the places of their first and last tokens. */
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
 import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
@@ -24,8 +24,8 @@ export function tokenTypes({ tokens, secondStart }: EncodedText): Int32Array {
 }
 
 /**
- * A batch of texts in rows, and `firstTokens` i32 `[S]`, the place of each text's first token over all rows; S is the
- * number of texts rounded up, and the surplus points at place 0.
+ * A batch of texts in rows, and `firstTokens` and `lastTokens` i32 `[S]`, the places of each text's first and last token
+ * over all rows; S is the number of texts rounded up, and the surplus points at place 0.
  */
 export function textBatch(texts: readonly EncodedText[], options: TextBatchOptions): Batch {
   const { padId, packed, maxSeqLength, layout, minRoom = 0 } = options;
@@ -36,8 +36,15 @@ export function textBatch(texts: readonly EncodedText[], options: TextBatchOptio
   const room = roomFor(Math.max(texts.length, minRoom));
   const firstTokens = new Int32Array(room);
   firstTokens.set(rows.starts);
+  const lastTokens = new Int32Array(room);
+  lastTokens.set(rows.starts.map((start, i) => start + texts[i]!.tokens.length - 1));
   return {
-    tensors: { ...rows.tensors, firstTokens: integers(firstTokens, [room]) },
+    tensors: {
+      ...rows.tensors,
+      firstTokens: integers(firstTokens, [room]),
+      lastTokens: integers(lastTokens, [room]),
+    },
+    lists: { firstTokens: { count: texts.length, beside: {} }, lastTokens: { count: texts.length, beside: {} } },
     counts: { sequences: texts.length },
     numSequences: texts.length,
     numTokens: rows.numTokens,
@@ -50,5 +57,10 @@ export function withLabels(batch: Batch, labels: readonly number[]): Batch {
   const shape = batch.tensors.firstTokens!.shape;
   const data = new Int32Array(shape[0]!).fill(UNSCORED);
   data.set(labels);
-  return { ...batch, tensors: { ...batch.tensors, labels: integers(data, shape) } };
+  const firstTokens = { count: labels.length, beside: { labels: UNSCORED } };
+  return {
+    ...batch,
+    tensors: { ...batch.tensors, labels: integers(data, shape) },
+    lists: { ...batch.lists, firstTokens },
+  };
 }

@@ -85,14 +85,16 @@ function resolve(options: TextClassificationOptions): TextClassificationSettings
   return { tokenizer, maxSeqLength, textColumns, labelColumn, labels, skipLabels, labelNames, packed };
 }
 
-/** Scores of the classes `[S, numLabels]` for a batch with `firstTokens`. */
+/** Scores of the classes `[S, numLabels]` for a batch of `textBatch`. */
 export function classificationLogits(
   model: ClassificationModel,
   context: ForwardContext,
   batch: Readonly<Record<string, Tensor>>,
 ): Tensor {
-  const firstTokens = model.encoder.encodeAt(context, batch as unknown as EncoderInputs, batch.firstTokens!);
-  return model.classificationLogits(context, model.encoder.pool(context, firstTokens));
+  const { encoder } = model;
+  const places = encoder.pooledToken === "first" ? batch.firstTokens! : batch.lastTokens!;
+  const tokens = encoder.encodeAt(context, batch as unknown as EncoderInputs, places);
+  return model.classificationLogits(context, encoder.pool(context, tokens));
 }
 
 /**

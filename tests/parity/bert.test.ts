@@ -4,13 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
 import type { Batch } from "../../src/data/batch.ts";
 import { openSafetensors, type TensorFile } from "../../src/formats/safetensors.ts";
-import {
-  bertWeightMap,
-  loadBertForPretraining,
-  loadBertForSequenceClassification,
-} from "../../src/models/bert/huggingface.ts";
+import { bertFamily } from "../../src/models/bert/family.ts";
 import type { EncoderInputs } from "../../src/models/model.ts";
-import { storedTensors } from "../../src/models/weight-map.ts";
+import { storedTensors, type WeightEntry } from "../../src/models/weight-map.ts";
 import type { Module } from "../../src/nn/module.ts";
 import type { Weights } from "../../src/nn/weights.ts";
 import type { Objective } from "../../src/objectives/objective.ts";
@@ -50,7 +46,7 @@ async function fixtureBatch(expected: TensorFile, labels: readonly string[], cou
 const rowStarts = Array.from({ length: rows }, (_, row) => row * width);
 
 /** Parameters by their Hugging Face names. */
-function byKey(model: Module, weights: Weights, map: ReturnType<typeof bertWeightMap>): Map<string, Float32Array> {
+function byKey(model: Module, weights: Weights, map: readonly WeightEntry[]): Map<string, Float32Array> {
   return new Map([...storedTensors(model, weights, map)].map(({ name, data }) => [name, data as Float32Array]));
 }
 
@@ -60,7 +56,7 @@ async function check<M extends Module>(
   given: {
     readonly model: M;
     readonly weights: Weights;
-    readonly map: ReturnType<typeof bertWeightMap>;
+    readonly map: readonly WeightEntry[];
     readonly loss: Objective<never, M>["loss"];
     readonly batch: Batch;
     readonly expected: TensorFile;
@@ -127,7 +123,7 @@ describe.each(engines)("BERT on $title", ({ open, tolerance, missing }) => {
     ["masked-lm-relu", "the places read"],
   ])("%s, last layer at %s: losses, gradients and three AdamW steps equal PyTorch's", async (fixture, computed) => {
     const folder = join(fixtures, fixture);
-    const { model, weights, config } = await loadBertForPretraining(folder, 0);
+    const { module: model, weights, config } = await bertFamily.loadPretraining(folder, 0);
     const expected = await openSafetensors(join(folder, "expected.safetensors"));
     const hasPair = expected.has("next_sentence_label");
     const allLabels = (await expected.read("labels")).data as Int32Array;
@@ -139,7 +135,7 @@ describe.each(engines)("BERT on $title", ({ open, tolerance, missing }) => {
     await check(backend!, tolerance, {
       model,
       weights,
-      map: bertWeightMap(config),
+      map: bertFamily.weightMap(config),
       batch,
       expected,
       loss: (net, context, tensors) => {
@@ -166,13 +162,13 @@ describe.each(engines)("BERT on $title", ({ open, tolerance, missing }) => {
   it.skipIf(missing !== undefined).each(["sequence-classification", "sequence-classification-sharded"])(
     "%s: loss, gradients and three AdamW steps equal PyTorch's",
     async (fixture) => {
-      const { model, weights, config } = await loadBertForSequenceClassification(join(fixtures, fixture), 0, 3);
+      const { module: model, weights, config } = await bertFamily.loadClassification(join(fixtures, fixture), 0, 3);
       const expected = await openSafetensors(join(fixtures, "sequence-classification", "expected.safetensors"));
       const batch = await fixtureBatch(expected, ["labels"], { sequences: rows });
       await check(backend!, tolerance, {
         model,
         weights,
-        map: bertWeightMap(config),
+        map: bertFamily.weightMap(config),
         batch,
         expected,
         loss: (net, context, tensors) => {

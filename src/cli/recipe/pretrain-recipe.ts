@@ -1,22 +1,21 @@
 /** @file What a pre-training recipe may say; all of it is checked before anything is done. */
 import type { ConfigIssue } from "../../base/errors.ts";
 import {
-  booleanField,
   type ConfigOf,
-  choiceField,
   defineFields,
   integerField,
   nullableField,
   numberField,
-  probabilityField,
   showValue,
   textField,
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
-import { type BertConfigInput, bertConfig, bertConfigTable } from "../../models/bert/config.ts";
+import { families } from "../../models/families.ts";
+import type { FamilySettings } from "../../models/family.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { corpusFields } from "../settings/corpus.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
+import { type ObjectiveName, type ObjectiveSettings, objectiveChoices } from "../settings/objective/index.ts";
 import { type TokenizerSettings, tokenizerTable } from "../settings/tokenizer.ts";
 import { pathsField } from "./path-field.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
@@ -58,42 +57,10 @@ const dataTable = defineConfig({
   },
 });
 
-const objectiveTable = defineConfig({
-  name: "objective",
-  fields: defineFields({
-    name: choiceField(["maskedLanguageModeling"], { default: "maskedLanguageModeling", doc: "What is learned." }),
-    maxSeqLength: integerField({ default: 128, min: 8, doc: "Tokens in a row, special tokens included." }),
-    maskProbability: probabilityField({ default: 0.15, doc: "Share of the tokens that is predicted." }),
-    unit: choiceField(["token", "wholeWord", "ngram"], { default: "token", doc: "What is masked together." }),
-    maxNgram: integerField({ default: 3, min: 1, doc: "Longest n-gram with unit ngram." }),
-    maxPredictionsPerSequence: nullableField(integerField({ min: 1, doc: "Most predicted tokens in a row." })),
-    maskTokenProbability: probabilityField({ default: 0.8, doc: "Share of these that becomes [MASK]." }),
-    randomTokenProbability: probabilityField({ default: 0.1, doc: "Share that becomes a random token." }),
-    masking: choiceField(["dynamic", "static"], { default: "dynamic", doc: "Masks anew every epoch, or once." }),
-    pair: choiceField(["none", "nextSentence", "sentenceOrder"], { default: "none", doc: "How two segments relate." }),
-    packed: booleanField({ default: true, doc: "Put several short sequences into one row." }),
-    shortSequenceProbability: probabilityField({ default: 0.1, doc: "Share of the examples cut short at random." }),
-  }),
-  rules: ({ maskProbability, maskTokenProbability, randomTokenProbability }) => [
-    ...(maskProbability > 0 && maskProbability < 1
-      ? []
-      : [{ path: "maskProbability", message: `must lie in (0, 1); got ${maskProbability}.`, code: "CONFIG_RANGE" }]),
-    ...(maskTokenProbability + randomTokenProbability <= 1
-      ? []
-      : [
-          {
-            path: "maskTokenProbability",
-            message: `and randomTokenProbability must sum to at most 1; got ${maskTokenProbability} and ${randomTokenProbability}.`,
-            code: "CONFIG_RANGE",
-          },
-        ]),
-  ],
-});
-
 /** A new network of a family, or one to go on with. */
 export type ModelSettings =
-  | { readonly from: string }
-  | ({ readonly family: "bert"; readonly preset: string | null } & BertConfigInput);
+  | { readonly from: string; readonly family?: undefined }
+  | ({ readonly from?: undefined; readonly family: string } & FamilySettings);
 
 /** Where the tokenizer is, or how to learn one. */
 export type TokenizerChoice = string | { readonly train: TokenizerSettings };
@@ -105,17 +72,15 @@ export interface PretrainRecipe {
   readonly model: ModelSettings;
   readonly tokenizer: TokenizerChoice;
   readonly data: ConfigOf<typeof dataTable.fields>;
-  readonly objective: ConfigOf<typeof objectiveTable.fields>;
+  readonly objective: { readonly name: ObjectiveName } & ObjectiveSettings;
   readonly train: TrainOptions;
   readonly engine: EngineSettings;
 }
 
-const families = ["bert"];
-
 function checkModel(problems: Problems, value: unknown): ModelSettings | undefined {
   const section = problems.section("model", value);
   if (section === undefined) return undefined;
-  const { from, family, preset, ...settings } = section;
+  const { from, family: familyName = "bert", preset, ...settings } = section;
   if (from !== undefined) {
     if (typeof from !== "string") {
       problems.add("model.from", `must be a model's folder; got ${showValue(from)}.`, "CONFIG_VALUE");
@@ -125,22 +90,34 @@ function checkModel(problems: Problems, value: unknown): ModelSettings | undefin
     }
     return typeof from === "string" ? { from } : undefined;
   }
-  const known = family === undefined || families.includes(family as string);
-  if (!known) {
-    const message = `must be one of ${families.join(", ")}; got ${showValue(family)}.`;
+  const family = families.find(({ name }) => name === familyName);
+  if (family === undefined) {
+    const message = `must be one of ${families.map(({ name }) => name).join(", ")}; got ${showValue(familyName)}.`;
     problems.add("model.family", message, "CONFIG_UNKNOWN_VALUE");
     return undefined;
   }
   const isText = preset === undefined || preset === null || typeof preset === "string";
   const name = isText ? (preset ?? null) : String(preset);
-  const size = name === null ? {} : problems.collect("model", () => bertConfig({ preset: name }));
-  problems.knownKeys("model", section, ["from", "family", "preset", ...Object.keys(bertConfigTable.fields)]);
-  const own = Object.fromEntries(Object.entries(settings).filter(([key]) => key in bertConfigTable.fields));
+  const size = name === null ? {} : problems.collect("model", () => family.configure({ preset: name }));
+  problems.knownKeys("model", section, ["from", "family", "preset", ...Object.keys(family.settings)]);
+  const own = Object.fromEntries(Object.entries(settings).filter(([key]) => key in family.settings));
   // The size's settings take part in the rules between settings; those of the vocabulary come with the tokenizer.
-  problems.collect("model", () =>
-    bertConfig({ ...(size === undefined || name === null ? {} : { preset: name }), ...own }),
-  );
-  return { family: "bert", preset: name, ...own };
+  problems.collect("model", () => family.configure({ preset: size === undefined ? null : name, ...own }));
+  return { family: family.name, preset: name, ...own };
+}
+
+function checkObjective(problems: Problems, value: unknown): PretrainRecipe["objective"] | undefined {
+  const section = problems.section("objective", value);
+  if (section === undefined) return undefined;
+  const { name = "maskedLanguageModeling", ...settings } = section;
+  const choice = Object.entries(objectiveChoices).find(([key]) => key === name);
+  if (choice === undefined) {
+    const message = `must be one of ${Object.keys(objectiveChoices).join(", ")}; got ${showValue(name)}.`;
+    problems.add("objective.name", message, "CONFIG_UNKNOWN_VALUE");
+    return undefined;
+  }
+  const resolved = problems.resolve("objective", choice[1].table, settings);
+  return resolved && ({ name: choice[0], ...resolved } as PretrainRecipe["objective"]);
 }
 
 function checkTokenizer(problems: Problems, value: unknown, hasText: boolean): TokenizerChoice | undefined {
@@ -161,12 +138,18 @@ function checkTokenizer(problems: Problems, value: unknown, hasText: boolean): T
 
 /** Rows must not be longer than the network's positions; told also where other settings of the sections are wrong. */
 function checkLength(problems: Problems, model: unknown, objective: unknown): void {
-  if (isSection(model) && model.from !== undefined) return;
+  const { from, family: familyName = "bert", maxPositionEmbeddings, preset } = isSection(model) ? model : {};
   const length = isSection(objective) ? objective.maxSeqLength : undefined;
-  const given = isSection(model) ? model.maxPositionEmbeddings : undefined;
-  const positions = given ?? bertConfigTable.fields.maxPositionEmbeddings.default;
-  if (typeof length !== "number" || typeof positions !== "number" || length <= positions) return;
-  const message = `must be at most model.maxPositionEmbeddings; got ${length} and ${positions}.`;
+  const family = families.find(({ name }) => name === familyName);
+  if (from !== undefined || family === undefined || typeof length !== "number") return;
+  const own = maxPositionEmbeddings === undefined ? {} : { maxPositionEmbeddings };
+  const quiet = new Problems();
+  const sized = typeof preset === "string" ? { preset, ...own } : own;
+  const config = quiet.collect("model", () => family.configure(sized));
+  if (config === undefined) return;
+  const positions = family.facts(config).maxPositionEmbeddings;
+  if (length <= positions) return;
+  const message = `must be at most the model's maxPositionEmbeddings; got ${length} and ${positions}.`;
   problems.add("objective.maxSeqLength", message, "SEQUENCE_TOO_LONG");
 }
 
@@ -187,7 +170,7 @@ export function checkPretrainRecipe(recipe: Section, where: string): PretrainRec
   const data = problems.resolve("data", dataTable, recipe.data);
   const hasText = !(isSection(recipe.data) && typeof recipe.data.corpus === "string");
   const tokenizer = checkTokenizer(problems, recipe.tokenizer, hasText);
-  const objective = problems.resolve("objective", objectiveTable, recipe.objective);
+  const objective = checkObjective(problems, recipe.objective);
   const train = problems.resolve("train", trainOptionsTable, recipe.train);
   const engine = problems.resolve("engine", engineTable, recipe.engine);
   checkLength(problems, recipe.model, recipe.objective);

@@ -9,16 +9,15 @@ import { manifestFile } from "../../data/manifest.ts";
 import { ShardedCorpus } from "../../data/sharded-corpus.ts";
 import type { TextSource } from "../../data/source.ts";
 import { writeFolderAtomic } from "../../formats/atomic.ts";
-import { bertConfig } from "../../models/bert/config.ts";
-import { bert } from "../../models/bert/family.ts";
-import type { ModelState } from "../../models/family.ts";
+import { familyNamed } from "../../models/families.ts";
+import { type ModelState, newModel } from "../../models/family.ts";
 import type { PretrainingModel } from "../../models/model.ts";
-import { maskedLanguageModeling } from "../../objectives/masked-language-modeling.ts";
 import { withEngine } from "../../runtime.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Session } from "../session.ts";
 import { engineOptions } from "../settings/engine.ts";
+import { objectiveChoices } from "../settings/objective/index.ts";
 import { openText } from "../settings/text.ts";
 import { learnTokenizer, prepare } from "../steps.ts";
 import type { PretrainRecipe } from "./pretrain-recipe.ts";
@@ -87,15 +86,10 @@ async function startModel(
   { model, train }: PretrainRecipe,
   tokenizer: Tokenizer,
 ): Promise<ModelState<PretrainingModel>> {
-  if ("from" in model) return loadPretrained(model.from, { seed: train.seed });
-  const { preset, family: _family, ...settings } = model;
-  const config = bertConfig({
-    vocabSize: tokenizer.vocabSize,
-    padTokenId: tokenizer.special.pad,
-    ...(preset === null ? {} : { preset }),
-    ...settings,
-  });
-  return bert(config, { seed: train.seed }) as unknown as ModelState<PretrainingModel>;
+  if (model.from !== undefined) return loadPretrained(model.from, { seed: train.seed });
+  const { from: _from, family: name, ...settings } = model;
+  const family = familyNamed(name);
+  return newModel(family, family.configure(settings, tokenizer), { seed: train.seed });
 }
 
 /** Runs a recipe in its folder: a new run, or one that was interrupted. */
@@ -134,12 +128,8 @@ async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Back
     try {
       const train = await corpusOf(preparedNames[1], text?.train, data.corpus);
       const held = await corpusOf(preparedNames[2], text?.eval, data.evalCorpus);
-      const { name: _name, shortSequenceProbability, maxPredictionsPerSequence, ...settings } = objective;
-      const learned = maskedLanguageModeling({
-        ...settings,
-        tokenizer,
-        ...(maxPredictionsPerSequence === null ? {} : { maxPredictionsPerSequence }),
-      });
+      const { name, ...settings } = objective;
+      const learned = await objectiveChoices[name].build(settings, tokenizer);
       const pretrained = await session.watchTraining(async (listener) =>
         pretrain(
           await startModel(recipe, tokenizer),
@@ -152,7 +142,7 @@ async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Back
             dtype: recipe.engine.dtype,
             listener,
             signal,
-            shortSequenceProbability,
+            shortSequenceProbability: settings.shortSequenceProbability,
           },
         ),
       );

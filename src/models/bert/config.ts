@@ -1,4 +1,3 @@
-import { ConfigError, nearestName } from "../../base/errors.ts";
 import {
   booleanField,
   type ConfigInput,
@@ -11,6 +10,7 @@ import {
   probabilityField,
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
+import { configure } from "../configure.ts";
 
 const fields = defineFields({
   vocabSize: integerField({ default: 30_522, min: 1, doc: "Rows of the word embedding." }),
@@ -89,14 +89,5 @@ export type BertPreset = keyof typeof bertPresets;
  * @source sizes: Devlin et al. 2019 §3, arXiv:1810.04805; Turc et al. 2019, arXiv:1908.08962
  */
 export function bertConfig(input: BertConfigInput & { readonly preset?: string | undefined } = {}): BertConfig {
-  const { preset, ...own } = input;
-  if (preset !== undefined && !(preset in bertPresets)) {
-    const near = nearestName(preset, Object.keys(bertPresets));
-    const hint = near === undefined ? Object.keys(bertPresets).join(", ") : near;
-    throw new ConfigError("bert", [
-      { path: "preset", message: `is not a size of BERT; got "${preset}". Use ${hint}.`, code: "CONFIG_UNKNOWN_VALUE" },
-    ]);
-  }
-  const size = preset === undefined ? {} : bertPresets[preset as BertPreset];
-  return bertConfigTable.resolve({ ...size, ...own });
+  return configure({ name: "bert", table: bertConfigTable, presets: bertPresets }, input);
 }

@@ -1,38 +1,36 @@
-import { internalError } from "../../base/errors.ts";
-import { initialWeights } from "../../nn/weights.ts";
-import type { ModelFamily, ModelState } from "../family.ts";
+import { defineFamily } from "../define-family.ts";
+import { type ModelState, newModel } from "../family.ts";
 import type { PretrainingModel } from "../model.ts";
-import type { BertConfig } from "./config.ts";
-import { loadBertForPretraining, loadBertForSequenceClassification, saveBert } from "./huggingface.ts";
+import { type BertConfig, bertConfigTable, bertPresets } from "./config.ts";
 import { BertForPretraining, BertForSequenceClassification } from "./model.ts";
+import { bertWeightMap } from "./weight-map.ts";
 
-/** BERT as a family. */
-export const bertFamily: ModelFamily<BertConfig> = {
+/** BERT as a family. @source Devlin et al. 2019, arXiv:1810.04805 */
+export const bertFamily = defineFamily({
+  table: bertConfigTable,
   name: "bert",
-  pretraining: (config) => new BertForPretraining(config),
-  classification: (config, numLabels) => new BertForSequenceClassification(config, numLabels),
+  presets: bertPresets,
+  fromVocabulary: ({ vocabSize, special }) => ({ vocabSize, padTokenId: special.pad }),
   facts: (config) => config,
-  loadPretraining: async (folder, seed) => {
-    const { model, ...rest } = await loadBertForPretraining(folder, seed);
-    return { family: bertFamily, module: model, ...rest };
+  pretraining: {
+    build: (config) => new BertForPretraining(config),
+    architecture: "BertForPreTraining",
+    mayBeNew: /^(maskedLm|sequencePair|encoder\.pooler)\./,
   },
-  loadClassification: async (folder, seed, numLabels) => {
-    const { model, ...rest } = await loadBertForSequenceClassification(folder, seed, numLabels);
-    return { family: bertFamily, module: model, ...rest };
+  classification: {
+    build: (config, numLabels) => new BertForSequenceClassification(config, numLabels),
+    architecture: "BertForSequenceClassification",
+    mayBeNew: /^(classifier|encoder\.pooler)\./,
   },
-  save: async (folder, { config, module, weights, preserved }, options = {}) => {
-    if (!(module instanceof BertForPretraining || module instanceof BertForSequenceClassification)) {
-      throw internalError("the BERT family saves BERT models only");
-    }
-    await saveBert(folder, { config, model: module, weights, preserved, ...options });
-  },
-};
+  weightMap: bertWeightMap,
+  prefix: "bert.",
+  ignoredTensors: /^(cls|classifier|qa_outputs|dropout)\.|^bert\.embeddings\.position_ids$/,
+});
 
 /**
  * A new BERT with its pre-training heads.
  * @param seed of the new weights
  */
 export function bert(config: BertConfig, options: { readonly seed: number }): ModelState<PretrainingModel, BertConfig> {
-  const module = bertFamily.pretraining(config);
-  return { family: bertFamily, config, module, weights: initialWeights(module, options.seed) };
+  return newModel(bertFamily, config, options);
 }

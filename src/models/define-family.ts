@@ -1,0 +1,157 @@
+/** @file A family from its parts: settings, networks, and the names its files use. */
+import { join } from "node:path";
+import { CheckpointError } from "../base/errors.ts";
+import { writeFileAtomic } from "../formats/atomic.ts";
+import type { ConfigFields, ConfigInput, ConfigOf } from "../formats/config-fields.ts";
+import type { ConfigTable, ParsedConfig } from "../formats/config-table.ts";
+import { formatJson, readJsonObject } from "../formats/json-file.ts";
+import { openWeights, writeWeights } from "../formats/model-weights.ts";
+import type { TensorFile } from "../formats/safetensors-reader.ts";
+import type { Module } from "../nn/module.ts";
+import { initialWeights } from "../nn/weights.ts";
+import { configure, type Presets } from "./configure.ts";
+import type { LoadedState, ModelFamily, ModelState, SaveOptions, VocabularyFacts } from "./family.ts";
+import type { ClassificationModel, NetworkFacts, PretrainingModel } from "./model.ts";
+import { loadWeights, storedTensors, type WeightEntry } from "./weight-map.ts";
+
+/** A network with heads, as files know it. */
+export interface NetworkDefinition<B> {
+  readonly build: B;
+  /** Class name in config.json. */
+  readonly architecture: string;
+  /** Our names of the parameters that a directory may lack. */
+  readonly mayBeNew: RegExp;
+}
+
+export interface FamilyDefinition<F extends ConfigFields, P extends PretrainingModel, K extends ClassificationModel> {
+  readonly table: ConfigTable<F>;
+  /** `model_type` of config.json. */
+  readonly name: string;
+  /** Published sizes. */
+  readonly presets: Presets<F>;
+  /** Settings that come with a tokenizer. */
+  readonly fromVocabulary: (vocabulary: VocabularyFacts) => ConfigInput<F>;
+  readonly facts: (config: ConfigOf<F>) => NetworkFacts;
+  readonly pretraining: NetworkDefinition<(config: ConfigOf<F>) => P>;
+  readonly classification: NetworkDefinition<(config: ConfigOf<F>, numLabels: number) => K>;
+  /** Names of all tensors that models of the family may have, heads included. */
+  readonly weightMap: (config: ConfigOf<F>) => readonly WeightEntry[];
+  /** What the names of the encoder's tensors begin with; files of a bare encoder leave it out. */
+  readonly prefix: string;
+  /** Tensors that files may have beside the parameters: copies of tied tensors, buffers, heads of other tasks. */
+  readonly ignoredTensors: RegExp;
+}
+
+/** A family whose networks are known by their own types. */
+export interface DefinedFamily<F extends ConfigFields, P extends PretrainingModel, K extends ClassificationModel>
+  extends ModelFamily<ConfigOf<F>> {
+  readonly weightMap: FamilyDefinition<F, P, K>["weightMap"];
+  pretraining(config: ConfigOf<F>): P;
+  classification(config: ConfigOf<F>, numLabels: number): K;
+  loadPretraining(folder: string, seed: number): Promise<LoadedState<P, ConfigOf<F>>>;
+  loadClassification(folder: string, seed: number, numLabels?: number): Promise<LoadedState<K, ConfigOf<F>>>;
+}
+
+/** The names in a file of a bare encoder, which leaves the prefix out. */
+function namesIn(file: TensorFile, prefix: string, map: readonly WeightEntry[]): readonly WeightEntry[] {
+  if (prefix === "" || file.names.some((name) => name.startsWith(prefix))) return map;
+  const bare = (keys: readonly string[]): string[] =>
+    keys.map((key) => (key.startsWith(prefix) ? key.slice(prefix.length) : key));
+  return map.map((entry) => ({ ...entry, keys: bare(entry.keys), aliases: (entry.aliases ?? []).map(bare) }));
+}
+
+/** Makes a family complete: configuring, loading and saving follow from its parts. */
+export function defineFamily<F extends ConfigFields, P extends PretrainingModel, K extends ClassificationModel>(
+  definition: FamilyDefinition<F, P, K>,
+): DefinedFamily<F, P, K> {
+  const { table, name, presets, weightMap, prefix, ignoredTensors } = definition;
+  type C = ConfigOf<F>;
+
+  const readConfig = async (folder: string): Promise<ParsedConfig<F>> => {
+    const path = join(folder, "config.json");
+    const json = await readJsonObject(path);
+    if (json.model_type === name) return table.parse(json, path);
+    throw new CheckpointError(
+      `model_type must be "${name}"; got ${JSON.stringify(json.model_type)}. Load it as the model that it is.`,
+      { code: "MODEL_TYPE", path },
+    );
+  };
+
+  const load = async <M extends Module>(
+    folder: string,
+    seed: number,
+    build: (parsed: ParsedConfig<F>) => M,
+    mayBeNew: (parameter: string) => boolean,
+  ): Promise<LoadedState<M, C>> => {
+    const parsed = await readConfig(folder);
+    const { config, labels, preserved, notice } = parsed;
+    const module = build(parsed);
+    const file = await openWeights(folder);
+    try {
+      const map = weightMap(config);
+      const own = new Set(map.flatMap(({ keys, aliases = [] }) => [keys, ...aliases].flat()));
+      const { weights, missing } = await loadWeights(file, {
+        model: module,
+        map: namesIn(file, prefix, map),
+        fallback: initialWeights(module, seed),
+        mayBeMissing: mayBeNew,
+        // A head that this network lacks is another task's.
+        mayBeUnused: (key) => [key, prefix + key].some((full) => own.has(full) || ignoredTensors.test(full)),
+      });
+      const notices = notice === undefined ? [] : [notice];
+      return { family, config, module, weights, labels, preserved, newParameters: missing, notices };
+    } finally {
+      await file.close();
+    }
+  };
+
+  const family: DefinedFamily<F, P, K> = {
+    name,
+    settings: table.fields,
+    presets: Object.keys(presets),
+    weightMap,
+    configure: (settings, vocabulary) =>
+      configure(definition, settings, vocabulary === undefined ? undefined : definition.fromVocabulary(vocabulary)),
+    facts: definition.facts,
+    pretraining: definition.pretraining.build,
+    classification: definition.classification.build,
+    loadPretraining: (folder, seed) =>
+      load(
+        folder,
+        seed,
+        ({ config }) => definition.pretraining.build(config),
+        (parameter) => definition.pretraining.mayBeNew.test(parameter),
+      ),
+    loadClassification: (folder, seed, numLabels) =>
+      load(
+        folder,
+        seed,
+        ({ config, labels }) => {
+          const count = numLabels ?? labels?.length;
+          if (count !== undefined) return definition.classification.build(config, count);
+          throw new CheckpointError("does not name its classes (id2label). Fine-tune it first, or say numLabels.", {
+            code: "NOT_A_CLASSIFIER",
+            path: join(folder, "config.json"),
+          });
+        },
+        (parameter) => numLabels !== undefined && definition.classification.mayBeNew.test(parameter),
+      ),
+    save: async (
+      folder: string,
+      { config, module, weights, preserved }: Omit<ModelState<Module, C>, "family">,
+      { labels, maxShardBytes }: SaveOptions = {},
+    ) => {
+      const { architecture } = "classificationLogits" in module ? definition.classification : definition.pretraining;
+      const json = table.serialize(config, {
+        architectures: [architecture],
+        ...(labels === undefined ? {} : { labels }),
+        ...(preserved === undefined ? {} : { preserved }),
+      });
+      await writeFileAtomic(join(folder, "config.json"), formatJson(json));
+      await writeWeights(folder, storedTensors(module, weights, weightMap(config)), {
+        ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+      });
+    },
+  };
+  return family;
+}
