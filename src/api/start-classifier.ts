@@ -1,6 +1,4 @@
 /** @file The classifier that fine-tuning begins with: an encoder that was pre-trained, and a new head. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { ConfigIssue } from "../base/errors.ts";
 import { familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
@@ -8,7 +6,7 @@ import type { ClassificationModel, Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { adoptWeights, initialWeights } from "../nn/weights.ts";
 import type { TextClassificationSettings } from "../tasks/text-classification.ts";
-import { loadTokenizer } from "../tokenizers/load.ts";
+import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** A model, a model with its tokenizer, or the folder of one. */
@@ -35,8 +33,7 @@ export async function openStart(start: FinetuneStart, seed: number): Promise<Pre
     return { name: "model", state: start, tokenizer, labels, notices: [] };
   }
   const family = await familyOf(start);
-  const hasTokenizer = ["tokenizer.json", "vocab.txt"].some((name) => existsSync(join(start, name)));
-  const tokenizer = hasTokenizer ? await loadTokenizer(start) : undefined;
+  const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
   const { labels, notices, ...encoder } = await family.loadPretraining(start, seed);
   if (labels === undefined) return { name: start, state: encoder, tokenizer, labels, notices };
   const { newParameters, ...whole } = await family.loadClassification(start, seed, labels.length);

@@ -4,30 +4,30 @@ import type { CorpusManifest } from "../data/manifest.ts";
 import { prepareCorpus } from "../data/prepare-corpus.ts";
 import type { TextSource } from "../data/source.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { WordPiece } from "../tokenizers/wordpiece.ts";
+import { type TokenizerTraining, trainTokenizer } from "../tokenizers/train.ts";
+import type { TrainProgress } from "../tokenizers/train-progress.ts";
 import type { Session } from "./session.ts";
 import type { CorpusSettings } from "./settings/corpus.ts";
-import { type TokenizerSettings, trainerOptions } from "./settings/tokenizer.ts";
+import { type TokenizerSettings, tokenizerTraining } from "./settings/tokenizer.ts";
 
 /** Highest resident memory of this process so far, in bytes. */
 export function peakRssBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
 
-/** Learns a vocabulary from a corpus. */
+/** Learns a tokenizer from a corpus. */
 export async function learnTokenizer(
   session: Session,
   source: TextSource,
   settings: TokenizerSettings,
-): Promise<WordPiece> {
-  return session.watch({ label: "Learning a vocabulary", unit: "sentences" }, (display) =>
-    WordPiece.train(source.lines(), {
-      ...trainerOptions(settings),
-      onProgress: ({ phase, done }) => {
-        if (phase === "count") display.update(done);
-      },
-    }),
-  );
+): Promise<Tokenizer> {
+  const { kind, options } = tokenizerTraining(settings);
+  return session.watch({ label: "Learning a vocabulary", unit: "sentences" }, (display) => {
+    const onProgress = ({ phase, done }: TrainProgress): void => {
+      if (phase === "count") display.update(done);
+    };
+    return trainTokenizer(source.lines(), { kind, options: { ...options, onProgress } } as TokenizerTraining);
+  });
 }
 
 /** What to prepare: see `prepareCorpus`. */

@@ -2,9 +2,12 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { library, type NativeTokenizer } from "./library.ts";
+import { ByteStream, type TextStream, WindowStream } from "./text-stream.ts";
 import type { Encoding, IdEncoding, SpecialTokenIds, Tokenizer } from "./tokenizer.ts";
-import { hashOf, parseTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
+import { hashOf, isRecord, parseTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
 import { codePointToUnit } from "./unicode-offset.ts";
+import type { WordCache } from "./word-cache.ts";
+import { type WordStarts, wordStartRule } from "./word-start.ts";
 
 /** Texts handed to the native library at a time: bounds the memory that its results hold. */
 const CHUNK = 1_000;
@@ -25,7 +28,8 @@ const USUAL: Readonly<Record<Role, readonly string[]>> = {
   eos: ["</s>", "<|endoftext|>"],
 };
 
-function roleToken(settings: TokenizerSettings, role: Role): string | undefined {
+/** The token that settings name for a role. */
+export function roleToken(settings: TokenizerSettings, role: Role): string | undefined {
   const value = settings[`${role}_token`];
   if (typeof value === "string") return value;
   const content = (value as { content?: unknown } | null | undefined)?.content;
@@ -40,6 +44,14 @@ export function roleId(ids: ReadonlyMap<string, number>, settings: TokenizerSett
   return undefined;
 }
 
+/** What a kind of tokenizer adds to what every one has. */
+export interface OwnParts {
+  /** What makes it the tokenizer it is, for its hash; the contents of its file unless given. */
+  readonly identity?: unknown;
+  /** See {@link LibraryTokenizer.cache}. */
+  readonly cache?: WordCache | undefined;
+}
+
 /** Any tokenizer that the native library reads from a `tokenizer.json`. */
 export class LibraryTokenizer implements Tokenizer {
   readonly vocabSize: number;
@@ -51,13 +63,18 @@ export class LibraryTokenizer implements Tokenizer {
   readonly settings: TokenizerSettings;
   protected readonly file: TokenizerFile;
   protected readonly native: NativeTokenizer;
+  /** Spells texts without added tokens, where words can be told ahead of the library. */
+  protected cache: WordCache | undefined;
+  /** Finds texts that hold an added token, which is found before words are. */
+  protected readonly added: RegExp | undefined;
+  protected readonly wordStarts: WordStarts | undefined;
 
   /**
    * @param fileText contents of a `tokenizer.json`
    * @param path named in errors
    * @throws {CheckpointError} TOKENIZER_FILE_MALFORMED
    */
-  constructor(fileText: string, path: string, settings: TokenizerSettings = {}, identity?: unknown) {
+  constructor(fileText: string, path: string, settings: TokenizerSettings = {}, own: OwnParts = {}) {
     const file = parseTokenizerFile(fileText, path);
     this.file = file;
     this.fileText = fileText;
@@ -75,12 +92,17 @@ export class LibraryTokenizer implements Tokenizer {
     this.native.disablePadding();
     this.vocabSize = file.tokens.length;
     const id = (role: Role): number | undefined => roleId(file.ids, settings, role);
+    const eos = id("eos");
+    const unk = id("unk");
     this.special = {
-      pad: id("pad") ?? id("eos") ?? 0,
-      unk: id("unk") ?? -1,
+      pad: id("pad") ?? eos ?? 0,
+      // GPT-2 names its end of text, though no text is unknown to it.
+      unk: unk === undefined || unk === eos ? -1 : unk,
       cls: id("cls"),
       sep: id("sep"),
       mask: id("mask"),
+      bos: id("bos") ?? id("cls"),
+      eos: eos ?? id("sep"),
     };
     const special = new Set<number>(file.addedTokens.filter((token) => token.special).map((token) => token.id));
     for (const role of Object.keys(USUAL) as Role[]) {
@@ -92,10 +114,60 @@ export class LibraryTokenizer implements Tokenizer {
     });
     this.specialIds = [...special].sort((a, b) => a - b);
     const { truncation: _truncation, padding: _padding, version: _version, ...rest } = file.json;
-    this.hash = hashOf(identity ?? rest);
+    this.hash = hashOf(own.identity ?? rest);
+    this.cache = own.cache;
+    const contents = file.addedTokens.map((token) => token.content.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+    this.added = contents.length === 0 ? undefined : new RegExp(contents.join("|"));
+    this.wordStarts = wordStartRule(file);
   }
 
   async encodeBatch(texts: readonly string[]): Promise<Encoding[]> {
+    const { cache } = this;
+    if (cache === undefined || !cache.knowsPlaces) return this.#encodeAll(texts);
+    return this.#encodeMixed(
+      texts,
+      (plain) => cache.encode(plain),
+      (others) => this.#encodeAll(others),
+    );
+  }
+
+  async encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
+    const { cache } = this;
+    if (cache === undefined) return this.#encodeAllIds(texts);
+    return this.#encodeMixed(
+      texts,
+      async (plain) => {
+        const encodings = await cache.encodeIds(plain);
+        const { wordStarts } = this;
+        if (wordStarts === undefined) return encodings;
+        return encodings.map((encoding) => encoding && { ids: encoding.ids, wordStarts: wordStarts(encoding.ids) });
+      },
+      (others) => this.#encodeAllIds(others),
+    );
+  }
+
+  /** Encodes what the cache can, and the rest with the library. */
+  async #encodeMixed<E>(
+    texts: readonly string[],
+    fast: (texts: readonly string[]) => Promise<(E | undefined)[]>,
+    slow: (texts: readonly string[]) => Promise<E[]>,
+  ): Promise<E[]> {
+    const isPlain = (text: string): boolean => !(this.added?.test(text) ?? false);
+    const plain = texts.map((_, index) => index).filter((index) => isPlain(texts[index]!));
+    const found = await fast(plain.map((index) => texts[index]!));
+    const result: (E | undefined)[] = texts.map(() => undefined);
+    plain.forEach((index, i) => {
+      result[index] = found[i];
+    });
+    const rest = texts.map((_, index) => index).filter((index) => result[index] === undefined);
+    const others = await slow(rest.map((index) => texts[index]!));
+    rest.forEach((index, i) => {
+      result[index] = others[i];
+    });
+    return result as E[];
+  }
+
+  async #encodeAll(texts: readonly string[]): Promise<Encoding[]> {
     const result: Encoding[] = [];
     for (let from = 0; from < texts.length; from += CHUNK) {
       const chunk = texts.slice(from, from + CHUNK);
@@ -111,19 +183,19 @@ export class LibraryTokenizer implements Tokenizer {
           starts[i] = units === undefined ? start : units[start]!;
           ends[i] = units === undefined ? end : units[end]!;
         }
-        result.push({ ids, wordIds: countWords(encoding.getWordIds()), starts, ends });
+        result.push({ ids, wordIds: this.#wordIds(ids, encoding.getWordIds()), starts, ends });
       });
     }
     return result;
   }
 
-  async encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
+  async #encodeAllIds(texts: readonly string[]): Promise<IdEncoding[]> {
     const result: IdEncoding[] = [];
     for (let from = 0; from < texts.length; from += CHUNK) {
       const encodings = await this.native.encodeBatch(texts.slice(from, from + CHUNK), { addSpecialTokens: false });
       for (const encoding of encodings) {
         const ids = Int32Array.from(encoding.getIds());
-        const wordIds = countWords(encoding.getWordIds());
+        const wordIds = this.#wordIds(ids, encoding.getWordIds());
         const wordStarts = new Uint8Array(ids.length);
         for (let i = 0; i < ids.length; i++) wordStarts[i] = i === 0 || wordIds[i] !== wordIds[i - 1] ? 1 : 0;
         result.push({ ids, wordStarts });
@@ -136,6 +208,18 @@ export class LibraryTokenizer implements Tokenizer {
     return this.native.decode(Array.from(ids), !(options.keepSpecialTokens ?? false));
   }
 
+  stream(options: { readonly keepSpecialTokens?: boolean } = {}): TextStream {
+    const hidden = new Set<number>();
+    if (!(options.keepSpecialTokens ?? false)) {
+      for (const token of this.file.addedTokens) if (token.special) hidden.add(token.id);
+    }
+    const token = (id: number): string | undefined => (hidden.has(id) ? undefined : this.file.tokens[id]);
+    const { decoder } = this.file.json;
+    if (isRecord(decoder) && decoder.type === "ByteLevel") return new ByteStream(token);
+    const native = this.native.getDecoder();
+    return new WindowStream(token, (tokens) => native?.decode(tokens) ?? tokens.join(" "));
+  }
+
   idToToken(id: number): string | undefined {
     return this.file.tokens[id];
   }
@@ -145,9 +229,29 @@ export class LibraryTokenizer implements Tokenizer {
   }
 
   async save(folder: string): Promise<void> {
-    await this.saveFiles(folder, {
+    await this.saveFiles(folder, this.commonFiles());
+  }
+
+  /** Contents of the files that every kind has, by name. */
+  protected commonFiles(): Record<string, string> {
+    const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+    const named = Object.entries(this.settings).filter(([key, value]) => key.endsWith("_token") && value !== null);
+    const map = Object.fromEntries(named.filter(([, value]) => typeof value !== "boolean"));
+    return {
       "tokenizer.json": this.fileText,
-      "tokenizer_config.json": `${JSON.stringify(this.settings, null, 2)}\n`,
+      "tokenizer_config.json": json(this.settings),
+      ...(Object.keys(map).length === 0 ? {} : { "special_tokens_map.json": json(map) }),
+    };
+  }
+
+  /** Word index of every piece, counted from 0. */
+  #wordIds(ids: Int32Array, library: readonly (number | null | undefined)[]): Int32Array {
+    const starts = this.wordStarts?.(ids);
+    if (starts === undefined) return countWords(library);
+    let word = -1;
+    return Int32Array.from(starts, (start) => {
+      word += start;
+      return word;
     });
   }
 
@@ -165,7 +269,7 @@ export class LibraryTokenizer implements Tokenizer {
   }
 }
 
-/** Word index of every piece, counted from 0 without gaps; a piece outside any word is a word of its own. */
+/** Word index of every piece by the library's pre-tokens, counted from 0 without gaps; a piece outside any word is a word of its own. */
 function countWords(wordIds: readonly (number | null | undefined)[]): Int32Array {
   const words = new Int32Array(wordIds.length);
   let word = -1;

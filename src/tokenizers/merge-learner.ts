@@ -1,18 +1,34 @@
 import { ConfigError } from "../base/errors.ts";
 import { type PairEntry, PairHeap } from "./pair-heap.ts";
-import type { ResolvedTraining } from "./wordpiece-option.ts";
+import type { TrainProgress } from "./train-progress.ts";
 
 /** What learning needs of the options. */
-export type LearnOptions = Pick<
-  ResolvedTraining,
-  | "vocabSize"
-  | "minFrequency"
-  | "limitAlphabet"
-  | "initialAlphabet"
-  | "specialTokens"
-  | "continuingSubwordPrefix"
-  | "onProgress"
->;
+export interface LearnOptions {
+  /** Named in errors. */
+  readonly where: string;
+  readonly vocabSize: number;
+  /** A pair of pieces seen less often is not merged. */
+  readonly minFrequency: number;
+  /** Keep only so many of the most frequent characters. */
+  readonly limitAlphabet: number | undefined;
+  readonly initialAlphabet: readonly string[];
+  readonly specialTokens: readonly string[];
+  /** Marks a piece that continues a word; may be empty. */
+  readonly continuingSubwordPrefix: string;
+  /** Marks a piece that ends a word; may be empty. */
+  readonly endOfWordSuffix: string;
+  /** Pieces of this many characters or more are not made; undefined: no limit. */
+  readonly maxTokenLength: number | undefined;
+  readonly onProgress: ((progress: TrainProgress) => void) | undefined;
+}
+
+/** What merging has learned. */
+export interface LearnedMerges {
+  /** Tokens by id: special tokens, characters, marked characters, pieces by the order of their merges. */
+  readonly tokens: string[];
+  /** Pairs of pieces in the order in which they are merged. */
+  readonly merges: [left: string, right: string][];
+}
 
 /** Ids above need 27 bits: two would no longer fit one safe integer. */
 const PAIR_BASE = 2 ** 26;
@@ -42,17 +58,48 @@ function alphabetOf(words: ReadonlyMap<string, number>, options: LearnOptions): 
 /** The growing vocabulary. */
 class Vocabulary {
   readonly tokens: string[] = [];
+  /** Characters of each token, marks left out. */
+  readonly lengths: number[] = [];
   readonly ids = new Map<string, number>();
 
-  add(token: string): number {
+  add(token: string, length = 1): number {
     let id = this.ids.get(token);
     if (id === undefined) {
       id = this.tokens.length;
       this.tokens.push(token);
+      this.lengths.push(length);
       this.ids.set(token, id);
     }
     return id;
   }
+}
+
+/** A character as a piece, by its place in a word. */
+type Marked = (character: string, first: boolean, last: boolean) => string;
+
+function forEachCharacter(word: string, visit: (character: string, first: boolean, last: boolean) => void): void {
+  let at = 0;
+  for (const character of word) {
+    visit(character, at === 0, at + character.length === word.length);
+    at += character.length;
+  }
+}
+
+/** Forms of the characters that words need and the alphabet lacks: by character, then continuing, ending, both. */
+function markedForms(words: ReadonlyMap<string, number>, vocabulary: Vocabulary, marked: Marked): string[] {
+  const seen = new Map<string, number>();
+  for (const word of words.keys()) {
+    forEachCharacter(word, (character, first, last) => {
+      if (!vocabulary.ids.has(character)) return;
+      seen.set(character, (seen.get(character) ?? 0) | (1 << ((first ? 0 : 1) + (last ? 2 : 0))));
+    });
+  }
+  const forms = [...seen].sort(([a], [b]) => byCodePoint(a, b));
+  return forms.flatMap(([character, places]) =>
+    [1, 2, 3]
+      .filter((place) => ((places >> place) & 1) === 1)
+      .map((place) => marked(character, (place & 1) === 0, place >= 2)),
+  );
 }
 
 /** Words as piece ids in one flat array; a word only ever shrinks in place. */
@@ -63,24 +110,11 @@ interface Spelling {
   readonly counts: Float64Array;
 }
 
-/** Continuing forms (`##x`) of the characters that words need, in order; undefined gives code point order. */
-function continuingCharacters(words: ReadonlyMap<string, number>, vocabulary: Vocabulary): string[] {
-  const seen = new Set<string>();
-  for (const word of words.keys()) {
-    let first = true;
-    for (const character of word) {
-      if (!first && vocabulary.ids.has(character)) seen.add(character);
-      first = false;
-    }
-  }
-  return [...seen].sort(byCodePoint);
-}
-
 function spell(
   words: ReadonlyMap<string, number>,
   vocabulary: Vocabulary,
-  alphabet: Set<string>,
-  prefix: string,
+  alphabet: ReadonlySet<string>,
+  marked: Marked,
 ): Spelling {
   let total = 0;
   for (const word of words.keys()) total += word.length;
@@ -93,12 +127,10 @@ function spell(
   for (const [word, count] of words) {
     starts[index] = at;
     counts[index] = count;
-    let first = true;
-    for (const character of word) {
-      // A character outside the alphabet is skipped, but still the first of its word.
-      if (alphabet.has(character)) pieces[at++] = vocabulary.ids.get(first ? character : prefix + character)!;
-      first = false;
-    }
+    forEachCharacter(word, (character, first, last) => {
+      // A character outside the alphabet is skipped, but still the first or last of its word.
+      if (alphabet.has(character)) pieces[at++] = vocabulary.ids.get(marked(character, first, last))!;
+    });
     lengths[index] = at - starts[index]!;
     index++;
   }
@@ -106,30 +138,29 @@ function spell(
 }
 
 /**
- * Learns a WordPiece vocabulary from word counts: the most frequent pair of neighbouring pieces is merged, over and over.
+ * Learns pieces from word counts: the most frequent pair of neighbouring pieces is merged, over and over.
  *
- * Equal to the Rust trainer (`WordPieceTrainer`), except for one thing that it leaves to chance, different in every run:
- * the order of the continuing characters (`##x`), which also decides between equally frequent pairs, and which characters
- * stay where several are equally frequent at `limitAlphabet`. Here both follow code points.
- * @param continuing order of the continuing characters (without prefix), to repeat one run of the Rust trainer
- * @returns tokens by id
+ * Equal to the Rust trainer (`BpeTrainer`), except for two things that it leaves to chance, different in every run: the
+ * order of marked characters (`##x`, `x</w>`), which also decides between equally frequent pairs, and which characters
+ * stay where several are equally frequent at `limitAlphabet`. Here both follow code points. Byte-level BPE has neither.
+ * @param order marked characters in the order of their ids, to repeat one run of the Rust trainer
  * @throws {ConfigError} TOKENIZER_VOCAB_TOO_SMALL when the alphabet alone does not fit
- * @source `tokenizers` 0.23, BpeTrainer
+ * @source Sennrich et al. 2016, arXiv:1508.07909, in the form of `tokenizers` 0.23
  */
-export function learnVocabulary(
+export function learnMerges(
   words: ReadonlyMap<string, number>,
   options: LearnOptions,
-  continuing?: readonly string[],
-): string[] {
-  const prefix = options.continuingSubwordPrefix;
+  order?: readonly string[],
+): LearnedMerges {
+  const { continuingSubwordPrefix: prefix, endOfWordSuffix: suffix } = options;
+  const marked: Marked = (character, first, last) => (first ? "" : prefix) + character + (last ? suffix : "");
   const vocabulary = new Vocabulary();
-  for (const token of options.specialTokens) vocabulary.add(token);
+  for (const token of options.specialTokens) vocabulary.add(token, [...token].length);
   for (const character of alphabetOf(words, options)) vocabulary.add(character);
-  const order = continuing ?? continuingCharacters(words, vocabulary);
-  const alphabet = new Set([...vocabulary.ids.keys()]);
-  for (const character of order) vocabulary.add(prefix + character);
+  const alphabet = new Set(vocabulary.ids.keys());
+  for (const form of order ?? markedForms(words, vocabulary, marked)) vocabulary.add(form);
   if (vocabulary.tokens.length > options.vocabSize) {
-    throw new ConfigError("wordpiece.train", [
+    throw new ConfigError(options.where, [
       {
         path: "vocabSize",
         message:
@@ -140,17 +171,20 @@ export function learnVocabulary(
       },
     ]);
   }
-  const spelling = spell(words, vocabulary, alphabet, prefix);
-  mergePairs(spelling, vocabulary, options);
-  return vocabulary.tokens;
+  const merges = mergePairs(spell(words, vocabulary, alphabet, marked), vocabulary, options);
+  const { tokens } = vocabulary;
+  return { tokens, merges: merges.map(([left, right]) => [tokens[left]!, tokens[right]!]) };
 }
 
 function mergePairs(
   { pieces, starts, lengths, counts }: Spelling,
   vocabulary: Vocabulary,
   options: LearnOptions,
-): void {
+): [left: number, right: number][] {
   const { vocabSize, minFrequency, continuingSubwordPrefix: prefix, onProgress } = options;
+  const maxTokenLength = options.maxTokenLength ?? Number.POSITIVE_INFINITY;
+  /** Merged pairs; one that comes up again has its later place, as in the Rust trainer. */
+  const merges = new Map<number, [left: number, right: number]>();
   const indices = new Map<number, number>();
   const pairLeft: number[] = [];
   const pairRight: number[] = [];
@@ -182,6 +216,8 @@ function mergePairs(
     }
     fresh.clear();
   };
+  const fits = (left: number, right: number): boolean =>
+    vocabulary.lengths[left]! + vocabulary.lengths[right]! < maxTokenLength;
   const mergeIn = (word: number, { left, right }: PairEntry, merged: number): void => {
     const from = starts[word]!;
     const end = from + lengths[word]!;
@@ -195,12 +231,12 @@ function mergePairs(
       if (write > from) {
         const previous = pieces[write - 1]!;
         change(previous, left, -count, word);
-        change(previous, merged, count, word);
+        if (fits(previous, merged)) change(previous, merged, count, word);
       }
       if (read + 2 < end) {
         const next = pieces[read + 2]!;
         change(right, next, -count, word);
-        change(merged, next, count, word);
+        if (fits(merged, next)) change(merged, next, count, word);
       }
       pieces[write] = merged;
       read += 2;
@@ -213,7 +249,7 @@ function mergePairs(
     for (let i = from; i + 1 < from + lengths[word]!; i++) change(pieces[i]!, pieces[i + 1]!, counts[word]!, word);
   }
   pushFresh();
-  let merges = 0;
+  let done = 0;
   while (vocabulary.tokens.length < vocabSize) {
     const top = heap.pop();
     if (top === undefined) break;
@@ -228,10 +264,15 @@ function mergePairs(
     const right = vocabulary.tokens[top.right]!;
     const merged = vocabulary.add(
       vocabulary.tokens[top.left]! + (right.startsWith(prefix) ? right.slice(prefix.length) : right),
+      vocabulary.lengths[top.left]! + vocabulary.lengths[top.right]!,
     );
+    const key = top.left * PAIR_BASE + top.right;
+    merges.delete(key);
+    merges.set(key, [top.left, top.right]);
     for (const word of top.words) mergeIn(word, top, merged);
     pushFresh();
-    if (++merges % 500 === 0) onProgress?.({ phase: "merge", done: vocabulary.tokens.length, total: vocabSize });
+    if (++done % 500 === 0) onProgress?.({ phase: "merge", done: vocabulary.tokens.length, total: vocabSize });
   }
   onProgress?.({ phase: "merge", done: vocabulary.tokens.length, total: vocabSize });
+  return [...merges.values()];
 }

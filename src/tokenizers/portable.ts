@@ -1,6 +1,8 @@
+import { Bpe } from "./bpe.ts";
 import { LibraryTokenizer, type TokenizerSettings } from "./library-tokenizer.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { parseTokenizerFile } from "./tokenizer-file.ts";
+import { Unigram } from "./unigram.ts";
 import { WordPiece } from "./wordpiece.ts";
 
 /** A tokenizer as plain data, to be made anew in another thread. */
@@ -14,7 +16,8 @@ export interface PortableTokenizer {
 export function portableTokenizer(tokenizer: Tokenizer): PortableTokenizer | undefined {
   // An object that only inherits from one of ours may do something else.
   const kind: unknown = Object.getPrototypeOf(tokenizer);
-  if (kind !== WordPiece.prototype && kind !== LibraryTokenizer.prototype) return undefined;
+  if (![WordPiece.prototype, Bpe.prototype, Unigram.prototype, LibraryTokenizer.prototype].includes(kind as never))
+    return undefined;
   if (!(tokenizer instanceof LibraryTokenizer) || Object.hasOwn(tokenizer, "encodeIds")) return undefined;
   return { fileText: tokenizer.fileText, settings: tokenizer.settings };
 }
@@ -27,5 +30,7 @@ export function portableTokenizer(tokenizer: Tokenizer): PortableTokenizer | und
 export function openPortable({ fileText, settings }: PortableTokenizer, path = "tokenizer"): Tokenizer {
   const { kind } = parseTokenizerFile(fileText, path);
   if (kind === "WordPiece") return WordPiece.fromText(fileText, path, settings);
+  if (kind === "BPE") return Bpe.fromText(fileText, path, settings);
+  if (kind === "Unigram") return Unigram.fromText(fileText, path, settings);
   return new LibraryTokenizer(fileText, path, settings);
 }

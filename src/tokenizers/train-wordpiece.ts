@@ -1,6 +1,7 @@
 import { DataError } from "../base/errors.ts";
-import { learnVocabulary } from "./merge-learner.ts";
+import { learnMerges } from "./merge-learner.ts";
 import { countWords } from "./word-count.ts";
+import { WordSplitter } from "./word-splitter.ts";
 import { resolveTrainOptions, type TrainOptions } from "./wordpiece-option.ts";
 
 /**
@@ -16,12 +17,17 @@ export async function trainWordPiece(
   options: TrainOptions = {},
 ): Promise<string[]> {
   const resolved = resolveTrainOptions(options);
-  const words = await countWords(texts, resolved, resolved.onProgress);
+  const words = await countWords(texts, new WordSplitter(resolved), resolved.onProgress);
   if (words.size === 0) {
     throw new DataError("there is no word in the texts. Give texts with at least one word.", {
       code: "TOKENIZER_NO_TEXT",
       path: "wordpiece.train",
     });
   }
-  return learnVocabulary(words, resolved);
+  return learnMerges(words, {
+    ...resolved,
+    where: "wordpiece.train",
+    endOfWordSuffix: "",
+    maxTokenLength: resolved.maxTokenLength,
+  }).tokens;
 }

@@ -1,13 +1,26 @@
-import { library, type NativeTokenizer } from "./library.ts";
+import type { Splitter, WordSink } from "./splitter.ts";
 import type { Encoding, IdEncoding } from "./tokenizer.ts";
-import { type WordSink, WordSplitter } from "./word-splitter.ts";
 import { WordTable } from "./word-table.ts";
-import type { ResolvedWordPiece } from "./wordpiece-option.ts";
 
 /** Different words remembered before the cache starts afresh: bounds its memory to some 10 MB. */
 const CAPACITY = 250_000;
 /** Words spelled by the native library at a time. */
 const CHUNK = 5_000;
+
+/** What a cache needs to know of a tokenizer. */
+export interface WordCacheOptions {
+  readonly splitter: Splitter;
+  /** Pieces of words, in the order of the words. */
+  readonly spell: (words: readonly string[]) => Promise<readonly (readonly number[])[]>;
+  /** UTF-16 units in the longest word that is remembered. */
+  readonly maxWordLength: number;
+  /** Piece of longer words; undefined where the cache does not know, and leaves their texts alone. */
+  readonly longWord: number | undefined;
+  /** UTF-16 units that a piece stands for, at the start of a word and inside it; for places. */
+  readonly pieceLength?: (id: number, first: boolean) => number;
+  /** Different words remembered before the cache starts afresh. */
+  readonly capacity?: number;
+}
 
 /**
  * Spells every different word once with the native library and remembers its pieces.
@@ -15,14 +28,10 @@ const CHUNK = 5_000;
  * Text repeats its words: this is several times as fast as encoding all of it, and equal by construction.
  */
 export class WordCache {
-  readonly #splitter: WordSplitter;
-  readonly #model: NativeTokenizer;
-  readonly #unknown: number;
+  readonly #options: WordCacheOptions;
+  readonly #splitter: Splitter;
   readonly #capacity: number;
   readonly #maxWordLength: number;
-  /** UTF-16 units of every token. */
-  readonly #lengths: Int32Array;
-  readonly #prefixLength: number;
   #table = new WordTable(0);
   /** Pieces of all words one after the other, and where those of each word end. */
   #pieces = new Int32Array(1 << 12);
@@ -32,34 +41,21 @@ export class WordCache {
   /** Calls run one after the other: words that one has met and not yet spelled are no use to the next. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /**
-   * @param tokens token of every id
-   * @param capacity different words remembered before the cache starts afresh
-   */
-  constructor(
-    ids: ReadonlyMap<string, number>,
-    tokens: readonly (string | undefined)[],
-    options: ResolvedWordPiece,
-    capacity = CAPACITY,
-  ) {
-    this.#splitter = new WordSplitter(options);
-    const { unkToken, continuingSubwordPrefix, maxInputCharsPerWord } = options;
-    const { Tokenizer, WordPiece } = library();
-    // Without normalizer and pre-tokenizer a text is one word.
-    this.#model = new Tokenizer(
-      WordPiece.init(Object.fromEntries(ids), { unkToken, continuingSubwordPrefix, maxInputCharsPerWord }),
-    );
-    this.#unknown = ids.get(unkToken)!;
-    this.#capacity = capacity;
-    // The library counts code points: beyond twice as many units there are certainly too many.
-    this.#maxWordLength = 2 * maxInputCharsPerWord;
-    this.#lengths = Int32Array.from(tokens, (token) => token?.length ?? 0);
-    this.#prefixLength = continuingSubwordPrefix.length;
+  constructor(options: WordCacheOptions) {
+    this.#options = options;
+    this.#splitter = options.splitter;
+    this.#capacity = options.capacity ?? CAPACITY;
+    this.#maxWordLength = options.maxWordLength;
     this.#reset();
   }
 
-  /** Ids and word starts of texts that hold no special token. */
-  encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
+  /** Whether {@link WordCache.encode} can be used. */
+  get knowsPlaces(): boolean {
+    return this.#options.pieceLength !== undefined;
+  }
+
+  /** Ids and word starts of texts that hold no special token; undefined for those with a word too long to know. */
+  encodeIds(texts: readonly string[]): Promise<(IdEncoding | undefined)[]> {
     return this.#inTurn(async () => {
       const words = this.#scan(texts);
       await this.#spell();
@@ -85,7 +81,7 @@ export class WordCache {
   #reset(): void {
     this.#table = new WordTable(this.#maxWordLength);
     this.#table.number(0, 0);
-    this.#pieces[0] = this.#unknown;
+    this.#pieces[0] = this.#options.longWord ?? 0;
     this.#ends[0] = 1;
     this.#numSpelled = 1;
   }
@@ -109,6 +105,7 @@ export class WordCache {
       units: table.units,
       word: (length, hash) => push(length > longest ? 0 : table.number(length, hash)),
     };
+    const known: boolean[] = [];
     const ends = new Uint32Array(texts.length);
     texts.forEach((text, index) => {
       const mark = count;
@@ -116,9 +113,12 @@ export class WordCache {
         count = mark;
         this.#splitter.forEachWord(text, (word) => push(this.#numberOf(word)));
       }
+      const lost = this.#options.longWord === undefined && words.subarray(mark, count).includes(0);
+      if (lost) count = mark;
+      known.push(!lost);
       ends[index] = count;
     });
-    return { words, ends };
+    return { words, ends, known };
   }
 
   #numberOf(word: string): number {
@@ -148,9 +148,7 @@ export class WordCache {
       while (this.#numSpelled < table.size) {
         const count = Math.min(CHUNK, table.size - this.#numSpelled);
         const words = Array.from({ length: count }, (_, i) => table.word(this.#numSpelled + i));
-        for (const encoding of await this.#model.encodeBatch(words, { addSpecialTokens: false })) {
-          this.#remember(encoding.getIds());
-        }
+        for (const ids of await this.#options.spell(words)) this.#remember(ids);
       }
     } catch (cause) {
       // Words without pieces may not stay known.
@@ -178,7 +176,7 @@ export class WordCache {
   }
 
   /** All texts in one array, each a view of it. */
-  #joinIds({ words, ends }: ScannedTexts): IdEncoding[] {
+  #joinIds({ words, ends, known }: ScannedTexts): (IdEncoding | undefined)[] {
     const pieces = this.#pieces;
     const pieceEnds = this.#ends;
     const numWords = ends.at(-1) ?? 0;
@@ -189,7 +187,7 @@ export class WordCache {
     }
     const ids = new Int32Array(total);
     const wordStarts = new Uint8Array(total);
-    const result: IdEncoding[] = [];
+    const result: (IdEncoding | undefined)[] = [];
     let at = 0;
     let i = 0;
     for (const end of ends) {
@@ -200,7 +198,8 @@ export class WordCache {
         wordStarts[at] = 1;
         for (let k = word === 0 ? 0 : pieceEnds[word - 1]!; k < pieceEnd; k++) ids[at++] = pieces[k]!;
       }
-      result.push({ ids: ids.subarray(start, at), wordStarts: wordStarts.subarray(start, at) });
+      const encoding = { ids: ids.subarray(start, at), wordStarts: wordStarts.subarray(start, at) };
+      result.push(known[result.length] === true ? encoding : undefined);
     }
     return result;
   }
@@ -211,6 +210,7 @@ export class WordCache {
   }
 
   #join(split: SplitTexts, index: number): Encoding {
+    const pieceLength = this.#options.pieceLength ?? (() => 0);
     const from = index === 0 ? 0 : split.ends[index - 1]!;
     const spelled = split.words.slice(from, split.ends[index]).map((word) => this.#spelling(word));
     const length = spelled.reduce((sum, pieces) => sum + pieces.length, 0);
@@ -228,7 +228,7 @@ export class WordCache {
         wordIds[at] = word;
         starts[at] = place;
         // The last piece ends with its word, also where it is the unknown token.
-        place = k + 1 === pieces.length ? wordEnd : place + this.#lengths[id]! - (k === 0 ? 0 : this.#prefixLength);
+        place = k + 1 === pieces.length ? wordEnd : place + pieceLength(id, k === 0);
         ends[at] = place;
       }
     });
@@ -240,6 +240,8 @@ export class WordCache {
 interface ScannedTexts {
   readonly words: Int32Array;
   readonly ends: Uint32Array;
+  /** For each text, whether all its words are known. */
+  readonly known: readonly boolean[];
 }
 
 /** Words of several texts, one after the other. */

@@ -1,5 +1,5 @@
-import { WordSplitter } from "./word-splitter.ts";
-import type { TextOptions, TrainProgress } from "./wordpiece-option.ts";
+import type { Splitter } from "./splitter.ts";
+import type { TrainProgress } from "./train-progress.ts";
 
 /** A copy that does not keep the text alive that it was cut from (engines share long slices). */
 export function detached(word: string): string {
@@ -8,14 +8,14 @@ export function detached(word: string): string {
 
 /**
  * Counts the words of texts; memory grows with the number of different words only.
+ * @param splitter what a word is
  * @returns occurrences by word, in the order of first occurrence
  */
 export async function countWords(
   texts: AsyncIterable<string> | Iterable<string>,
-  options: TextOptions,
+  splitter: Pick<Splitter, "forEachWord">,
   onProgress?: (progress: TrainProgress) => void,
 ): Promise<Map<string, number>> {
-  const splitter = new WordSplitter(options);
   // Counts lie outside the map: a map entry is then written only once per distinct word.
   const indices = new Map<string, number>();
   const counts: number[] = [];
@@ -40,4 +40,16 @@ export async function countWords(
   }
   onProgress?.({ phase: "count", done, total: undefined });
   return new Map(Array.from(indices, ([word, index]) => [word, counts[index]!]));
+}
+
+/** Word counts under other names; words that become the same are added up. */
+export function renameWords(
+  words: ReadonlyMap<string, number>,
+  rename: (word: string) => readonly string[],
+): Map<string, number> {
+  const result = new Map<string, number>();
+  for (const [word, count] of words) {
+    for (const name of rename(word)) result.set(name, (result.get(name) ?? 0) + count);
+  }
+  return result;
 }

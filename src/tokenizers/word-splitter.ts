@@ -1,4 +1,5 @@
 import { library } from "./library.ts";
+import type { Splitter, WordSink, WordVisit } from "./splitter.ts";
 import { isHighSurrogate, isLowSurrogate } from "./unicode-offset.ts";
 import { hashStart, hashUnit } from "./word-table.ts";
 import type { TextOptions } from "./wordpiece-option.ts";
@@ -31,22 +32,13 @@ interface Character {
   readonly text: string;
 }
 
-type Visit = (word: string, start: number) => void;
-
-/** Takes words unit by unit. */
-export interface WordSink {
-  /** Where the units of a word are put; a longer word is given with its true length. */
-  readonly units: Uint16Array;
-  word(length: number, hash: number): void;
-}
-
 /**
  * Splits texts into words exactly as BertNormalizer and BertPreTokenizer of the native library do.
  *
  * What becomes of a character is asked of the library once and remembered, so the two cannot disagree about a table of
  * Unicode; the walk over a text is then several times as fast as the library's, which also keeps alignments.
  */
-export class WordSplitter {
+export class WordSplitter implements Splitter {
   readonly #normalize: (text: string) => string;
   readonly #split: (text: string) => readonly unknown[];
   readonly #stripAccents: boolean;
@@ -128,7 +120,7 @@ export class WordSplitter {
    * Calls `visit` with every word of a text, in order.
    * @returns whether every unit of a word stands for one unit of the text, so that the starts given to `visit` hold
    */
-  forEachWord(text: string, visit: Visit): boolean {
+  forEachWord(text: string, visit: WordVisit): boolean {
     const kinds = this.#kinds;
     // A word is a slice of the text from `start`, or `built` plus such a slice once a character of it has changed.
     let start = -1;
@@ -137,7 +129,7 @@ export class WordSplitter {
     let aligned = true;
     const words: string[] = [];
     const starts: number[] = [];
-    const emit: Visit = (word, at) => {
+    const emit: WordVisit = (word, at) => {
       words.push(word);
       starts.push(at);
     };
@@ -197,7 +189,7 @@ export class WordSplitter {
   }
 
   /** Goes through the text that the character at `at` became; returns the word left open. */
-  #spread(open: string, mapped: string, wordStart: number, at: number, emit: Visit): string {
+  #spread(open: string, mapped: string, wordStart: number, at: number, emit: WordVisit): string {
     let word = open;
     let from = wordStart;
     for (const part of mapped) {

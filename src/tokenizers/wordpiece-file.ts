@@ -1,6 +1,8 @@
 import { CheckpointError } from "../base/errors.ts";
+import { tokenizerFileText, vocabularyText } from "./file-text.ts";
 import type { TokenizerSettings } from "./library-tokenizer.ts";
-import { type AddedToken, isRecord, type TokenizerFile } from "./tokenizer-file.ts";
+import { addedTokens, addedTokensDecoder, segmentTemplate } from "./special-tokens.ts";
+import { isRecord, type TokenizerFile } from "./tokenizer-file.ts";
 import type { ResolvedWordPiece } from "./wordpiece-option.ts";
 
 /**
@@ -23,67 +25,30 @@ function specialContents(options: ResolvedWordPiece): string[] {
   return [options.padToken, options.unkToken, options.clsToken, options.sepToken, options.maskToken];
 }
 
-function addedToken(id: number, content: string): AddedToken {
-  return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-}
-
-function templateProcessing(ids: ReadonlyMap<string, number>, { clsToken, sepToken }: ResolvedWordPiece): unknown {
-  const cls = ids.get(clsToken);
-  const sep = ids.get(sepToken);
-  if (cls === undefined || sep === undefined) return null;
-  const special = (id: string, type: number): unknown => ({ SpecialToken: { id, type_id: type } });
-  const sequence = (id: string, type: number): unknown => ({ Sequence: { id, type_id: type } });
-  const single = [special(clsToken, 0), sequence("A", 0), special(sepToken, 0)];
-  return {
-    type: "TemplateProcessing",
-    single,
-    pair: [...single, sequence("B", 1), special(sepToken, 1)],
-    special_tokens: {
-      [clsToken]: { id: clsToken, ids: [cls], tokens: [clsToken] },
-      [sepToken]: { id: sepToken, ids: [sep], tokens: [sepToken] },
-    },
-  };
-}
-
-/** Text of a JSON value, indented as part of a file two levels deep or less. */
-function indented(value: unknown, depth: number): string {
-  return JSON.stringify(value, null, 2).replaceAll("\n", `\n${"  ".repeat(depth)}`);
-}
-
 /** Text of the `tokenizer.json` that Hugging Face's BERT tokenizer writes for a vocabulary and its options. */
 export function wordPieceFileText(tokens: readonly string[], options: ResolvedWordPiece): string {
   const ids = new Map(tokens.map((token, id) => [token, id]));
-  const added = [...new Set(specialContents(options))]
-    .filter((token) => ids.has(token))
-    .map((token) => addedToken(ids.get(token)!, token))
-    .sort((a, b) => a.id - b.id);
-  const normalizer = {
-    type: "BertNormalizer",
-    clean_text: options.cleanText,
-    handle_chinese_chars: options.handleChineseChars,
-    strip_accents: options.stripAccents === options.lowercase ? null : options.stripAccents,
-    lowercase: options.lowercase,
-  };
-  const decoder = { type: "WordPiece", prefix: options.continuingSubwordPrefix, cleanup: true };
-  // Written by hand: an object would move tokens that look like numbers to the front.
-  const vocabulary = [...ids].map(([token, id]) => `      ${JSON.stringify(token)}: ${id}`).join(",\n");
-  const parts: [string, string][] = [
-    ["version", '"1.0"'],
-    ["truncation", "null"],
-    ["padding", "null"],
-    ["added_tokens", indented(added, 1)],
-    ["normalizer", indented(normalizer, 1)],
-    ["pre_tokenizer", indented({ type: "BertPreTokenizer" }, 1)],
-    ["post_processor", indented(templateProcessing(ids, options), 1)],
-    ["decoder", indented(decoder, 1)],
-    [
-      "model",
-      `{\n    "type": "WordPiece",\n    "unk_token": ${JSON.stringify(options.unkToken)},\n` +
-        `    "continuing_subword_prefix": ${JSON.stringify(options.continuingSubwordPrefix)},\n` +
-        `    "max_input_chars_per_word": ${options.maxInputCharsPerWord},\n    "vocab": {\n${vocabulary}\n    }\n  }`,
+  const { clsToken, sepToken } = options;
+  return tokenizerFileText({
+    added: addedTokens(specialContents(options), ids, null, false),
+    normalizer: {
+      type: "BertNormalizer",
+      clean_text: options.cleanText,
+      handle_chinese_chars: options.handleChineseChars,
+      strip_accents: options.stripAccents === options.lowercase ? null : options.stripAccents,
+      lowercase: options.lowercase,
+    },
+    preTokenizer: { type: "BertPreTokenizer" },
+    postProcessor: ids.has(clsToken) && ids.has(sepToken) ? segmentTemplate(clsToken, sepToken, ids) : null,
+    decoder: { type: "WordPiece", prefix: options.continuingSubwordPrefix, cleanup: true },
+    model: [
+      ["type", '"WordPiece"'],
+      ["unk_token", JSON.stringify(options.unkToken)],
+      ["continuing_subword_prefix", JSON.stringify(options.continuingSubwordPrefix)],
+      ["max_input_chars_per_word", String(options.maxInputCharsPerWord)],
+      ["vocab", vocabularyText(ids, "    ")],
     ],
-  ];
-  return `{\n${parts.map(([key, text]) => `  "${key}": ${text}`).join(",\n")}\n}`;
+  });
 }
 
 /** `tokenizer_config.json` of Hugging Face's BERT tokenizer; what a loaded file had besides is kept. */
@@ -92,15 +57,8 @@ export function wordPieceSettings(
   options: ResolvedWordPiece,
   kept: TokenizerSettings,
 ): Record<string, unknown> {
-  const decoder: Record<string, unknown> = {};
-  for (const content of specialContents(options)) {
-    const id = ids.get(content);
-    if (id === undefined) continue;
-    const { id: _id, ...token } = addedToken(id, content);
-    decoder[String(id)] = token;
-  }
   return {
-    added_tokens_decoder: decoder,
+    added_tokens_decoder: addedTokensDecoder(addedTokens(specialContents(options), ids, null, false)),
     clean_up_tokenization_spaces: true,
     tokenizer_class: "BertTokenizer",
     ...kept,

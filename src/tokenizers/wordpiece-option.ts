@@ -1,4 +1,6 @@
-import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
+import { ConfigError } from "../base/errors.ts";
+import { unknownKeys, wholeNumber } from "./option-check.ts";
+import type { TrainProgress } from "./train-progress.ts";
 
 /** How text is cleaned before it is split into words. */
 export interface TextOptions {
@@ -36,18 +38,11 @@ export interface TrainOptions extends WordPieceOptions {
   readonly limitAlphabet?: number;
   /** Characters to keep even where the text has none. */
   readonly initialAlphabet?: readonly string[];
+  /** Pieces of this many characters or more are not made; no limit by default. */
+  readonly maxTokenLength?: number;
   /** First entries of the vocabulary; the five of BERT by default. */
   readonly specialTokens?: readonly string[];
   readonly onProgress?: (progress: TrainProgress) => void;
-}
-
-/** Where training stands. */
-export interface TrainProgress {
-  readonly phase: "count" | "merge";
-  /** Texts counted, or entries that the vocabulary has. */
-  readonly done: number;
-  /** Entries that the vocabulary shall have; undefined while counting. */
-  readonly total: number | undefined;
 }
 
 /** Every option with its value. */
@@ -68,6 +63,7 @@ export interface ResolvedTraining extends ResolvedWordPiece {
   readonly minFrequency: number;
   readonly limitAlphabet: number | undefined;
   readonly initialAlphabet: readonly string[];
+  readonly maxTokenLength: number | undefined;
   readonly specialTokens: readonly string[];
   readonly onProgress: ((progress: TrainProgress) => void) | undefined;
 }
@@ -92,31 +88,10 @@ const TRAIN_KEYS = [
   "minFrequency",
   "limitAlphabet",
   "initialAlphabet",
+  "maxTokenLength",
   "specialTokens",
   "onProgress",
 ];
-
-function unknownKeys(options: object, known: readonly string[]): ConfigIssue[] {
-  return Object.keys(options)
-    .filter((key) => !known.includes(key))
-    .map((key) => {
-      const near = nearestName(key, known);
-      const hint = near === undefined ? "Remove it" : `Did you mean ${near}`;
-      return {
-        path: key,
-        message: `is no option; ${hint}${near === undefined ? "." : "?"}`,
-        code: "CONFIG_UNKNOWN_KEY",
-      };
-    });
-}
-
-function wholeNumber(options: object, key: string, least: number): ConfigIssue[] {
-  const value = (options as Readonly<Record<string, unknown>>)[key];
-  if (value === undefined || (typeof value === "number" && Number.isInteger(value) && value >= least)) return [];
-  return [
-    { path: key, message: `must be a whole number from ${least}; got ${String(value)}.`, code: "CONFIG_OUT_OF_RANGE" },
-  ];
-}
 
 function resolveUse(options: WordPieceOptions): ResolvedWordPiece {
   const lowercase = options.lowercase ?? true;
@@ -169,6 +144,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTraining {
     ...wholeNumber(options, "vocabSize", 1),
     ...wholeNumber(options, "minFrequency", 0),
     ...wholeNumber(options, "limitAlphabet", 1),
+    ...wholeNumber(options, "maxTokenLength", 1),
     ...wholeNumber(options, "maxInputCharsPerWord", 1),
     ...wholeNumber(options, "modelMaxLength", 1),
   ];
@@ -186,6 +162,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTraining {
     minFrequency: options.minFrequency ?? 0,
     limitAlphabet: options.limitAlphabet,
     initialAlphabet: options.initialAlphabet ?? [],
+    maxTokenLength: options.maxTokenLength,
     specialTokens,
     onProgress: options.onProgress,
   };

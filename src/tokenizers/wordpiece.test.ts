@@ -117,7 +117,7 @@ describe("encodings of BERT", () => {
       expect(fromText.hash).toBe(fromJson.hash);
       expect(fromText.vocabSize).toBe(30_522);
       expect(fromText.specialIds).toContain(fromText.tokenToId("[unused0]"));
-      expect(fromText.special).toEqual({ pad: 0, unk: 100, cls: 101, sep: 102, mask: 103 });
+      expect(fromText.special).toEqual({ pad: 0, unk: 100, cls: 101, sep: 102, mask: 103, bos: 101, eos: 102 });
     },
   );
 });

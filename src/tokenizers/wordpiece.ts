@@ -1,11 +1,10 @@
-import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError, ConfigError } from "../base/errors.ts";
 import { LibraryTokenizer, type TokenizerSettings } from "./library-tokenizer.ts";
-import type { Encoding, IdEncoding } from "./tokenizer.ts";
-import { parseJsonObject, parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
+import { parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
+import { entryKind, readSettings } from "./tokenizer-folder.ts";
 import { trainWordPiece } from "./train-wordpiece.ts";
-import { WordCache } from "./word-cache.ts";
+import { wordPieceCache } from "./wordpiece-cache.ts";
 import {
   isBertPipeline,
   optionsFromFile,
@@ -23,26 +22,10 @@ import {
   type WordPieceOptions,
 } from "./wordpiece-option.ts";
 
-/** Which kind of entry a path is; undefined where there is none. */
-export async function entryKind(path: string): Promise<"file" | "folder" | undefined> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return undefined;
-  return found.isDirectory() ? "folder" : "file";
-}
-
-/** `tokenizer_config.json` beside a tokenizer, or no settings at all. */
-export async function readSettings(folder: string): Promise<TokenizerSettings> {
-  const path = join(folder, "tokenizer_config.json");
-  return (await entryKind(path)) === "file" ? parseJsonObject(await readTextFile(path), path) : {};
-}
-
 /** BERT's tokenizer: words by white space, punctuation and Chinese characters, then the longest pieces first. */
 export class WordPiece extends LibraryTokenizer {
   /** Every option with its value. */
   readonly options: ResolvedWordPiece;
-  readonly #cache: WordCache | undefined;
-  /** Finds texts that hold a special token. */
-  readonly #special: RegExp | undefined;
 
   private constructor(fileText: string, path: string, settings: TokenizerSettings) {
     const file = parseTokenizerFile(fileText, path);
@@ -63,11 +46,11 @@ export class WordPiece extends LibraryTokenizer {
     const { modelMaxLength: _length, ...identity } = options;
     const { normalizer, pre_tokenizer: preTokenizer } = file.json;
     const other = isBertPipeline(file) ? {} : { normalizer, preTokenizer };
-    super(fileText, path, settings, { ...identity, ...other, tokens: file.tokens, added: file.addedTokens });
+    super(fileText, path, settings, {
+      identity: { ...identity, ...other, tokens: file.tokens, added: file.addedTokens },
+      cache: isBertPipeline(file) ? wordPieceCache(file.ids, file.tokens, options) : undefined,
+    });
     this.options = options;
-    this.#cache = isBertPipeline(file) ? new WordCache(file.ids, file.tokens, options) : undefined;
-    const contents = file.addedTokens.map((token) => token.content.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-    this.#special = contents.length === 0 ? undefined : new RegExp(contents.join("|"));
   }
 
   /**
@@ -147,47 +130,6 @@ export class WordPiece extends LibraryTokenizer {
   static #make(tokens: readonly string[], options: ResolvedWordPiece): WordPiece {
     const ids = new Map(tokens.map((token, id) => [token, id]));
     return new WordPiece(wordPieceFileText(tokens, options), "wordpiece", wordPieceSettings(ids, options, {}));
-  }
-
-  override async encodeBatch(texts: readonly string[]): Promise<Encoding[]> {
-    const cache = this.#cache;
-    if (cache === undefined) return super.encodeBatch(texts);
-    return this.#encodeMixed(
-      texts,
-      (plain) => cache.encode(plain),
-      (others) => super.encodeBatch(others),
-    );
-  }
-
-  override async encodeIds(texts: readonly string[]): Promise<IdEncoding[]> {
-    const cache = this.#cache;
-    if (cache === undefined) return super.encodeIds(texts);
-    return this.#encodeMixed(
-      texts,
-      (plain) => cache.encodeIds(plain),
-      (others) => super.encodeIds(others),
-    );
-  }
-
-  /** Encodes what the cache can, and the rest with the library: special tokens are found before words are. */
-  async #encodeMixed<E>(
-    texts: readonly string[],
-    fast: (texts: readonly string[]) => Promise<(E | undefined)[]>,
-    slow: (texts: readonly string[]) => Promise<E[]>,
-  ): Promise<E[]> {
-    const isPlain = (text: string): boolean => !(this.#special?.test(text) ?? false);
-    const plain = texts.map((_, index) => index).filter((index) => isPlain(texts[index]!));
-    const found = await fast(plain.map((index) => texts[index]!));
-    const result: (E | undefined)[] = texts.map(() => undefined);
-    plain.forEach((index, i) => {
-      result[index] = found[i];
-    });
-    const rest = texts.map((_, index) => index).filter((index) => result[index] === undefined);
-    const others = await slow(rest.map((index) => texts[index]!));
-    rest.forEach((index, i) => {
-      result[index] = others[i];
-    });
-    return result as E[];
   }
 
   /** Writes `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json` and `vocab.txt` (where ids have no gap). */

@@ -23,12 +23,13 @@ const unused = (): never => {
 
 export const tinyTokenizer: Tokenizer = {
   vocabSize: 5 + numWords,
-  special: { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4 },
+  special: { pad: 0, unk: 1, cls: 2, sep: 3, mask: 4, bos: 2, eos: 3 },
   specialIds: [0, 1, 2, 3, 4],
   hash: "tiny",
   encodeBatch: unused,
   encodeIds: unused,
   decode: unused,
+  stream: unused,
   idToToken: String,
   tokenToId: Number,
   save: unused,

@@ -8,7 +8,7 @@ import { readJsonObject } from "../../formats/json-file.ts";
 import { readMetrics } from "../../formats/metrics-log.ts";
 import { openWeights } from "../../formats/model-weights.ts";
 import { elementCount } from "../../formats/stored-dtype.ts";
-import { loadTokenizer } from "../../tokenizers/load.ts";
+import { hasTokenizer, loadTokenizer } from "../../tokenizers/load.ts";
 import { runs } from "../define-command.ts";
 import { count, table } from "../number-text.ts";
 import { formatBytes, formatFigure } from "../progress/index.ts";
@@ -23,9 +23,6 @@ interface Description {
 
 /** Weights, gradients and AdamW's two moments, 4 bytes each; activations come on top. */
 const trainingBytesPerParameter = 16;
-
-const hasTokenizer = (folder: string): boolean =>
-  ["tokenizer.json", "vocab.txt"].some((name) => existsSync(join(folder, name)));
 
 async function describeModel(folder: string): Promise<Description> {
   const config = await readJsonObject(join(folder, "config.json"));

@@ -16,9 +16,9 @@ import { learnTokenizer } from "../steps.ts";
 export const textTable = defineConfig({ name: "text", fields: textFields });
 
 function trainCommand(): Command {
-  const command = defineCommand("train", "learn a WordPiece vocabulary from text")
+  const command = defineCommand("train", "learn a tokenizer from text: WordPiece, BPE of characters or bytes, Unigram")
     .requiredOption("-i, --input <paths...>", "text files, tables or folders; also gzipped")
-    .requiredOption("-o, --out <folder>", "new folder for tokenizer.json, vocab.txt and their companions")
+    .requiredOption("-o, --out <folder>", "new folder for tokenizer.json and its companions")
     .option("--cased", "keep capital letters and accents (--no-lowercase)");
   addFieldOptions(command, tokenizerFields);
   addFieldOptions(command.optionsGroup("Reading text:"), textFields);
@@ -64,7 +64,7 @@ function reportText(report: TokenizerReport): string {
 
 function inspectCommand(): Command {
   const command = defineCommand("inspect", "show a tokenizer, and how it fits some text")
-    .argument("<tokenizer>", "tokenizer folder, tokenizer.json or vocab.txt")
+    .argument("<tokenizer>", "tokenizer folder, tokenizer.json, spiece.model or vocab.txt")
     .option("-i, --input <paths...>", "text to measure it on")
     .option("-t, --text <texts...>", "texts to encode");
   addFieldOptions(command.optionsGroup("Reading text:"), textFields);
