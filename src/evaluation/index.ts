@@ -1,3 +1,6 @@
+export { type BleuOptions, type BleuScore, type BleuSmoothing, corpusBleu, sentenceBleu } from "./bleu.ts";
+export type { BleuTokenizer } from "./bleu-tokenizer.ts";
+export { type ChrfOptions, type ChrfScore, corpusChrf } from "./chrf.ts";
 export {
   type Average,
   accuracy,
@@ -12,4 +15,6 @@ export { averageRanks, pearsonCorrelation, spearmanCorrelation } from "./correla
 export { formatClassificationReport } from "./format-classification-report.ts";
 export { bitsPerByte, perplexity, unigramEntropy } from "./language.ts";
 export { logLoss } from "./log-loss.ts";
+export { porterStem } from "./porter-stemmer.ts";
+export { meanRouge, type RougeKind, type RougeOptions, type RougeScore, type RougeScores, rouge } from "./rouge.ts";
 export { formatSpread, type Spread, spread } from "./spread.ts";
