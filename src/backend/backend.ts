@@ -9,10 +9,31 @@
 import type { ComputeDType, DType, HostData, TensorType } from "../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../ir/graph.ts";
 
+/** Equally long runs of consecutive elements, in row-major order: which are read, and which are written. */
+export interface ElementRuns {
+  /** First element read. */
+  readonly from: number;
+  /** First element written. */
+  readonly to: number;
+  /** Elements of a run. */
+  readonly length: number;
+  /** Runs; 1 by default. */
+  readonly count?: number;
+  /** Elements from the start of one run to that of the next; a run's length by default. */
+  readonly fromStride?: number;
+  readonly toStride?: number;
+}
+
 /** A tensor in an engine's memory. */
 export interface Buffer extends TensorType {
   /** Copies host data in; lengths must agree. */
   write(data: HostData): void;
+  /**
+   * Copies runs of another tensor of this engine in, or of this one where no run is read that was written before.
+   * Never during a run of either.
+   * @throws {BackendError} BUFFER_DATA_MISMATCH where the dtypes differ, BUFFER_RANGE where a run leaves a tensor
+   */
+  copyFrom(source: Buffer, runs: ElementRuns): void;
   /** Copies out into new host memory. */
   read(): Promise<HostData>;
   dispose(): void;

@@ -36,10 +36,15 @@ export interface LayerCache {
 
 /** Tokens before those of a call, known by their keys and values only. Dims: R rows, C past tokens. */
 export interface PastTokens {
-  /** i32 `[R, C]`; 0 where there is none. */
-  readonly sequenceIds: Tensor;
-  /** i32 `[R, C]`: see `EncoderInputs.attentionRanks`; places, in networks that read from left to right. */
-  readonly attentionRanks: Tensor;
+  /** Undefined in the first call, which has none. */
+  readonly tokens:
+    | {
+        /** i32 `[R, C]`; 0 where there is none. */
+        readonly sequenceIds: Tensor;
+        /** i32 `[R, C]`: see `EncoderInputs.attentionRanks`; places, in networks that read from left to right. */
+        readonly attentionRanks: Tensor;
+      }
+    | undefined;
   /** One a layer. */
   readonly caches: readonly LayerCache[];
 }

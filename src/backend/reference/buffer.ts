@@ -1,7 +1,8 @@
 import { BackendError } from "../../base/errors.ts";
 import type { DType, HostData, TensorType } from "../../ir/dtype.ts";
 import { formatType } from "../../ir/shape.ts";
-import type { Buffer } from "../backend.ts";
+import type { Buffer, ElementRuns } from "../backend.ts";
+import { copyRuns } from "../copy-runs.ts";
 import { copyFromHost, copyToHost, type Precision, type Tensor } from "../host/storage.ts";
 
 /** A tensor of the reference engine: a typed array that can be given back. */
@@ -34,6 +35,12 @@ export class ReferenceBuffer implements Buffer {
 
   write(data: HostData): void {
     copyFromHost(this.use(), data, "buffer.write", this.precision);
+  }
+
+  copyFrom(source: Buffer, runs: ElementRuns): void {
+    const read = requireOwn(source, "buffer.copyFrom").use();
+    const written = this.use();
+    copyRuns({ type: written, elements: written.data }, { type: read, elements: read.data }, runs);
   }
 
   async read(): Promise<HostData> {

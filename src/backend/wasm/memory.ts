@@ -2,7 +2,8 @@
 import { BackendError } from "../../base/errors.ts";
 import { type DType, dtypeBytes, type HostData, type TensorType, viewHostData } from "../../ir/dtype.ts";
 import { formatType, sizeOf, tensorType } from "../../ir/shape.ts";
-import type { Buffer } from "../backend.ts";
+import type { Buffer, ElementRuns } from "../backend.ts";
+import { copyRuns } from "../copy-runs.ts";
 
 export const pageBytes = 65_536;
 /** The most one memory can hold: 2¹⁶ pages. */
@@ -44,6 +45,7 @@ export class MemoryBuffer implements Buffer {
   readonly dtype: DType;
   readonly shape: readonly number[];
   private place: Region | undefined;
+  private kept: HostData | undefined;
   private readonly release: (() => void) | undefined;
 
   /** @param release called once by `dispose`; without it the tensor belongs to something else and `dispose` does nothing */
@@ -84,6 +86,23 @@ export class MemoryBuffer implements Buffer {
       );
     }
     view.set(data);
+  }
+
+  copyFrom(source: Buffer, runs: ElementRuns): void {
+    if (!(source instanceof MemoryBuffer)) {
+      throw new BackendError(`${formatType(source)} belongs to another engine.`, {
+        code: "BUFFER_FOREIGN",
+        path: "buffer.copyFrom",
+      });
+    }
+    copyRuns({ type: this, elements: this.elements() }, { type: source, elements: source.elements() }, runs);
+  }
+
+  /** `view`, kept: parts of it are written again and again. */
+  private elements(): HostData {
+    const { buffer } = this.region;
+    if (this.kept?.buffer !== buffer) this.kept = this.view();
+    return this.kept;
   }
 
   async read(): Promise<HostData> {

@@ -27,10 +27,11 @@ export function visiblePlaces(
 ): { readonly queries: AttentionPlaces; readonly keys: AttentionPlaces } {
   const { sequenceIds, positionIds, attentionRanks = isCausal ? positionIds : undefined } = inputs;
   const queries = { sequenceIds, ranks: attentionRanks };
-  if (past === undefined) return { queries, keys: queries };
+  const before = past?.tokens;
+  if (before === undefined) return { queries, keys: queries };
   const keys = {
-    sequenceIds: concatenate([past.sequenceIds, sequenceIds], 1),
-    ranks: attentionRanks && concatenate([past.attentionRanks, attentionRanks], 1),
+    sequenceIds: concatenate([before.sequenceIds, sequenceIds], 1),
+    ranks: attentionRanks && concatenate([before.attentionRanks, attentionRanks], 1),
   };
   return { queries, keys };
 }

@@ -1,19 +1,28 @@
 import type { NodeOf, Value } from "../../../ir/graph.ts";
-import type { Shape } from "../../../ir/shape.ts";
+import { type Shape, sameShape } from "../../../ir/shape.ts";
 import type { LowerContext, Rule } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";
 import { matrixProduct } from "./product.ts";
 import { reduce, sumOver } from "./reduction.ts";
 
+const SWAP = [0, 2, 1, 3];
+
 /** [B, T, N, D] ↔ [B, N, T, D]. */
-const swapHeads = (emitter: Emitter, x: Ref) => emitter.transpose(x, [0, 2, 1, 3]);
+const swapHeads = (emitter: Emitter, x: Ref) => emitter.transpose(x, SWAP);
+
+/** [B, T, N, D] as [B, N, T, D]; where it was made of such a tensor, that one. */
+function headsOf(context: LowerContext, value: Value): Ref {
+  const made = context.producer(value);
+  const isSwapped = made?.op === "transpose" && sameShape(made.params.permutation, SWAP);
+  return isSwapped ? context.ref(made.inputs[0]!) : swapHeads(context.emitter, context.ref(value));
+}
 
 const probabilitiesOf = (node: NodeOf<"attention">): Value => node.outputs[1]!;
 
 export const attention: Rule<"attention"> = (context, node) => {
   const { emitter } = context;
   const { scale, bias, mask } = node.params;
-  const [q, k, v] = node.inputs.slice(0, 3).map((value) => swapHeads(emitter, context.ref(value))) as [Ref, Ref, Ref];
+  const [q, k, v] = node.inputs.slice(0, 3).map((value) => headsOf(context, value)) as [Ref, Ref, Ref];
   const scores = matrixProduct(emitter, q, k, { transB: true, alpha: scale });
   const biased = bias ? emitter.binary("Add", scores, context.narrow(node.inputs[3]!), scores.shape) : scores;
   const probabilities = emitter.unary("Softmax", biased, { axis: { int: -1 } });
