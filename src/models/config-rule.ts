@@ -1,0 +1,36 @@
+/** @file Rules that the settings of several families obey. */
+import type { ConfigIssue } from "../base/errors.ts";
+
+/** Heads share the hidden size out evenly. */
+export function headsDivide({
+  hiddenSize,
+  numAttentionHeads,
+}: {
+  readonly hiddenSize: number;
+  readonly numAttentionHeads: number;
+}): ConfigIssue[] {
+  if (hiddenSize % numAttentionHeads === 0) return [];
+  const usual = Math.max(1, Math.round(hiddenSize / 64));
+  const message = `must divide hiddenSize; got ${numAttentionHeads} and ${hiddenSize}. Use ${usual} for heads of about 64.`;
+  return [{ path: "numAttentionHeads", message, code: "CONFIG_INDIVISIBLE" }];
+}
+
+/** LayerNorm needs something to add to a variance of 0. */
+export function epsilonAboveZero({ layerNormEps }: { readonly layerNormEps: number }, usual: string): ConfigIssue[] {
+  if (layerNormEps > 0) return [];
+  return [{ path: "layerNormEps", message: `must be above 0; got 0. ${usual}`, code: "CONFIG_RANGE" }];
+}
+
+/**
+ * Settings that change what a network computes in ways that it cannot: only one value is taken.
+ * @param wanted for each setting that value, and why, as a sentence
+ */
+export function onlyValues(
+  config: Readonly<Record<string, unknown>>,
+  wanted: Readonly<Record<string, readonly [value: boolean, reason: string]>>,
+): ConfigIssue[] {
+  return Object.entries(wanted).flatMap(([path, [value, reason]]) => {
+    if (config[path] === value) return [];
+    return [{ path, message: `must be ${value}; got ${config[path]}. ${reason}`, code: "CONFIG_UNSUPPORTED" }];
+  });
+}
