@@ -84,6 +84,8 @@ export interface SweepRange {
 export interface Sweep {
   /** Runs over the ranges in order and gives the sums over all of them. Independent of the number of threads. */
   run(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Readonly<Record<string, number>>>;
+  /** As `run`, but gives the sums of every range by itself, in the order of the ranges. */
+  runEach(store: ParameterStore, ranges: readonly SweepRange[]): Promise<readonly Readonly<Record<string, number>>[]>;
   dispose(): Promise<void>;
 }
 

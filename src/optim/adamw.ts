@@ -1,5 +1,5 @@
 import { add, div, mul, sqrt } from "../tensor/elementwise.ts";
-import type { UpdateRule } from "./update-rule.ts";
+import type { PointwiseRule } from "./update-rule.ts";
 
 export interface AdamWOptions {
   readonly beta1?: number;
@@ -11,7 +11,7 @@ export interface AdamWOptions {
  * Adam with decoupled weight decay and bias correction.
  * @source Loshchilov & Hutter 2019, arXiv:1711.05101; the order of operations is PyTorch's `torch.optim.AdamW`
  */
-export function adamW(options: AdamWOptions = {}): UpdateRule {
+export function adamW(options: AdamWOptions = {}): PointwiseRule {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   return {
     name: "adamw",

@@ -28,9 +28,10 @@ const fields = defineFields({
   maxGradNorm: nullableField(
     numberField({ min: 0, default: 1, doc: "Global norm gradients are cut to; null: never." }),
   ),
-  beta1: probabilityField({ default: 0.9, doc: "AdamW's decay of the mean." }),
-  beta2: probabilityField({ default: 0.999, doc: "AdamW's decay of the variance." }),
-  epsilon: numberField({ default: 1e-6, min: 0, doc: "AdamW's smallest denominator." }),
+  optimizer: choiceField(["adamw", "lamb"], { default: "adamw", doc: "lamb: for batches of thousands of sequences." }),
+  beta1: probabilityField({ default: 0.9, doc: "Decay of the gradient's mean." }),
+  beta2: probabilityField({ default: 0.999, doc: "Decay of its variance; RoBERTa 0.98, GPT-3 0.95." }),
+  epsilon: numberField({ default: 1e-6, min: 0, doc: "Smallest denominator of an update." }),
   evalSteps: nullableField(
     integerField({ min: 1, doc: "Steps between evaluations; null: once an epoch, and at the end." }),
   ),

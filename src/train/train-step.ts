@@ -15,9 +15,10 @@ import {
   clearProgram,
   sectionsOf,
   squaredNormProgram,
+  type UpdateFacts,
   type UpdateRule,
-  updateProgram,
 } from "../optim/update-rule.ts";
+import { compileUpdater, type UpdateRange, type Updater } from "../optim/updater.ts";
 import { BatchProgram } from "./batch-program.ts";
 import { FigureTotals, totalCounts } from "./figures.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
@@ -78,7 +79,7 @@ export class TrainStep<M extends Module> {
   /** Parameters that the loss depends on and that are not frozen; no others change, not even by weight decay. */
   private moved: ReadonlySet<string> = new Set();
   private readonly sweeps: {
-    readonly update: Sweep;
+    readonly update: Updater;
     readonly norm: Sweep;
     /** Before the first part, where the engine adds to gradients in place. */
     readonly clear: Sweep | undefined;
@@ -126,8 +127,9 @@ export class TrainStep<M extends Module> {
     const sections = [...sectionsOf(optimizer), ...(addsParts ? ["part"] : [])];
     const store = new ModelStore(backend, options.model, sections);
     store.write("value", options.weights);
+    const decays = [...store.parameters.values()].map((parameter) => parameter.decays);
     return new TrainStep(options, store, processBytes, {
-      update: await backend.compileSweep(updateProgram(optimizer)),
+      update: await compileUpdater(backend, optimizer, (index) => decays[index]!),
       norm: await backend.compileSweep(squaredNormProgram()),
       clear: addsInPlace ? await backend.compileSweep(clearProgram()) : undefined,
       accumulate: addsParts ? await backend.compileSweep(accumulateProgram()) : undefined,
@@ -171,8 +173,8 @@ export class TrainStep<M extends Module> {
   }
 
   /** Ranges of neighbouring parameters that are trained alike. */
-  private ranges(scalarsOf: (treatment: ParameterTreatment) => SweepRange["scalars"]): SweepRange[] {
-    const ranges: SweepRange[] = [];
+  private ranges(): (Pick<SweepRange, "first" | "last"> & { readonly treatment: ParameterTreatment })[] {
+    const ranges: ReturnType<TrainStep<M>["ranges"]> = [];
     this.treatments.forEach((treatment, i) => {
       const last = ranges.at(-1);
       const previous = this.treatments[i - 1];
@@ -180,7 +182,7 @@ export class TrainStep<M extends Module> {
       const alike =
         previous?.learningRateScale === treatment.learningRateScale && previous.weightDecay === treatment.weightDecay;
       if (alike && last?.last === i) ranges[ranges.length - 1] = { ...last, last: i + 1 };
-      else ranges.push({ first: i, last: i + 1, scalars: scalarsOf(treatment) });
+      else ranges.push({ first: i, last: i + 1, treatment });
     });
     return ranges;
   }
@@ -193,14 +195,14 @@ export class TrainStep<M extends Module> {
    */
   async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
     const { store } = this.store;
-    const { optimizer, maxGradNorm, seed } = this.options;
+    const { maxGradNorm, seed } = this.options;
     const began = performance.now();
     const totals = totalCounts(batches);
     const scales = Object.fromEntries(
       Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
     );
     const sums = new FigureTotals();
-    const all = (): SweepRange[] => this.ranges(() => ({}));
+    const all = (): SweepRange[] => this.ranges().map(({ first, last }) => ({ first, last, scalars: {} }));
     if (this.sweeps.clear !== undefined) {
       // Which parameters move is known once the graph is there.
       this.program.graphFor(batches[0]!);
@@ -225,12 +227,12 @@ export class TrainStep<M extends Module> {
     }
     // The same small constant as PyTorch's clip_grad_norm_.
     const gradientScale = Math.min(1, maxGradNorm / (gradientNorm + 1e-6));
-    await this.sweeps.update.run(
-      store,
-      this.ranges(({ learningRateScale, weightDecay }) =>
-        optimizer.scalars({ learningRate: learningRate * learningRateScale, weightDecay, gradientScale, step }),
-      ),
-    );
+    const updated = this.ranges().map(({ first, last, treatment }): UpdateRange => {
+      const { learningRateScale, weightDecay } = treatment;
+      const facts: UpdateFacts = { learningRate: learningRate * learningRateScale, weightDecay, gradientScale, step };
+      return { first, last, facts };
+    });
+    await this.sweeps.update.run(store, updated);
     const milliseconds = {
       gradient: differentiated - began,
       norm: measured - differentiated,

@@ -7,6 +7,7 @@ import type { Module } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { adamW } from "../optim/adamw.ts";
+import { lamb } from "../optim/lamb.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import { batchMaker, type Examples, type Made, makeBehind, takeMade } from "./batch-maker.ts";
 import type { EndReason, EvaluationEvent, TrainListener } from "./event.ts";
@@ -87,7 +88,8 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     });
   }
   const plan = planRun(options, examples.numExamples);
-  const optimizer = adamW({ beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon });
+  const { beta1, beta2, epsilon } = options;
+  const optimizer = { adamw: adamW, lamb }[options.optimizer]({ beta1, beta2, epsilon });
   const found = outputDir === undefined ? undefined : await findResume(outputDir);
   for (const message of found?.notices ?? []) listener({ kind: "notice", message });
 

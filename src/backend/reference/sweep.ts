@@ -86,15 +86,35 @@ export class ReferenceSweep implements Sweep {
   }
 
   async run(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Readonly<Record<string, number>>> {
+    const sums = this.noSums();
+    this.sweep(store, ranges, () => sums);
+    return sums;
+  }
+
+  async runEach(
+    store: ParameterStore,
+    ranges: readonly SweepRange[],
+  ): Promise<readonly Readonly<Record<string, number>>[]> {
+    const sums = ranges.map(() => this.noSums());
+    this.sweep(store, ranges, (range) => sums[range]!);
+    return sums;
+  }
+
+  private noSums(): Record<string, number> {
+    return Object.fromEntries(this.program.outputs.flatMap((output) => ("sum" in output ? [[output.sum, 0]] : [])));
+  }
+
+  private sweep(
+    store: ParameterStore,
+    ranges: readonly SweepRange[],
+    sumsOf: (range: number) => Record<string, number>,
+  ): void {
     if (this.disposed) fail("SWEEP_DISPOSED", "the sweep was disposed and is run again.");
     if (!(store instanceof ReferenceStore)) fail("SWEEP_STORE", "the store belongs to another engine.");
-    const sums: Record<string, number> = {};
-    for (const output of this.program.outputs) if ("sum" in output) sums[output.sum] = 0;
     for (const range of ranges) this.requireRange(store, range);
-    for (const range of ranges) {
-      for (let index = range.first; index < range.last; index++) this.sweepParameter(store, index, range, sums);
+    for (const [i, range] of ranges.entries()) {
+      for (let index = range.first; index < range.last; index++) this.sweepParameter(store, index, range, sumsOf(i));
     }
-    return sums;
   }
 
   async dispose(): Promise<void> {

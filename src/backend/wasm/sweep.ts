@@ -10,6 +10,11 @@ function fail(code: string, message: string): never {
   throw new BackendError(message, { code, path: "sweep" });
 }
 
+/** Adds the sums of pieces, one group after the other. */
+function addPieces(totals: Float64Array, pieces: Float64Array): void {
+  for (let i = 0; i < pieces.length; i++) totals[i % totals.length]! += pieces[i]!;
+}
+
 class MemorySweep implements Sweep {
   private readonly kernel: Kernel;
   private readonly team: KernelTeam;
@@ -26,17 +31,43 @@ class MemorySweep implements Sweep {
   }
 
   async run(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Readonly<Record<string, number>>> {
+    const parts = await this.runPieces(store, ranges);
+    const totals = new Float64Array(this.kernel.sums.length);
+    // Piece after piece, whoever computed it: the same total for any number of threads.
+    for (const part of parts) addPieces(totals, part);
+    return this.named(totals);
+  }
+
+  async runEach(
+    store: ParameterStore,
+    ranges: readonly SweepRange[],
+  ): Promise<readonly Readonly<Record<string, number>>[]> {
+    const parts = await this.runPieces(store, ranges);
+    return parts.map((part) => {
+      const totals = new Float64Array(this.kernel.sums.length);
+      addPieces(totals, part);
+      return this.named(totals);
+    });
+  }
+
+  private named(totals: Float64Array): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.kernel.sums.map((name, s) => [name, totals[s]!]));
+  }
+
+  /** Runs all ranges as one piece of work; gives the sums of every range's pieces. */
+  private async runPieces(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Float64Array[]> {
     if (this.disposed) fail("SWEEP_DISPOSED", "the sweep was disposed and is run again.");
     if (!(store instanceof MemoryStore)) fail("SWEEP_STORE", "the store belongs to another engine.");
     for (const section of this.sections) store.requireSection(section);
     this.checkRanges(store, ranges);
-    const pieces = ranges.flatMap((range) => this.piecesOf(store, range));
-    const partial = await this.team.run(this.kernel, pieces);
-    const { sums } = this.kernel;
-    const totals = new Float64Array(sums.length);
-    // Piece after piece, whoever computed it: the same total for any number of threads.
-    for (let i = 0; i < partial.length; i++) totals[i % sums.length]! += partial[i]!;
-    return Object.fromEntries(sums.map((name, s) => [name, totals[s]!]));
+    const pieces = ranges.map((range) => this.piecesOf(store, range));
+    const partial = await this.team.run(this.kernel, pieces.flat());
+    let done = 0;
+    return pieces.map(({ length }) => {
+      const begin = done;
+      done += length * this.kernel.sums.length;
+      return partial.subarray(begin, done);
+    });
   }
 
   private checkRanges(store: MemoryStore, ranges: readonly SweepRange[]): void {

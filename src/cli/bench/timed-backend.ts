@@ -44,6 +44,7 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
       const sweep = await backend.compileSweep(program);
       return {
         run: (store, ranges) => clock.during(() => sweep.run(store, ranges)),
+        runEach: (store, ranges) => clock.during(() => sweep.runEach(store, ranges)),
         dispose: () => sweep.dispose(),
       };
     },
