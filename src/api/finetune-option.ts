@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
+import { isCarried } from "../models/model.ts";
 import type { EngineOptions } from "../runtime.ts";
 import { type ClassificationFigure, classificationFigures } from "../tasks/classification-evaluation.ts";
 import type { TrainListener } from "../train/event.ts";
@@ -32,7 +33,7 @@ export interface FinetuneOptions extends TrainOptionsInput {
 
 /** Everything but the pooler and the head stands still. */
 const frozenEncoder = (name: string): Partial<ParameterTreatment> =>
-  name.startsWith("encoder.") && !name.startsWith("encoder.pooler.") ? { learningRateScale: 0 } : {};
+  isCarried(name) && !name.startsWith("encoder.pooler.") ? { learningRateScale: 0 } : {};
 
 const defaults = { numEpochs: 3, learningRate: 5e-5 } as const;
 

@@ -2,7 +2,7 @@
 import type { ConfigIssue } from "../base/errors.ts";
 import { familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
-import type { ClassificationModel, Encoder } from "../models/model.ts";
+import { type ClassificationModel, type Encoder, isCarried } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { adoptWeights, initialWeights } from "../nn/weights.ts";
 import type { TextClassificationSettings } from "../tasks/text-classification.ts";
@@ -60,7 +60,7 @@ export function fitIssues(
     const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
     issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
   }
-  if (textColumns.length > 1 && typeVocabSize < 2) {
+  if (textColumns.length > 1 && state.family.framing.typesSecond && typeVocabSize < 2) {
     const message = `two texts need a model with typeVocabSize 2; got ${typeVocabSize}.`;
     issues.push({ path: "task.textColumns", message, code: "CONFIG_RANGE" });
   }
@@ -84,6 +84,6 @@ export function startClassifier(
   const keepsHead = oldLabels?.join("\n") === labels.join("\n");
   const source = keepsHead
     ? state.weights
-    : new Map([...state.weights].filter(([name]) => name.startsWith("encoder.")));
+    : new Map([...state.weights].filter(([name]) => isCarried(name)));
   return { family, config, module, weights: adoptWeights(fresh, source).weights };
 }

@@ -130,3 +130,8 @@ export interface ClassificationModel extends Module {
   /** `[S, H]` pooled vectors → `[S, numLabels]`. */
   classificationLogits(context: ForwardContext, pooled: Tensor): Tensor;
 }
+
+/** Whether a parameter, by its name, is carried from pre-training to tasks: those of encoders and decoders are, heads not. */
+export function isCarried(name: string): boolean {
+  return /^(encoder|network)\./.test(name);
+}
