@@ -11,6 +11,7 @@ import { nextSentencePairs, textRuns } from "../../src/data/segment-pairs.ts";
 import { ShardedCorpus } from "../../src/data/sharded-corpus.ts";
 import { joinSources } from "../../src/data/source.ts";
 import { textFile } from "../../src/data/text-file.ts";
+import { bertFraming } from "../../src/models/framing.ts";
 import type { ClassificationExample } from "../../src/tasks/classification-data.ts";
 import { encodeTexts, type TextInput } from "../../src/tasks/encode-text.ts";
 import { type TextClassificationOptions, textClassification } from "../../src/tasks/text-classification.ts";
@@ -55,7 +56,7 @@ async function questions(
   const inputs = data.flatMap(({ paragraphs }) =>
     paragraphs.flatMap(({ context, qas }) => qas.map(({ question }): TextInput => [question, context])),
   );
-  const encoded = await encodeTexts(tokenizer, inputs, maxSeqLength, (input) => {
+  const encoded = await encodeTexts({ tokenizer, framing: bertFraming, maxSeqLength }, inputs, (input) => {
     throw new Error(`${file}: question ${input} is empty`);
   });
   return encoded.map((text, i) => ({ ...text, label: i % 2 }));

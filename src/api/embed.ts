@@ -101,6 +101,7 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
   const settings = resolve(model, options);
   const { tokenizer, module } = model;
   const { encoder } = module;
+  const encoding = { tokenizer, framing: model.family.framing, maxSeqLength: settings.maxSeqLength };
   const { engine, dtype = "f32", normalize: isScaled = true, quantize = "none" } = options;
   const { backend, release } = await borrowEngine(engine, dtype);
   const store = new FixedWeights(backend, module, model.weights, quantize);
@@ -124,9 +125,9 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
 
   return {
     size: encoder.hiddenSize,
-    embed: async (texts) => vectorsOf(await encodeTexts(tokenizer, texts, settings.maxSeqLength, emptyText)),
+    embed: async (texts) => vectorsOf(await encodeTexts(encoding, texts, emptyText)),
     embedRows: async function* (source, { textColumns = "text" } = {}) {
-      const reading = { tokenizer, maxSeqLength: settings.maxSeqLength, textColumns: columnList(textColumns) };
+      const reading = { ...encoding, textColumns: columnList(textColumns) };
       for await (const rows of encodedRows(source, reading)) {
         const vectors = await vectorsOf(rows.map(({ text }) => text));
         for (const [i, { row }] of rows.entries()) yield { fields: row.fields, line: row.line, vector: vectors[i]! };

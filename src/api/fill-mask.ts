@@ -3,10 +3,10 @@ import { ConfigError, DataError, FirthError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import type { EncoderInputs } from "../models/model.ts";
+import { frameOf, tokenTypes } from "../objectives/frame.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
 import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
-import { boundaryTokens } from "../tasks/encode-text.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import { traceForward } from "../train/forward-graph.ts";
 import { ModelStore } from "../train/model-store.ts";
@@ -48,6 +48,7 @@ const MASK_STEP = 8;
 interface MaskedText {
   readonly text: string;
   readonly tokens: Int32Array;
+  readonly tokenTypeIds: Int32Array;
   /** Places of the blanks among the tokens. */
   readonly places: readonly number[];
 }
@@ -98,7 +99,7 @@ export async function openMaskFiller(
   if (problem !== undefined) throw problem;
   const { tokenizer, module } = model;
   const { maxPositionEmbeddings } = model.family.facts(model.config);
-  const { cls, sep } = boundaryTokens(tokenizer, "fillMask");
+  const frame = frameOf(model.family.framing, tokenizer, "fillMask");
   const maskId = tokenizer.special.mask!;
   const maskName = tokenizer.idToToken(maskId)!;
   const { engine, dtype = "f32" } = options;
@@ -119,7 +120,8 @@ export async function openMaskFiller(
   const read = async (texts: readonly string[]): Promise<MaskedText[]> => {
     const encoded = await tokenizer.encodeIds(texts);
     return encoded.map(({ ids }, i) => {
-      const tokens = Int32Array.of(cls, ...ids, sep);
+      const framed = frame.join([ids]);
+      const { tokens } = framed;
       const places = [...tokens.keys()].filter((place) => tokens[place] === maskId);
       const path = `texts[${i}]`;
       if (places.length === 0) {
@@ -135,15 +137,12 @@ export async function openMaskFiller(
           { code: "TEXT_TOO_LONG", path },
         );
       }
-      return { text: texts[i]!, tokens, places };
+      return { text: texts[i]!, tokens, tokenTypeIds: tokenTypes(framed), places };
     });
   };
 
   const run = async (part: readonly MaskedText[], topK: number): Promise<FilledText[]> => {
-    const rows = rowBatch(
-      part.map(({ tokens }) => ({ tokens, tokenTypeIds: new Int32Array(tokens.length) })),
-      { padId: tokenizer.special.pad, packed: true, maxSeqLength: maxPositionEmbeddings },
-    );
+    const rows = rowBatch(part, { padId: tokenizer.special.pad, packed: true, maxSeqLength: maxPositionEmbeddings });
     const places = part.flatMap((item, i) => item.places.map((place) => rows.starts[i]! + place));
     const room = Math.ceil(places.length / MASK_STEP) * MASK_STEP;
     const maskedPositions = new Int32Array(room);

@@ -88,10 +88,11 @@ export async function finetune(
   if (issues.length > 0 || trainOptions === undefined) throw new ConfigError("finetune", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
 
-  const data = await task.read(tables.train);
+  const { framing } = opened.state.family;
+  const data = await task.read(tables.train, { framing });
   tell(listener, data, maxSeqLength);
   const { labels, examples } = data;
-  const held = tables.eval === undefined ? undefined : await task.read(tables.eval, labels);
+  const held = tables.eval === undefined ? undefined : await task.read(tables.eval, { labels, framing });
   if (held !== undefined) tell(listener, held, maxSeqLength);
   const state = startClassifier(opened, labels, { seed, fromScratch });
 

@@ -3,6 +3,7 @@ import type { Backend } from "../backend/backend.ts";
 import { Random } from "../base/random.ts";
 import { bertConfig } from "../models/bert/config.ts";
 import { bert, bertFamily } from "../models/bert/family.ts";
+import { bertFraming } from "../models/framing.ts";
 import { namedParameters } from "../nn/module.ts";
 import { openEngine } from "../runtime.ts";
 import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
@@ -67,7 +68,7 @@ describe("predictor", () => {
       ...options,
     });
     const inputs = texts.map((text, i): TextInput => (i % 3 === 0 ? [text, texts[(i + 1) % 40]!] : text));
-    const encoded = await encodeTexts(tokenizer, inputs, 96, () => {
+    const encoded = await encodeTexts({ tokenizer, framing: bertFraming, maxSeqLength: 96 }, inputs, () => {
       throw new Error("empty");
     });
     const result = await program.logits(encoded);

@@ -128,6 +128,7 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
   checkOptions(classifier, { maxSeqLength, batchSize, quantize, dtype });
   const { backend, release } = await borrowEngine(engine, dtype);
   const store = new FixedWeights(backend, module, classifier.weights, quantize);
+  const encoding = { tokenizer, framing: classifier.family.framing, maxSeqLength };
   const padId = tokenizer.special.pad;
   const program = new TextClassifierProgram({
     backend,
@@ -156,9 +157,9 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
   return {
     labels,
     weightBytes: store.bytes,
-    predict: async (texts) => predictEncoded(await encodeTexts(tokenizer, texts, maxSeqLength, emptyText)),
+    predict: async (texts) => predictEncoded(await encodeTexts(encoding, texts, emptyText)),
     predictRows: async function* (source, { textColumns = "text" } = {}) {
-      const reading = { tokenizer, maxSeqLength, textColumns: columnList(textColumns) };
+      const reading = { ...encoding, textColumns: columnList(textColumns) };
       for await (const rows of encodedRows(source, reading)) {
         const predictions = await predictEncoded(rows.map(({ text }) => text));
         for (const [i, { row }] of rows.entries()) yield { fields: row.fields, line: row.line, ...predictions[i]! };
@@ -169,7 +170,7 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
       { textColumns = "text", labelColumn = "label", skipLabels = [], labelNames = {} } = {},
     ) => {
       const columns = { textColumns: columnList(textColumns), labelColumn };
-      const reading = { tokenizer, maxSeqLength, ...columns, skipLabels, labelNames };
+      const reading = { ...encoding, ...columns, skipLabels, labelNames };
       const data = await readLabelled(source, reading, labels);
       const { numTruncated, numSkipped, examples } = data;
       return { ...classificationResult(data, await logitsOf(examples)), labels, numTruncated, numSkipped };

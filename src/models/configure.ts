@@ -5,13 +5,22 @@ import type { ConfigTable } from "../formats/config-table.ts";
 /** Published sizes of a family, by name. */
 export type Presets<F extends ConfigFields> = Readonly<Record<string, ConfigInput<F>>>;
 
+/** What settings are checked by. */
+export interface Configurable<F extends ConfigFields> {
+  readonly name: string;
+  readonly table: ConfigTable<F>;
+  readonly presets: Presets<F>;
+  /** Settings that follow from others, for those not given. */
+  readonly complete?: (input: ConfigInput<F>) => ConfigInput<F>;
+}
+
 /**
  * A whole, checked configuration: own settings over those of a published size over those below.
  * @param below settings that come with a tokenizer
  * @throws {ConfigError} all problems together
  */
 export function configure<F extends ConfigFields>(
-  { name, table, presets }: { readonly name: string; readonly table: ConfigTable<F>; readonly presets: Presets<F> },
+  { name, table, presets, complete = (input) => input }: Configurable<F>,
   { preset, ...own }: Readonly<Record<string, unknown>> & { readonly preset?: string | null | undefined },
   below: ConfigInput<F> = {} as ConfigInput<F>,
 ): ConfigOf<F> {
@@ -21,5 +30,5 @@ export function configure<F extends ConfigFields>(
     throw new ConfigError(name, [{ path: "preset", message, code: "CONFIG_UNKNOWN_VALUE" }]);
   }
   const size = preset === undefined || preset === null ? {} : presets[preset];
-  return table.resolve({ ...below, ...size, ...own } as ConfigInput<F>);
+  return table.resolve(complete({ ...below, ...size, ...own } as ConfigInput<F>));
 }

@@ -11,6 +11,7 @@ import type { Module } from "../nn/module.ts";
 import { initialWeights } from "../nn/weights.ts";
 import { configure, type Presets } from "./configure.ts";
 import type { LoadedState, ModelFamily, ModelState, SaveOptions, VocabularyFacts } from "./family.ts";
+import type { Framing } from "./framing.ts";
 import type { ClassificationModel, NetworkFacts, PretrainingModel } from "./model.ts";
 import { loadWeights, storedTensors, type WeightEntry } from "./weight-map.ts";
 
@@ -29,6 +30,10 @@ export interface FamilyDefinition<F extends ConfigFields, P extends PretrainingM
   readonly name: string;
   /** Published sizes. */
   readonly presets: Presets<F>;
+  /** Settings that follow from others, for those not given. */
+  readonly complete?: (input: ConfigInput<F>) => ConfigInput<F>;
+  /** How texts become its sequences. */
+  readonly framing: Framing;
   /** Settings that come with a tokenizer. */
   readonly fromVocabulary: (vocabulary: VocabularyFacts) => ConfigInput<F>;
   readonly facts: (config: ConfigOf<F>) => NetworkFacts;
@@ -107,6 +112,7 @@ export function defineFamily<F extends ConfigFields, P extends PretrainingModel,
 
   const family: DefinedFamily<F, P, K> = {
     name,
+    framing: definition.framing,
     settings: table.fields,
     presets: Object.keys(presets),
     weightMap,

@@ -2,6 +2,7 @@ import type { ConfigFields } from "../formats/config-fields.ts";
 import type { JsonObject } from "../formats/json-text.ts";
 import type { Module } from "../nn/module.ts";
 import { initialWeights, type Weights } from "../nn/weights.ts";
+import type { Framing } from "./framing.ts";
 import type { ClassificationModel, NetworkFacts, PretrainingModel } from "./model.ts";
 
 /** A network of some family with its numbers, in host memory. */
@@ -44,6 +45,8 @@ export type FamilySettings = Readonly<Record<string, unknown>> & { readonly pres
 export interface ModelFamily<C = unknown> {
   /** `model_type` of config.json. */
   readonly name: string;
+  /** How texts become its sequences. */
+  readonly framing: Framing;
   /** Its settings, and the published sizes. */
   readonly settings: ConfigFields;
   readonly presets: readonly string[];

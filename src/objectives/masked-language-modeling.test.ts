@@ -174,5 +174,5 @@ test("wrong settings are all reported together; a tokenizer without [MASK] is re
     /3 problems[\s\S]*maskProbability[\s\S]*maskTokenProbability[\s\S]*maxNgram/,
   );
   const tokenizer = { ...tinyTokenizer, special: { ...tinyTokenizer.special, mask: undefined } };
-  expect(make({ tokenizer })).toThrow("must have [MASK]");
+  expect(make({ tokenizer })).toThrow("must have a token for masked words");
 });

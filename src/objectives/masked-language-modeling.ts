@@ -3,8 +3,9 @@ import { ConfigError, FirthError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
-import type { PretrainingExample, TokenSegment } from "../data/segment.ts";
+import type { PretrainingExample } from "../data/segment.ts";
 import { nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
+import { bertFraming } from "../models/framing.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { crossEntropy } from "../tensor/fused.ts";
@@ -12,6 +13,7 @@ import { concatenate, sliceAxis } from "../tensor/movement.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { type Frame, frameOf, tokenTypes } from "./frame.ts";
 import { hits } from "./hits.ts";
 import {
   type Drawn,
@@ -77,28 +79,13 @@ function resolve(options: MaskedLanguageModelingOptions): MaskingOptions {
   return { maskProbability, unit, maxNgram, maxPredictionsPerSequence, maskTokenProbability, randomTokenProbability };
 }
 
-/** `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`, with the word starts beside it (special tokens start words). */
-function joinSegments(
-  { a, b }: PretrainingExample,
-  cls: number,
-  sep: number,
-): RowSequence & { readonly wordStarts: Uint8Array } {
-  const parts: TokenSegment[] = b === undefined ? [a] : [a, b];
-  const length = 1 + parts.reduce((total, part) => total + part.tokens.length + 1, 0);
-  const tokens = new Int32Array(length);
-  const tokenTypeIds = new Int32Array(length);
-  const wordStarts = new Uint8Array(length).fill(1);
-  tokens[0] = cls;
-  let at = 1;
-  parts.forEach((part, segment) => {
-    tokens.set(part.tokens, at);
-    wordStarts.set(part.wordStarts, at);
-    const end = at + part.tokens.length;
-    tokens[end] = sep;
-    if (segment === 1) tokenTypeIds.fill(1, at, end + 1);
-    at = end + 1;
-  });
-  return { tokens, tokenTypeIds, wordStarts };
+/** An example with its special tokens, and the word starts beside it (special tokens start words). */
+function framed({ a, b }: PretrainingExample, frame: Frame): RowSequence & { readonly wordStarts: Uint8Array } {
+  const text = frame.join(b === undefined ? [a.tokens] : [a.tokens, b.tokens]);
+  const wordStarts = new Uint8Array(text.tokens.length).fill(1);
+  wordStarts.set(a.wordStarts, text.firstStart);
+  if (b !== undefined) wordStarts.set(b.wordStarts, text.secondStart);
+  return { tokens: text.tokens, tokenTypeIds: tokenTypes(text), wordStarts };
 }
 
 /** Number of scored places in a batch's shape: the budget of full rows, more only if the batch needs it. */
@@ -112,27 +99,26 @@ function scoredCapacity(scored: number, numPlaces: number, maskProbability: numb
  *
  * The vocabulary scores are computed at the chosen places only. Terms: `mlm` (nats per masked token) and, with
  * pairs, `pair` (nats per sequence); metrics when evaluating: `mlmAccuracy`, `pairAccuracy`.
- * @throws {FirthError} TOKENIZER_LACKS_TOKEN when the tokenizer has no [MASK], [CLS] or [SEP]
+ * @throws {FirthError} TOKENIZER_LACKS_TOKEN when the tokenizer has no token for masked words, beginnings or ends
  * @source Devlin et al. 2019 §3.1, arXiv:1810.04805; Lan et al. 2020 §3.1, arXiv:1909.11942 (sentence order)
  */
 export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): MaskedLanguageModeling {
   const { tokenizer, maxSeqLength, masking = "dynamic", pair = "none", packed = true } = options;
   const settings = resolve(options);
-  const { cls, sep, mask, pad } = tokenizer.special;
-  if (cls === undefined || sep === undefined || mask === undefined) {
-    throw new FirthError("the tokenizer must have [MASK], [CLS] and [SEP]. Train it with BERT's special tokens.", {
-      code: "TOKENIZER_LACKS_TOKEN",
-      path: "maskedLanguageModeling",
-    });
+  const name = "maskedLanguageModeling";
+  const { mask, pad } = tokenizer.special;
+  if (mask === undefined) {
+    const message = "the tokenizer must have a token for masked words, such as [MASK]. Train it with one.";
+    throw new FirthError(message, { code: "TOKENIZER_LACKS_TOKEN", path: name });
   }
+  const frame = frameOf(bertFraming, tokenizer, name);
   const specials = new Set(tokenizer.specialIds);
   const vocabulary = { maskId: mask, vocabSize: tokenizer.vocabSize, isSpecial: (id: number) => specials.has(id) };
 
-  const name = "maskedLanguageModeling";
   const parts: readonly ModelPart[] = pair === "none" ? ["maskedLmLogits"] : ["maskedLmLogits", "sequencePairLogits"];
 
   const collate = (drawn: readonly Drawn<PretrainingExample>[], seed: number, layout?: PlannedBatch): Batch => {
-    const joined = drawn.map(({ example }) => joinSegments(example, cls, sep));
+    const joined = drawn.map(({ example }) => framed(example, frame));
     const masked = joined.map(({ tokens, wordStarts }, i) => {
       const { epoch, item } = drawn[i]!;
       const random = masking === "dynamic" ? new Random(seed, "mask", epoch, item) : new Random(seed, "mask", item);
@@ -220,11 +206,13 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
     packed,
     settings: facts,
     examples: (corpus, shortSequenceProbability) => {
-      if (pair === "none") return textRuns(corpus, { maxTokens: maxSeqLength - 2, shortSequenceProbability });
-      const cut = { maxTokens: maxSeqLength - 3, shortSequenceProbability };
+      if (pair === "none")
+        return textRuns(corpus, { maxTokens: maxSeqLength - frame.overhead(1), shortSequenceProbability });
+      const cut = { maxTokens: maxSeqLength - frame.overhead(2), shortSequenceProbability };
       return pair === "nextSentence" ? nextSentencePairs(corpus, cut) : sentenceOrderPairs(corpus, cut);
     },
-    rowLength: ({ a, b }) => a.tokens.length + 2 + (b === undefined ? 0 : b.tokens.length + 1),
+    rowLength: ({ a, b }) =>
+      b === undefined ? a.tokens.length + frame.overhead(1) : a.tokens.length + b.tokens.length + frame.overhead(2),
     modelIssues: (model) => {
       const { typeVocabSize } = model.encoder;
       const message = `must be 2 for pairs; got ${typeVocabSize}.`;

@@ -1,6 +1,7 @@
 /** @file Encoded texts in rows, with the places of their first and last tokens. */
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
+import { tokenTypes } from "../objectives/frame.ts";
 import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 
@@ -17,11 +18,6 @@ export interface TextBatchOptions {
 
 /** Ignored by crossEntropy. */
 export const UNSCORED = -100;
-
-/** Token type ids of a text: 0 for its first segment, 1 for its second. */
-export function tokenTypes({ tokens, secondStart }: EncodedText): Int32Array {
-  return new Int32Array(tokens.length).fill(1, secondStart);
-}
 
 /**
  * A batch of texts in rows, and `firstTokens` and `lastTokens` i32 `[S]`, the places of each text's first and last token

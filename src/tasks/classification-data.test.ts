@@ -36,9 +36,9 @@ describe("reading labelled tables", () => {
     const data = await named.read(testTable("train", rows));
     expect(data.labels).toEqual(["not the same", "equal"]);
     expect(data.examples.map(({ label }) => label)).toEqual([1, 0]);
-    const again = await named.read(testTable("dev", rows), ["equal", "not the same"]);
+    const again = await named.read(testTable("dev", rows), { labels: ["equal", "not the same"] });
     expect(again.examples.map(({ label }) => label)).toEqual([0, 1]);
-    await expect(named.read(testTable("dev", [{ text: "a", label: 2 }]), data.labels)).rejects.toThrow(
+    await expect(named.read(testTable("dev", [{ text: "a", label: 2 }]), { labels: data.labels })).rejects.toThrow(
       /the label "2" is not known; known are "not the same", "equal"/,
     );
   });
@@ -64,7 +64,7 @@ describe("reading labelled tables", () => {
     ["COLUMN_UNKNOWN", { texts: "good", label: "yes" }, /dev\.tsv: line 2: no column "text".*Did you mean "texts"/],
   ])("refuses with %s, naming file and line: %j", async (code, row, message) => {
     const table = testTable("dev.tsv", [{ text: "fine", label: "yes" }, row]);
-    const failure = await task.read(table, ["no", "yes"]).catch((error) => error);
+    const failure = await task.read(table, { labels: ["no", "yes"] }).catch((error) => error);
     expect(failure).toMatchObject({ name: "DataError", code });
     expect(failure.message).toMatch(message);
   });

@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { classificationResult, softmax, trainingFigures } from "./classification-evaluation.ts";
 
-const example = (label: number) => ({ tokens: Int32Array.of(0), secondStart: 1, truncated: false, label });
+const example = (label: number) => ({
+  tokens: Int32Array.of(0),
+  firstStart: 0,
+  secondStart: 1,
+  secondType: 0 as const,
+  truncated: false,
+  label,
+});
 
 describe("figures of a classifier", () => {
   it("gives hand-computed loss and scores (catches a loss of the predicted instead of the true class)", () => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { bertFraming, robertaFraming } from "../models/framing.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { encodeTexts, longestFirst } from "./encode-text.ts";
 import { testTokenizer } from "./testing.ts";
 
+const reading = (tokenizer: Tokenizer, maxSeqLength: number) => ({ tokenizer, maxSeqLength, framing: bertFraming });
 const never = (): never => {
   throw new Error("empty");
 };
@@ -37,7 +40,7 @@ describe("encodeTexts", () => {
   it("puts special tokens around one text and two (catches a segment border one off)", async () => {
     const tokenizer = testTokenizer();
     const id = (word: string): number => tokenizer.tokenToId(word)!;
-    const [one, two] = await encodeTexts(tokenizer, ["good film", ["so bad", "the plot"]], 16, never);
+    const [one, two] = await encodeTexts(reading(tokenizer, 16), ["good film", ["so bad", "the plot"]], never);
     expect([...one!.tokens]).toEqual(["[CLS]", "good", "film", "[SEP]"].map(id));
     expect(one).toMatchObject({ secondStart: 4, truncated: false });
     expect([...two!.tokens]).toEqual(["[CLS]", "so", "bad", "[SEP]", "the", "plot", "[SEP]"].map(id));
@@ -48,17 +51,26 @@ describe("encodeTexts", () => {
     const tokenizer = testTokenizer();
     const names = (tokens: Int32Array): string[] => [...tokens].map((token) => tokenizer.idToToken(token)!);
     const inputs = ["the very very good film", ["the very good film", "so bad"]] as const;
-    const [one, two] = await encodeTexts(tokenizer, inputs, 7, never);
+    const [one, two] = await encodeTexts(reading(tokenizer, 7), inputs, never);
     expect(names(one!.tokens)).toEqual(["[CLS]", "the", "very", "very", "good", "film", "[SEP]"]);
     expect(one!.truncated).toBe(false);
     expect(names(two!.tokens)).toEqual(["[CLS]", "the", "very", "[SEP]", "so", "bad", "[SEP]"]);
     expect(two).toMatchObject({ truncated: true, secondStart: 4 });
   });
 
+  it("leaves room for every separator of the framing (catches a pair of RoBERTa's one token too long)", async () => {
+    const tokenizer = testTokenizer();
+    const inputs = [["the very good film", "so bad"]] as const;
+    const [pair] = await encodeTexts({ tokenizer, framing: robertaFraming, maxSeqLength: 8 }, inputs, never);
+    const names = [...pair!.tokens].map((token) => tokenizer.idToToken(token));
+    expect(names).toEqual(["[CLS]", "the", "very", "[SEP]", "[SEP]", "so", "bad", "[SEP]"]);
+    expect(pair).toMatchObject({ firstStart: 1, secondStart: 5, secondType: 0, truncated: true });
+  });
+
   it("names the text and segment that is empty", async () => {
     const found: number[][] = [];
     await expect(
-      encodeTexts(testTokenizer(), ["good", ["bad", "  "]], 8, (input, segment) => {
+      encodeTexts(reading(testTokenizer(), 8), ["good", ["bad", "  "]], (input, segment) => {
         found.push([input, segment]);
         throw new Error("empty");
       }),

@@ -1,17 +1,24 @@
 /** @file Texts and pairs of texts as what an encoder reads. */
-import { FirthError } from "../base/errors.ts";
+import type { Framing } from "../models/framing.ts";
+import { type FramedText, frameOf } from "../objectives/frame.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
 /** One text, or two that are read together. */
 export type TextInput = string | readonly [string, string];
 
-/** A text with its special tokens: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`. */
-export interface EncodedText {
-  readonly tokens: Int32Array;
-  /** Where the second segment begins; the number of tokens when there is none. */
-  readonly secondStart: number;
+/** A text with its special tokens, e.g. `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]`. */
+export interface EncodedText extends FramedText {
   /** Whether tokens were cut off. */
   readonly truncated: boolean;
+}
+
+/** How texts are encoded. */
+export interface TextEncoding {
+  readonly tokenizer: Tokenizer;
+  /** The model's. */
+  readonly framing: Framing;
+  /** Longest text in tokens, special tokens included. */
+  readonly maxSeqLength: number;
 }
 
 /**
@@ -26,59 +33,29 @@ export function longestFirst(first: number, second: number, room: number): reado
 }
 
 /**
- * The ids that begin and end segments.
- * @throws {FirthError} TOKENIZER_LACKS_TOKEN
- */
-export function boundaryTokens(tokenizer: Tokenizer, where: string): { readonly cls: number; readonly sep: number } {
-  const { cls, sep } = tokenizer.special;
-  if (cls !== undefined && sep !== undefined) return { cls, sep };
-  throw new FirthError("the tokenizer must have [CLS] and [SEP]. Train it with BERT's special tokens.", {
-    code: "TOKENIZER_LACKS_TOKEN",
-    path: where,
-  });
-}
-
-function join(
-  segments: readonly Int32Array[],
-  { cls, sep }: { readonly cls: number; readonly sep: number },
-  maxSeqLength: number,
-): EncodedText {
-  const [first, second] = segments as [Int32Array, Int32Array | undefined];
-  const room = maxSeqLength - 1 - segments.length;
-  const [firstLength, secondLength] = longestFirst(first.length, second?.length ?? 0, room);
-  const secondStart = firstLength + 2;
-  const length = second === undefined ? secondStart : secondStart + secondLength + 1;
-  const tokens = new Int32Array(length);
-  tokens[0] = cls;
-  tokens.set(first.subarray(0, firstLength), 1);
-  tokens[secondStart - 1] = sep;
-  if (second !== undefined) {
-    tokens.set(second.subarray(0, secondLength), secondStart);
-    tokens[length - 1] = sep;
-  }
-  return { tokens, secondStart, truncated: firstLength + secondLength < first.length + (second?.length ?? 0) };
-}
-
-/**
  * Encodes texts, each with its special tokens and cut to the longest length allowed.
  * @param onEmpty called for a text without any token, with the number of the input and of its segment; must throw
+ * @throws {FirthError} TOKENIZER_LACKS_TOKEN
  */
 export async function encodeTexts(
-  tokenizer: Tokenizer,
+  { tokenizer, framing, maxSeqLength }: TextEncoding,
   inputs: readonly TextInput[],
-  maxSeqLength: number,
   onEmpty: (input: number, segment: number) => never,
 ): Promise<EncodedText[]> {
-  const boundaries = boundaryTokens(tokenizer, "encodeTexts");
-  const segments = inputs.map((input) => (typeof input === "string" ? [input] : input));
-  const encoded = await tokenizer.encodeIds(segments.flat());
+  const frame = frameOf(framing, tokenizer, "encodeTexts");
+  const texts = inputs.map((input) => (typeof input === "string" ? [input] : input));
+  const encoded = await tokenizer.encodeIds(texts.flat());
   let at = 0;
-  return segments.map((texts, input) => {
-    const ids = texts.map((_, segment) => {
-      const own = encoded[at++]!.ids;
-      if (own.length === 0) onEmpty(input, segment);
-      return own;
-    });
-    return join(ids, boundaries, maxSeqLength);
+  return texts.map((parts, input) => {
+    const [first, second] = parts.map((_, segment) => {
+      const { ids } = encoded[at++]!;
+      if (ids.length === 0) onEmpty(input, segment);
+      return ids;
+    }) as [Int32Array, Int32Array | undefined];
+    const room = maxSeqLength - frame.overhead(parts.length);
+    const [firstLength, secondLength] = longestFirst(first.length, second?.length ?? 0, room);
+    const kept = [first.subarray(0, firstLength), ...(second === undefined ? [] : [second.subarray(0, secondLength)])];
+    const truncated = firstLength + secondLength < first.length + (second?.length ?? 0);
+    return { ...frame.join(kept), truncated };
   });
 }

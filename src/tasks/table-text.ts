@@ -1,16 +1,13 @@
 /** @file Texts and labels in the rows of a table. */
 import { DataError } from "../base/errors.ts";
 import { type ColumnRef, cellText, cellValue, type TableRow, type TableSource } from "../data/table.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { type EncodedText, encodeTexts, type TextInput } from "./encode-text.ts";
+import { type EncodedText, encodeTexts, type TextEncoding, type TextInput } from "./encode-text.ts";
 
 /** One column of text, or two that are read together. */
 export type TextColumns = ColumnRef | readonly [ColumnRef] | readonly [ColumnRef, ColumnRef];
 
-export interface TextReading {
-  readonly tokenizer: Tokenizer;
+export interface TextReading extends TextEncoding {
   readonly textColumns: readonly ColumnRef[];
-  readonly maxSeqLength: number;
 }
 
 /** A row and its text, encoded. */
@@ -39,12 +36,13 @@ function rowText(row: TableRow, columns: readonly ColumnRef[], file: string): Te
  */
 export async function* encodedRows(
   source: TableSource,
-  { tokenizer, textColumns, maxSeqLength }: TextReading,
+  reading: TextReading,
   wanted: (row: TableRow) => boolean = () => true,
 ): AsyncGenerator<readonly EncodedRow[]> {
+  const { textColumns } = reading;
   const encode = async (rows: readonly TableRow[]): Promise<EncodedRow[]> => {
     const inputs = rows.map((row) => rowText(row, textColumns, source.name));
-    const texts = await encodeTexts(tokenizer, inputs, maxSeqLength, (input, segment) => {
+    const texts = await encodeTexts(reading, inputs, (input, segment) => {
       const { line } = rows[input]!;
       const column = textColumns[segment]!;
       throw new DataError(`line ${line}: the text in column ${column} is empty. Fill it in, or remove the row.`, {

@@ -1,6 +1,7 @@
 /** @file The task: one class for each text, or for each pair of texts. */
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
+import { bertFraming, type Framing } from "../models/framing.ts";
 import type { ClassificationModel, EncoderInputs } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -10,7 +11,6 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { textBatch, withLabels } from "./classification-batch.ts";
 import { type ClassificationData, type ClassificationExample, readLabelled } from "./classification-data.ts";
-import { boundaryTokens } from "./encode-text.ts";
 import { columnList, type TextColumns } from "./table-text.ts";
 
 export interface TextClassificationOptions {
@@ -43,14 +43,21 @@ export interface TextClassificationSettings {
   readonly packed: boolean;
 }
 
+export interface TableReading {
+  /** Class names; those of the task, or else those found in the table, when left out. */
+  readonly labels?: readonly string[] | undefined;
+  /** The model's; BERT's when left out. */
+  readonly framing?: Framing | undefined;
+}
+
 /** A task that reads its tables and is learnt as an objective. */
 export interface TextClassification extends Objective<ClassificationExample, ClassificationModel> {
   readonly settings: TextClassificationSettings;
   /**
    * Reads a table of labelled texts.
-   * @param labels class names; those of the task, or else those found in the table, when left out
+   * @throws {FirthError} TOKENIZER_LACKS_TOKEN where the tokenizer lacks what the framing needs
    */
-  read(source: TableSource, labels?: readonly string[]): Promise<ClassificationData>;
+  read(source: TableSource, options?: TableReading): Promise<ClassificationData>;
 }
 
 /** Least length that holds two words and the special tokens of a pair. */
@@ -81,7 +88,6 @@ function resolve(options: TextClassificationOptions): TextClassificationSettings
     issues.push({ path: "labels", message: `must differ; got "${twice}" twice.`, code: "CONFIG_AMBIGUOUS" });
   }
   if (issues.length > 0) throw new ConfigError("textClassification", issues);
-  boundaryTokens(tokenizer, "textClassification");
   return { tokenizer, maxSeqLength, textColumns, labelColumn, labels, skipLabels, labelNames, packed };
 }
 
@@ -102,7 +108,6 @@ export function classificationLogits(
  *
  * The loss term is `classification`, nats per text.
  * @throws {ConfigError} all problems together
- * @throws {FirthError} TOKENIZER_LACKS_TOKEN
  * @source Devlin et al. 2019 §4.1, arXiv:1810.04805
  */
 export function textClassification(options: TextClassificationOptions): TextClassification {
@@ -111,7 +116,8 @@ export function textClassification(options: TextClassificationOptions): TextClas
   return {
     name: "textClassification",
     settings,
-    read: (source, labels = settings.labels) => readLabelled(source, settings, labels),
+    read: (source, { labels = settings.labels, framing = bertFraming } = {}) =>
+      readLabelled(source, { ...settings, framing }, labels),
     collate: (drawn, _seed, layout) => {
       const examples = drawn.map(({ example }) => example);
       const batch = textBatch(examples, { maxSeqLength, packed, padId: tokenizer.special.pad, layout });

@@ -118,7 +118,14 @@ function encoded(count: number, segments: 1 | 2): (EncodedText & { readonly labe
     const first = 1 + random.nextInt(14);
     const second = segments === 1 ? 0 : 1 + random.nextInt(14);
     const tokens = Int32Array.of(2, ...words(first), 3, ...(second === 0 ? [] : [...words(second), 3]));
-    return { tokens, secondStart: first + 2, truncated: false, label: random.nextInt(3) };
+    return {
+      tokens,
+      firstStart: 1,
+      secondStart: first + 2,
+      secondType: 1 as const,
+      truncated: false,
+      label: random.nextInt(3),
+    };
   });
 }
 

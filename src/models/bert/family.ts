@@ -1,5 +1,6 @@
 import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
+import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
 import { type BertConfig, bertConfigTable, bertPresets } from "./config.ts";
 import { BertForPretraining, BertForSequenceClassification } from "./model.ts";
@@ -10,6 +11,7 @@ export const bertFamily = defineFamily({
   table: bertConfigTable,
   name: "bert",
   presets: bertPresets,
+  framing: bertFraming,
   fromVocabulary: ({ vocabSize, special }) => ({ vocabSize, padTokenId: special.pad }),
   facts: (config) => config,
   pretraining: {
