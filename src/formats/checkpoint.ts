@@ -7,8 +7,9 @@ import { checkpointFormatVersion, manifestName, readManifest, verifyFiles } from
 import { readFailure, systemCode, writeFailure } from "./file-failure.ts";
 import { formatJson, readJsonObject } from "./json-file.ts";
 import { isJsonObject, type JsonObject } from "./json-text.ts";
-import { openSafetensors, type TensorFile } from "./safetensors-reader.ts";
+import { openSafetensors } from "./safetensors-reader.ts";
 import { defaultMetadata, planSafetensors, type TensorToWrite } from "./safetensors-writer.ts";
+import type { TensorFile } from "./tensor-file.ts";
 
 const stateFile = "state.json";
 const modelFile = "model.safetensors";

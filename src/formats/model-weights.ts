@@ -5,14 +5,19 @@ import { writeFileAtomic } from "./atomic.ts";
 import { readFailure } from "./file-failure.ts";
 import { formatJson, readJsonObject } from "./json-file.ts";
 import { isJsonObject } from "./json-text.ts";
-import { missingTensor, openSafetensors, type TensorFile } from "./safetensors-reader.ts";
+import { openSafetensors } from "./safetensors-reader.ts";
 import { defaultMetadata, type TensorToWrite, writeSafetensors } from "./safetensors-writer.ts";
 import { elementCount, storedDtypes } from "./stored-dtype.ts";
+import { missingTensor, type TensorFile } from "./tensor-file.ts";
+import { openTorchFile } from "./torch-reader.ts";
 
 /** The weights file of a model directory. */
 export const weightsFileName = "model.safetensors";
 /** Says which shard holds which tensor. */
 export const weightsIndexName = "model.safetensors.index.json";
+/** The same as PyTorch's own files, which are read where there is no safetensors. */
+export const torchWeightsFileName = "pytorch_model.bin";
+export const torchWeightsIndexName = "pytorch_model.bin.index.json";
 
 async function isFile(path: string): Promise<boolean> {
   return stat(path).then(
@@ -21,28 +26,39 @@ async function isFile(path: string): Promise<boolean> {
   );
 }
 
+type OpenFile = (path: string) => Promise<TensorFile>;
+
+/** Whole file, index and reader of each format, the first that is there counts. */
+const weightFormats: readonly (readonly [file: string, index: string, open: OpenFile])[] = [
+  [weightsFileName, weightsIndexName, openSafetensors],
+  [torchWeightsFileName, torchWeightsIndexName, openTorchFile],
+];
+
 /**
- * Opens the weights of a model directory, one file or shards.
+ * Opens the weights of a model directory, one file or shards: safetensors, or else what PyTorch saved.
  *
  * @throws {CheckpointError} MISSING_FILE; WEIGHTS_INDEX listing every missing shard and every tensor that its shard lacks
  */
 export async function openWeights(folder: string): Promise<TensorFile> {
-  const single = join(folder, weightsFileName);
-  if (await isFile(single)) return openSafetensors(single);
-  const indexPath = join(folder, weightsIndexName);
-  if (await isFile(indexPath)) return openShards(folder, indexPath);
+  for (const [file, index, open] of weightFormats) {
+    const [filePath, indexPath] = [join(folder, file), join(folder, index)];
+    if (await isFile(filePath)) return open(filePath);
+    if (await isFile(indexPath)) return openShards(folder, indexPath, open);
+  }
   const names = await readdir(folder).catch((cause: unknown) => {
     throw readFailure(cause, folder);
   });
   const other = names.filter((name) => /\.(bin|pt|pth|ckpt|h5|msgpack|safetensors)$/.test(name));
   const found = other.length === 0 ? "" : ` It holds ${other.join(", ")}: convert them to safetensors first.`;
-  throw new CheckpointError(`has neither ${weightsFileName} nor ${weightsIndexName}.${found}`, {
+  const sought = weightFormats.map(([file, index]) => `${file} nor ${index}`).join(", nor ");
+  throw new CheckpointError(`has neither ${sought}.${found}`, {
     code: "MISSING_FILE",
     path: folder,
   });
 }
 
-async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
+/** Which tensor an index says is in which file. @throws {CheckpointError} WEIGHTS_INDEX */
+export async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
   const { weight_map: map } = await readJsonObject(indexPath);
   const refuse = (message: string): never => {
     throw new CheckpointError(`${message} Fetch the file again.`, { code: "WEIGHTS_INDEX", path: indexPath });
@@ -54,12 +70,15 @@ async function readWeightMap(indexPath: string): Promise<Map<string, string>> {
     if (typeof file !== "string" || /[/\\]/.test(file) || file === "" || file.startsWith(".")) {
       return refuse(`weight_map.${name} must be the name of a file in the same folder; got ${JSON.stringify(file)}.`);
     }
+    if (file.endsWith(".json")) {
+      return refuse(`weight_map.${name} must be in a file of tensors, not in the index ${JSON.stringify(file)}.`);
+    }
     result.set(name, file);
   }
   return result;
 }
 
-async function openShards(folder: string, indexPath: string): Promise<TensorFile> {
+async function openShards(folder: string, indexPath: string, open: OpenFile): Promise<TensorFile> {
   const map = await readWeightMap(indexPath);
   const shards = new Map<string, TensorFile>();
   const closeAll = async (): Promise<void> => {
@@ -69,7 +88,7 @@ async function openShards(folder: string, indexPath: string): Promise<TensorFile
     const problems: string[] = [];
     for (const file of new Set(map.values())) {
       const path = join(folder, file);
-      if (await isFile(path)) shards.set(file, await openSafetensors(path));
+      if (await isFile(path)) shards.set(file, await open(path));
       else problems.push(`shard ${file} is missing`);
     }
     for (const [name, file] of map) {
@@ -114,6 +133,11 @@ export interface WriteWeightsOptions {
   /** Tensor bytes a shard may hold before the next one begins; default: all in one file. */
   readonly maxShardBytes?: number;
   readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Whether a file of this name holds weights of a model directory, or says where they are. */
+export function isModelWeights(name: string): boolean {
+  return /^model(-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/.test(name);
 }
 
 function splitShards(
@@ -166,8 +190,7 @@ export async function writeWeights(
     written.push(weightsIndexName);
   }
   for (const name of await readdir(folder)) {
-    const isWeights = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/.test(name);
-    if (isWeights && !written.includes(name)) await rm(join(folder, name));
+    if (isModelWeights(name) && !written.includes(name)) await rm(join(folder, name));
   }
   return written;
 }

@@ -1,15 +1,13 @@
 import { CheckpointError } from "../base/errors.ts";
 import { findJsonProblem, isJsonObject, type JsonObject } from "./json-text.ts";
 import { describeTensor, elementCount, isStoredDtype, type StoredDtype, storedDtypes } from "./stored-dtype.ts";
+import type { TensorFacts } from "./tensor-file.ts";
 
 /** The format's own limit on the header. */
 export const maxHeaderBytes = 100_000_000;
 
 /** What a file's header says about one tensor. */
-export interface TensorInfo {
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
+export interface TensorInfo extends TensorFacts {
   /** First byte, counted from the end of the header. */
   readonly begin: number;
   readonly end: number;

@@ -260,8 +260,8 @@ describe("sharded weights", () => {
   });
 
   it("says what lies there when no weights do", async () => {
-    await writeFile(join(folder, "pytorch_model.bin"), "");
-    expect((await failure(openWeights(folder))).message).toContain("pytorch_model.bin: convert");
+    await writeFile(join(folder, "tf_model.h5"), "");
+    expect((await failure(openWeights(folder))).message).toContain("tf_model.h5: convert");
   });
 });
 

@@ -7,6 +7,7 @@ export {
   writeWeights,
 } from "./model-weights.ts";
 export type { TensorInfo } from "./safetensors-header.ts";
-export { openSafetensors, type ReadDtype, type TensorFile } from "./safetensors-reader.ts";
+export { openSafetensors } from "./safetensors-reader.ts";
 export { type TensorToWrite, writeSafetensors } from "./safetensors-writer.ts";
 export { describeTensor, elementCount, type HostArray, type HostTensor, type StoredDtype } from "./stored-dtype.ts";
+export type { ReadDtype, TensorFacts, TensorFile } from "./tensor-file.ts";
