@@ -19,12 +19,13 @@ const allowed = {
   train: ["autodiff", "optim", "data", "formats", "tensor", "nn", "objectives", "backend"],
   evaluation: ["data"],
   tasks: ["nn", "models", "tensor", "data", "objectives", "evaluation", "tokenizers", "train", "backend"],
+  generation: ["nn", "models", "tensor", "formats", "data", "objectives", "tokenizers", "train", "backend"],
   transfer: ["models", "nn", "optim", "train", "tasks"],
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
   api: [
     ...["backend", "data", "evaluation", "formats", "models", "nn", "objectives", "optim", "report", "tensor"],
-    ...["runtime", "tasks", "tokenizers", "train", "transfer"],
+    ...["runtime", "tasks", "tokenizers", "train", "transfer", "generation"],
   ],
 };
 
@@ -35,6 +36,8 @@ const typesOnly = [
   { from: "train", to: "backend" },
   { from: "train", to: "objectives" },
   { from: "tasks", to: "backend" },
+  { from: "generation", to: "backend" },
+  { from: "generation", to: "models" },
 ];
 
 const tests = "\\.test\\.ts$|/testing\\.ts$";
