@@ -17,6 +17,7 @@ export { evaluate } from "./api/evaluate.ts";
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
+export { type ImportedModel, type ImportModelOptions, importModel } from "./api/import-model.ts";
 export { loadClassifier, loadPretrained, saveClassifier } from "./api/load.ts";
 export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
 export {

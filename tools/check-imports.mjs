@@ -11,6 +11,7 @@ const allowed = {
   backend: [],
   nn: ["tensor"],
   formats: [],
+  hub: ["formats"],
   models: ["nn", "tensor", "formats"],
   tokenizers: [],
   data: ["tokenizers"],
@@ -24,7 +25,7 @@ const allowed = {
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
   api: [
-    ...["backend", "data", "evaluation", "formats", "models", "nn", "objectives", "optim", "report", "tensor"],
+    ...["backend", "data", "evaluation", "formats", "hub", "models", "nn", "objectives", "optim", "report", "tensor"],
     ...["runtime", "tasks", "tokenizers", "train", "transfer", "generation"],
   ],
 };
@@ -69,6 +70,12 @@ const forbidden = [
     severity: "error",
     from: { path: "^src/", pathNot: "^src/backend/onnx/" },
     to: { path: "onnxruntime" },
+  },
+  {
+    name: "the-hub-stays-in-its-folder",
+    severity: "error",
+    from: { path: "^src/", pathNot: "^src/hub/" },
+    to: { path: "@huggingface/hub" },
   },
   {
     name: "nobody-imports-programs",

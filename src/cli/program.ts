@@ -7,6 +7,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
 import { fillMaskCommand } from "./commands/fill-mask.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
+import { importCommand } from "./commands/import.ts";
 import { infoCommand } from "./commands/info.ts";
 import { pretrainCommand } from "./commands/pretrain.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   program.addCommand(predictCommand(defineCommand("predict")));
   program.addCommand(embedCommand(defineCommand("embed")));
   program.addCommand(fillMaskCommand(defineCommand("fill-mask")));
+  program.addCommand(importCommand(defineCommand("import")));
   program.addCommand(infoCommand(defineCommand("info")));
   program.addCommand(doctorCommand(defineCommand("doctor")));
   benchCommands(program.command("bench"));
