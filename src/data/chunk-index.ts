@@ -28,6 +28,8 @@ export interface TokenChunks {
   /** First token of each chunk, counted in its shard. */
   readonly starts: Uint32Array;
   readonly lengths: Uint32Array;
+  /** 1 where a chunk is the last of its document; the one after it begins another. */
+  readonly isLast: Uint8Array;
 }
 
 /** Runs of sentences inside one document, counted over the corpus. */
@@ -42,7 +44,7 @@ export interface SentenceChunks {
 const documentsAtOnce = 4096;
 
 /** Visits every document with the token offsets of its sentences, counted in its shard. */
-function forEachDocument(
+export function forEachDocument(
   corpus: ShardedCorpus,
   visit: (document: number, firstSentence: number, offsets: Uint32Array, shard: number) => void,
 ): void {
@@ -67,12 +69,13 @@ export type ChunkBoundary = "token" | "sentence";
 
 /**
  * Divides every document into runs of at most `maxTokens`; a sentence longer than that is always cut, so no token
- * is lost. 8 bytes of memory a chunk.
+ * is lost. 9 bytes of memory a chunk.
  */
 export function tokenChunks(corpus: ShardedCorpus, maxTokens: number, boundary: ChunkBoundary): TokenChunks {
   checkMaxTokens(maxTokens, 1);
   const starts = new NumberList();
   const lengths = new NumberList();
+  const last = new NumberList();
   const shardStarts = new Uint32Array(corpus.shards.length + 1);
   const push = (start: number, end: number) => {
     for (let at = start; at < end; at += maxTokens) {
@@ -92,9 +95,12 @@ export function tokenChunks(corpus: ShardedCorpus, maxTokens: number, boundary: 
       end = next;
     }
     push(start, end);
+    last.push(starts.length - 1);
     shardStarts[shard + 1] = starts.length;
   });
-  return { length: starts.length, shardStarts, starts: starts.finish(), lengths: lengths.finish() };
+  const isLast = new Uint8Array(starts.length);
+  for (const chunk of last.finish()) isLast[chunk] = 1;
+  return { length: starts.length, shardStarts, starts: starts.finish(), lengths: lengths.finish(), isLast };
 }
 
 /**

@@ -38,7 +38,11 @@ export function textRuns(corpus: ShardedCorpus, options: RunOptions): ExampleStr
       let shard = 0;
       while (chunks.shardStarts[shard + 1]! <= index) shard++;
       const { reader } = corpus.shards[shard]!;
-      return { a: segment(reader.tokens(start, start + length), reader.wordStarts(start, start + length)) };
+      return {
+        a: segment(reader.tokens(start, start + length), reader.wordStarts(start, start + length)),
+        startsDocument: index === 0 || chunks.isLast[index - 1] === 1,
+        endsDocument: chunks.isLast[index] === 1 && length === chunks.lengths[index],
+      };
     },
   };
 }
@@ -153,7 +157,7 @@ export function truncatePair(
 }
 
 /** `maxTokens`, or with the given probability a uniform length in [least, maxTokens]. */
-function targetLength(random: Random, maxTokens: number, shortProbability: number, least: number): number {
+export function targetLength(random: Random, maxTokens: number, shortProbability: number, least: number): number {
   if (random.next() >= shortProbability) return maxTokens;
   return least + random.nextInt(maxTokens - least + 1);
 }
@@ -170,12 +174,12 @@ function segment(tokens: Uint16Array | Uint32Array | Int32Array, wordStarts: Uin
   return { tokens: new Int32Array(tokens), wordStarts: starts };
 }
 
-function checkIndex(index: number, count: number): void {
+export function checkIndex(index: number, count: number): void {
   if (Number.isInteger(index) && index >= 0 && index < count) return;
   throw new RangeError(`ExampleStream.example: index must be an integer in [0, ${count}); got ${index}.`);
 }
 
-function checkProbability(value: number): void {
+export function checkProbability(value: number): void {
   if (value >= 0 && value <= 1) return;
   throw new DataError(`shortSequenceProbability must lie in [0, 1]; got ${value}. Use for example 0.1.`, {
     code: "PROBABILITY_RANGE",

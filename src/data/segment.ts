@@ -3,6 +3,8 @@ export interface TokenSegment {
   readonly tokens: Int32Array;
   /** For each token 1 where a word begins, else 0; the first is always 1. */
   readonly wordStarts: Uint8Array;
+  /** Where sentences begin, rising from 0; only where a stream was asked for it. */
+  readonly sentenceStarts?: Uint32Array;
 }
 
 /** One example for pre-training, before special tokens and masking. */
@@ -14,6 +16,9 @@ export interface PretrainingExample {
   readonly isNext?: boolean;
   /** With `sentenceOrder`: whether A and B were exchanged. */
   readonly isSwapped?: boolean;
+  /** Of a run of text: whether it begins where its document does, and ends where that does. */
+  readonly startsDocument?: boolean;
+  readonly endsDocument?: boolean;
 }
 
 /** Examples addressed by number; every draw is a pure function of (seed, epoch, index). */

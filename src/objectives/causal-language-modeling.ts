@@ -1,8 +1,10 @@
 /** @file GPT's objective: predict every token from those before it. */
-import { ConfigError, FirthError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue, FirthError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
+import { joinedRuns } from "../data/joined-runs.ts";
+import type { PretrainingExample } from "../data/segment.ts";
 import { textRuns } from "../data/segment-pairs.ts";
-import type { EncoderInputs } from "../models/model.ts";
+import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import { crossEntropy } from "../tensor/fused.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -16,6 +18,12 @@ export interface CausalLanguageModelingOptions {
   readonly maxSeqLength: number;
   /** Which neighbours a token is predicted from: those before it (the default), or those after it. */
   readonly direction?: "leftToRight" | "rightToLeft";
+  /**
+   * `separate` (the default): a row's runs are of one document each and begin with the starting token; where a run ends
+   * its document, that end is predicted too. `joined`: the documents are one stream with the ending token between them,
+   * cut without regard to where they end (GPT-2).
+   */
+  readonly documents?: "separate" | "joined";
   /** Put several short sequences into one row; true by default. */
   readonly packed?: boolean;
 }
@@ -37,54 +45,83 @@ export function startToken({ special }: Tokenizer, where: string): number {
   });
 }
 
+function checkChoice(name: string, path: string, value: string, choices: readonly string[]): void {
+  if (choices.includes(value)) return;
+  const message = `must be ${choices.map((choice) => `"${choice}"`).join(" or ")}; got ${JSON.stringify(value)}.`;
+  throw new ConfigError(name, [{ path, message, code: "CONFIG_VALUE" }]);
+}
+
+/** Why a model's network does not read from left to right. */
+function directionIssues({ encoder, decoder }: PretrainingModel): ConfigIssue[] {
+  if (encoder.isCausal && decoder === undefined) return [];
+  const message = "must read from left to right, by itself; this one sees both sides. Use gpt2 or openai-gpt.";
+  return [{ path: "model.encoder", message, code: "MODEL_SEES_AHEAD" }];
+}
+
 /**
  * Causal language modelling: every token of a run of text is predicted from those before it, the first from a starting
- * token. Term: `lm` (nats per token); metric when evaluating: `lmAccuracy`.
+ * token, and where the run ends its document the ending token from all of it. Term: `lm` (nats per token; its
+ * exponential is the perplexity); metric when evaluating: `lmAccuracy`.
  *
- * From right to left, runs are read backwards: positions count from their end.
- * @throws {ConfigError} CONFIG_RANGE; {FirthError} TOKENIZER_LACKS_TOKEN
- * @source Radford et al. 2018 §3.1; Radford et al. 2019 §2
+ * From right to left, runs are read backwards: positions count from their end, and what is predicted last is that the
+ * document begins.
+ * @throws {ConfigError} CONFIG_VALUE; {FirthError} TOKENIZER_LACKS_TOKEN
+ * @source Radford et al. 2018 §3.1; Radford et al. 2019 §2. Differs with `separate`: tokens never see another document
  */
 export function causalLanguageModeling(options: CausalLanguageModelingOptions): PretrainingObjective {
-  const { tokenizer, maxSeqLength, direction = "leftToRight", packed = true } = options;
+  const { tokenizer, maxSeqLength, direction = "leftToRight", documents = "separate", packed = true } = options;
   const name = "causalLanguageModeling";
-  if (direction !== "leftToRight" && direction !== "rightToLeft") {
-    const message = `must be "leftToRight" or "rightToLeft"; got ${JSON.stringify(direction)}.`;
-    throw new ConfigError(name, [{ path: "direction", message, code: "CONFIG_VALUE" }]);
-  }
+  checkChoice(name, "direction", direction, ["leftToRight", "rightToLeft"]);
+  checkChoice(name, "documents", documents, ["separate", "joined"]);
   const start = startToken(tokenizer, name);
-  const padId = tokenizer.special.pad;
+  const { pad: padId, eos, sep } = tokenizer.special;
+  const end = eos ?? sep;
   const { tokenizer: _, ...settings } = options;
+  const isForward = direction === "leftToRight";
+
+  /** What is read: all but its last token are seen, all but its first predicted. */
+  const sequenceOf = ({ a, startsDocument = false, endsDocument = false }: PretrainingExample): Int32Array => {
+    const read = isForward ? a.tokens : a.tokens.toReversed();
+    if (documents === "joined") return read;
+    const ends = (isForward ? endsDocument : startsDocument) && end !== undefined;
+    const sequence = new Int32Array(read.length + (ends ? 2 : 1));
+    sequence[0] = start;
+    sequence.set(read, 1);
+    if (ends) sequence[sequence.length - 1] = end;
+    return sequence;
+  };
+
   return {
     name,
     tokenizer,
     maxSeqLength,
     packed,
     settings,
-    examples: (corpus, shortSequenceProbability) =>
-      textRuns(corpus, { maxTokens: maxSeqLength, shortSequenceProbability }),
+    examples: (corpus, shortSequenceProbability) => {
+      if (documents === "joined") {
+        return joinedRuns(corpus, { maxTokens: maxSeqLength, shortSequenceProbability, separator: end ?? start });
+      }
+      // Room for the ending token.
+      return textRuns(corpus, { maxTokens: maxSeqLength - (end === undefined ? 0 : 1), shortSequenceProbability });
+    },
     // The last token is predicted only: nothing is predicted from it.
-    rowLength: ({ a }) => a.tokens.length,
-    modelIssues: (model) => lackingParts(model, parts, name),
+    rowLength: (example) => sequenceOf(example).length - 1,
+    modelIssues: (model) => [...lackingParts(model, parts, name), ...directionIssues(model)],
     collate: (drawn, _seed, layout): Batch => {
-      const targets = drawn.map(({ example: { a } }) =>
-        direction === "leftToRight" ? a.tokens : a.tokens.toReversed(),
-      );
-      const inputs = targets.map((target) => {
-        const tokens = new Int32Array(target.length);
-        tokens[0] = start;
-        tokens.set(target.subarray(0, -1), 1);
-        return { tokens, tokenTypeIds: new Int32Array(target.length) };
+      const sequences = drawn.map(({ example }) => sequenceOf(example));
+      const inputs = sequences.map((sequence) => {
+        const tokens = sequence.subarray(0, -1);
+        return { tokens, tokenTypeIds: new Int32Array(tokens.length) };
       });
       const rows = rowBatch(inputs, layout === undefined ? { padId, packed, maxSeqLength } : { padId, layout });
-      const predicted = targets.reduce((total, { length }) => total + length, 0);
+      const predicted = rows.numTokens;
       const room = Math.min(roomFor(predicted), Math.ceil(rows.numPlaces / 8) * 8);
       const places = new Int32Array(room);
       const labels = new Int32Array(room).fill(UNSCORED);
       let at = 0;
-      targets.forEach((target, i) => {
-        labels.set(target, at);
-        for (let place = 0; place < target.length; place++) places[at++] = rows.starts[i]! + place;
+      sequences.forEach((sequence, i) => {
+        labels.set(sequence.subarray(1), at);
+        for (let place = 0; place < sequence.length - 1; place++) places[at++] = rows.starts[i]! + place;
       });
       return {
         tensors: { ...rows.tensors, predictedPlaces: integers(places, [room]), labels: integers(labels, [room]) },

@@ -9,6 +9,10 @@ export const causalChoice = objectiveChoice(
       default: "leftToRight",
       doc: "Whether a token is predicted from those before or after it.",
     }),
+    documents: choiceField(["separate", "joined"], {
+      default: "separate",
+      doc: "Runs of one document each, whose end is predicted; or all text as one stream, as GPT-2 learned from it.",
+    }),
   },
   (settings, tokenizer) => causalLanguageModeling({ ...settings, tokenizer }),
 );
