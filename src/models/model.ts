@@ -16,6 +16,8 @@ export interface EncoderInputs {
   readonly positionIds: Tensor;
   /** i32 `[R, W]`: which segment of its sequence a token belongs to. */
   readonly tokenTypeIds: Tensor;
+  /** i32 `[R, W]`: of which kind of task a token's input is; 0 when left out. Only networks with such kinds read it. */
+  readonly taskTypeIds?: Tensor | undefined;
   /**
    * i32 `[R, W]`: a token sees those of its sequence whose rank is at most its own. Left out, tokens see the whole of their
    * sequence, or in networks that read from left to right (GPT, decoders) the places up to their own.

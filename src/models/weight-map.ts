@@ -5,7 +5,10 @@ import type { TensorToWrite } from "../formats/safetensors-writer.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 
-/** One parameter and the tensors that are its rows, in order (one tensor, mostly). */
+/**
+ * One parameter and the tensors that are its rows, in order (one tensor, mostly). A parameter may have several entries: its
+ * numbers are then stored under each of their names.
+ */
 export interface WeightEntry {
   readonly parameter: string;
   readonly keys: readonly string[];
@@ -96,6 +99,7 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
     );
   }
   const weights = new Map(options.fallback);
+  const read = new Map<string, readonly string[]>();
   for (const { parameter, keys, shape, isTransposed } of plan) {
     const part = shape.reduce((product, dim) => product * dim, 1);
     const data = new Float32Array(part * keys.length);
@@ -104,9 +108,17 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
       await file.readInto(key, own);
       if (isTransposed === true) own.set(transposed(own, shape[1]!, shape[0]!));
     }
+    const before = read.get(parameter);
+    if (before !== undefined && data.some((value, i) => value !== weights.get(parameter)![i])) {
+      throw new CheckpointError(
+        `${keys.join(", ")} must be the numbers of ${before.join(", ")}, which this model has in common. Was it trained as one that has not?`,
+        { code: "SHARED_WEIGHTS_DIFFER", path: file.path, details: { parameter } },
+      );
+    }
+    read.set(parameter, keys);
     weights.set(parameter, data);
   }
-  return { weights, missing, unused };
+  return { weights, missing: [...new Set(missing)], unused };
 }
 
 /** The tensors to write for a model, each under its file name. */

@@ -14,8 +14,8 @@ function layerEntries(ours: string, theirs: string): WeightEntry[] {
   ];
 }
 
-/** Tensors of a BERT-shaped encoder whose names begin with `prefix`. */
-export function bertEncoderEntries(prefix: string, numHiddenLayers: number): WeightEntry[] {
+/** Tensors of BERT-shaped embeddings whose names begin with `prefix`. */
+export function bertEmbeddingEntries(prefix: string): WeightEntry[] {
   const embeddings = "encoder.embeddings";
   return [
     { parameter: `${embeddings}.wordEmbeddings.weight`, keys: [`${prefix}.embeddings.word_embeddings.weight`] },
@@ -25,6 +25,13 @@ export function bertEncoderEntries(prefix: string, numHiddenLayers: number): Wei
       keys: [`${prefix}.embeddings.token_type_embeddings.weight`],
     },
     ...normEntries(`${embeddings}.layerNorm`, `${prefix}.embeddings.LayerNorm`),
+  ];
+}
+
+/** Tensors of a BERT-shaped encoder whose names begin with `prefix`. */
+export function bertEncoderEntries(prefix: string, numHiddenLayers: number): WeightEntry[] {
+  return [
+    ...bertEmbeddingEntries(prefix),
     ...Array.from({ length: numHiddenLayers }, (_, i) =>
       layerEntries(`encoder.layers.${i}`, `${prefix}.encoder.layer.${i}`),
     ).flat(),

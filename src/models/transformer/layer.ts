@@ -38,6 +38,8 @@ class CrossAttentionPart extends Module {
   }
 }
 
+export type SharingOptions = Pick<LayerOptions, "sharing" | "sharingGroups" | "numHiddenLayers">;
+
 /** Layers of which this one takes parts, so that their weights are one. */
 export interface SharedParts {
   readonly attention?: TransformerLayer | undefined;
@@ -132,15 +134,27 @@ export class TransformerLayer extends Module {
   }
 }
 
-/** The layers of a stack; shared parts belong to the first. */
+/** Numbers of the layers whose parts a layer has: itself, or the first of its group. */
+export function sharedOwners(
+  { sharing = "none", sharingGroups = 1, numHiddenLayers }: SharingOptions,
+  layer: number,
+): { readonly attention: number; readonly feedForward: number } {
+  const group = (i: number): number => Math.floor(i / (numHiddenLayers / sharingGroups));
+  let first = layer;
+  while (first > 0 && group(first - 1) === group(layer)) first--;
+  return {
+    attention: sharing === "all" || sharing === "attention" ? first : layer,
+    feedForward: sharing === "all" || sharing === "feedForward" ? first : layer,
+  };
+}
+
+/** The layers of a stack; shared parts belong to the first that has them. */
 export function transformerLayers(options: LayerOptions, attendsToSource = false): TransformerLayer[] {
-  const { sharing = "none" } = options;
   const layers: TransformerLayer[] = [];
   for (let i = 0; i < options.numHiddenLayers; i++) {
-    const first = layers[0];
-    const attention = sharing === "all" || sharing === "attention" ? first : undefined;
-    const feedForward = sharing === "all" || sharing === "feedForward" ? first : undefined;
-    layers.push(new TransformerLayer(options, { attention, feedForward }, attendsToSource));
+    const { attention, feedForward } = sharedOwners(options, i);
+    const shared = { attention: layers[attention], feedForward: layers[feedForward] };
+    layers.push(new TransformerLayer(options, shared, attendsToSource));
   }
   return layers;
 }

@@ -12,8 +12,10 @@ export interface EmbeddingOptions {
   readonly maxPositionEmbeddings: number;
   /** Rows of the position table before that of place 0: padId + 1 in RoBERTa, 2 in BART; 0 by default. */
   readonly positionOffset?: number | undefined;
-  /** Segment kinds; 0 for networks without them. */
+  /** Segment kinds; 0 for networks without them. With one kind every token is of it, whatever its id. */
   readonly typeVocabSize: number;
+  /** Kinds of task (ERNIE); 0 by default. Inputs that do not say theirs are of kind 0. */
+  readonly taskTypeVocabSize?: number | undefined;
   /** Whether the sum is normalised. */
   readonly normalizes: boolean;
   readonly layerNormEps: number;
@@ -23,7 +25,7 @@ export interface EmbeddingOptions {
   readonly init: Initializer;
 }
 
-/** What is one and the same in all layers. */
+/** What is one and the same in all layers, or in all of a group. */
 export type Sharing = "none" | "all" | "attention" | "feedForward";
 
 /** The stack of layers. */
@@ -46,4 +48,6 @@ export interface LayerOptions {
   /** Of the projections that end in the residual (GPT-2); `init` by default. */
   readonly residualInit?: Initializer | undefined;
   readonly sharing?: Sharing | undefined;
+  /** Runs of layers within which they share; 1, all of them, by default. */
+  readonly sharingGroups?: number | undefined;
 }
