@@ -1,16 +1,20 @@
 import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { readJsonObject } from "../formats/json-file.ts";
+import { albertFamily } from "./albert/family.ts";
 import { bartFamily } from "./bart/family.ts";
 import { bertFamily } from "./bert/family.ts";
+import { ernieFamily } from "./ernie/family.ts";
 import type { ModelFamily } from "./family.ts";
 import { gpt2Family } from "./gpt2/family.ts";
 import { openAiGptFamily } from "./openai-gpt/family.ts";
+import { robertaFamily } from "./roberta/family.ts";
 
 /** The families a model directory may belong to. */
-export const families: readonly ModelFamily[] = [bertFamily, gpt2Family, openAiGptFamily, bartFamily].map(
-  (family) => family as unknown as ModelFamily,
-);
+export const families: readonly ModelFamily[] = [
+  ...[bertFamily, robertaFamily, albertFamily, ernieFamily],
+  ...[gpt2Family, openAiGptFamily, bartFamily],
+].map((family) => family as unknown as ModelFamily);
 
 /** @throws {CheckpointError} MODEL_TYPE, listing the families there are */
 export function familyNamed(name: unknown, path = "family"): ModelFamily {
