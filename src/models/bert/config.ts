@@ -1,3 +1,4 @@
+import type { ConfigIssue } from "../../base/errors.ts";
 import {
   booleanField,
   type ConfigInput,
@@ -12,7 +13,8 @@ import {
 import { defineConfig } from "../../formats/config-table.ts";
 import { configure } from "../configure.ts";
 
-const fields = defineFields({
+/** Settings that BERT and its kin have; some differ in their defaults. */
+export const bertFields = defineFields({
   vocabSize: integerField({ default: 30_522, min: 1, doc: "Rows of the word embedding." }),
   hiddenSize: integerField({ default: 768, min: 1, doc: "Width of the hidden states." }),
   numHiddenLayers: integerField({ default: 12, min: 1, doc: "Transformer layers." }),
@@ -35,40 +37,39 @@ const fields = defineFields({
   tieWordEmbeddings: booleanField({ default: true, doc: "Whether the MLM decoder is the word embedding." }),
 });
 
-export type BertConfig = ConfigOf<typeof fields>;
-export type BertConfigInput = ConfigInput<typeof fields>;
+export type BertConfig = ConfigOf<typeof bertFields>;
+export type BertConfigInput = ConfigInput<typeof bertFields>;
 
-export const bertConfigTable = defineConfig({
-  name: "bert",
-  fields,
-  rules: (config) => {
-    const { hiddenSize, numAttentionHeads, layerNormEps, tieWordEmbeddings } = config;
-    const heads = (d: number) => Math.max(1, Math.round(hiddenSize / d));
-    return [
-      ...(hiddenSize % numAttentionHeads === 0
-        ? []
-        : [
-            {
-              path: "numAttentionHeads",
-              message: `must divide hiddenSize; got ${numAttentionHeads} and ${hiddenSize}. Use ${heads(64)} for heads of about 64.`,
-              code: "CONFIG_INDIVISIBLE",
-            },
-          ]),
-      ...(layerNormEps > 0
-        ? []
-        : [{ path: "layerNormEps", message: "must be above 0; got 0. BERT uses 1e-12.", code: "CONFIG_RANGE" }]),
-      ...(tieWordEmbeddings
-        ? []
-        : [
-            {
-              path: "tieWordEmbeddings",
-              message: "must be true; got false. BERT's decoder is its word embedding.",
-              code: "CONFIG_UNSUPPORTED",
-            },
-          ]),
-    ];
-  },
-});
+/** Rules between the settings of BERT and its kin. */
+export function bertRules(config: BertConfig): ConfigIssue[] {
+  const { hiddenSize, numAttentionHeads, layerNormEps, tieWordEmbeddings } = config;
+  const heads = (d: number) => Math.max(1, Math.round(hiddenSize / d));
+  return [
+    ...(hiddenSize % numAttentionHeads === 0
+      ? []
+      : [
+          {
+            path: "numAttentionHeads",
+            message: `must divide hiddenSize; got ${numAttentionHeads} and ${hiddenSize}. Use ${heads(64)} for heads of about 64.`,
+            code: "CONFIG_INDIVISIBLE",
+          },
+        ]),
+    ...(layerNormEps > 0
+      ? []
+      : [{ path: "layerNormEps", message: "must be above 0; got 0. BERT uses 1e-12.", code: "CONFIG_RANGE" }]),
+    ...(tieWordEmbeddings
+      ? []
+      : [
+          {
+            path: "tieWordEmbeddings",
+            message: "must be true; got false. The MLM decoder is the word embedding.",
+            code: "CONFIG_UNSUPPORTED",
+          },
+        ]),
+  ];
+}
+
+export const bertConfigTable = defineConfig({ name: "bert", fields: bertFields, rules: bertRules });
 
 /** Layers, hidden size and heads of the published sizes; the feed-forward width is four times the hidden size. */
 export const bertPresets = {
