@@ -1,5 +1,4 @@
 import { readdir } from "node:fs/promises";
-import { getHFHubCachePath } from "@huggingface/hub";
 import { CheckpointError } from "../base/errors.ts";
 import { HubCache } from "./hub-cache.ts";
 import { HubClient, type HubClientOptions, type HubFile } from "./hub-client.ts";
@@ -63,7 +62,8 @@ async function cachedModel(cache: HubCache, model: HubModel, options: FetchModel
  * HUB_FILE_MISSING, HUB_DAMAGED, HUB_FAILED
  */
 export async function fetchModel(model: HubModel, options: FetchModelOptions = {}): Promise<FetchedModel> {
-  const cache = new HubCache(options.cacheFolder ?? getHFHubCachePath(), model);
+  const cacheFolder = options.cacheFolder ?? (await import("@huggingface/hub")).getHFHubCachePath();
+  const cache = new HubCache(cacheFolder, model);
   if (options.offline === true) return cachedModel(cache, model, options);
   const client = new HubClient(model, options);
   const commit = await client.commit();

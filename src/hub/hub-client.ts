@@ -1,6 +1,5 @@
 /** @file What Firth asks of the Hugging Face hub, with errors that say what to do. */
 import { createHash } from "node:crypto";
-import { downloadFile, listFiles, modelInfo } from "@huggingface/hub";
 import { CheckpointError, FirthError } from "../base/errors.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
 import type { HubModel } from "./hub-name.ts";
@@ -21,6 +20,9 @@ export interface HubFile {
   readonly hash: string;
   readonly hashKind: "sha256" | "git";
 }
+
+/** Loaded when it is first needed: most programs never ask the hub. */
+const library = () => import("@huggingface/hub");
 
 const defaultHubUrl = "https://huggingface.co";
 
@@ -100,6 +102,7 @@ export class HubClient {
   /** The commit that the model's revision stands for now. */
   async commit(): Promise<string> {
     const { name, revision } = this.model;
+    const { modelInfo } = await library();
     const { sha } = await this.guard(modelInfo({ ...this.common, name, revision, additionalFields: ["sha"] }));
     if (typeof sha === "string" && /^[0-9a-f]{40}$/.test(sha)) return sha;
     throw this.strange(`the commit ${JSON.stringify(sha)}`);
@@ -108,6 +111,7 @@ export class HubClient {
   /** The files at the top of the model's folder. */
   async files(commit: string): Promise<HubFile[]> {
     const found: HubFile[] = [];
+    const { listFiles } = await library();
     const entries = listFiles({ ...this.common, repo: { type: "model", name: this.model.name }, revision: commit });
     const next = () => this.guard(entries.next());
     for (let item = await next(); item.done !== true; item = await next()) {
@@ -134,6 +138,7 @@ export class HubClient {
     onBytes: (count: number) => void = () => undefined,
   ): Promise<void> {
     const repo = { type: "model", name: this.model.name } as const;
+    const { downloadFile } = await library();
     const blob = await this.guard(
       downloadFile({ ...this.common, repo, path: file.path, revision: commit, xet: false }),
     );
