@@ -2,7 +2,7 @@ import { DataError } from "../base/errors.ts";
 import type { ShardedCorpus } from "./sharded-corpus.ts";
 
 /** A list of unsigned 32-bit numbers that grows; 4 bytes an entry. */
-class NumberList {
+export class NumberList {
   private values = new Uint32Array(1024);
   length = 0;
 
