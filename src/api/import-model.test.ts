@@ -49,7 +49,13 @@ describe("a local folder", () => {
     expect((await readdir(outputDir)).sort()).toEqual(["config.json", "model.safetensors", "vocab.txt"]);
     const original = await openSafetensors(join(fixtures, "bert/pretraining/model.safetensors"));
     const result = await openWeights(outputDir);
+    expect([...result.names].sort()).toEqual([...original.names].sort());
     expect(imported.numTensors).toBe(result.names.length);
+    expect(result.metadata).toEqual({
+      format: "pt",
+      "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+      "cls.predictions.decoder.bias": "cls.predictions.bias",
+    });
     for (const name of original.names)
       expect(await result.readStored(name), name).toEqual(await original.readStored(name));
     await original.close();

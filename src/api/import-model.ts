@@ -4,6 +4,7 @@ import { writeFolderAtomic } from "../formats/atomic.ts";
 import { readFailure } from "../formats/file-failure.ts";
 import { readJsonObject } from "../formats/json-file.ts";
 import { openWeights, writeWeights } from "../formats/model-weights.ts";
+import { defaultMetadata } from "../formats/safetensors-writer.ts";
 import { elementCount } from "../formats/stored-dtype.ts";
 import { type FetchModelOptions, fetchModel } from "../hub/fetch-model.ts";
 import { isHubName, parseHubName } from "../hub/hub-name.ts";
@@ -46,7 +47,7 @@ async function check(
 
 /**
  * Makes a model directory of Firth out of one of the Hugging Face hub (`hub:OWNER/NAME[@REVISION]`) or of a local folder:
- * configuration and tokenizer as they are, weights as safetensors with the same bits. The model is loaded once as a check,
+ * configuration and tokenizer as they are, weights as safetensors with the same bits, tied ones once. The model is loaded once as a check,
  * and the folder appears whole or not at all.
  *
  * @throws {CheckpointError} OUTPUT_EXISTS; MODEL_TYPE for a family that Firth does not know; as `fetchModel` and `loadPretrained`
@@ -63,7 +64,10 @@ export async function importModel(source: string, options: ImportModelOptions = 
   await familyOf(from);
   const weights = await openWeights(from);
   try {
-    const facts = weights.names.map((name) => weights.info(name));
+    // As Hugging Face's own conversion: the first name keeps what others are tied to, and the metadata names the others.
+    const tied = weights.tied ?? new Map<string, string>();
+    const facts = weights.names.filter((name) => !tied.has(name)).map((name) => weights.info(name));
+    const metadata = { ...Object.fromEntries(tied), ...defaultMetadata };
     const checked = await writeFolderAtomic(
       target,
       async (temporary) => {
@@ -73,7 +77,7 @@ export async function importModel(source: string, options: ImportModelOptions = 
           ...tensor,
           data: async () => (await weights.readStored(tensor.name)).data,
         }));
-        await writeWeights(temporary, tensors, { maxShardBytes });
+        await writeWeights(temporary, tensors, { maxShardBytes, metadata });
         return check(temporary, target);
       },
       { existing: "fail" },

@@ -119,6 +119,7 @@ async function openShards(folder: string, indexPath: string, open: OpenFile): Pr
     path: indexPath,
     names,
     metadata: [...shards.values()][0]?.metadata ?? {},
+    tied: new Map([...shards.values()].flatMap((shard) => [...(shard.tied ?? [])])),
     has: (name) => map.has(name),
     info: (name) => shardOf(name).info(name),
     read: async (name) => shardOf(name).read(name),

@@ -21,6 +21,8 @@ export interface TensorFile {
   readonly names: readonly string[];
   /** The texts that the file carries about itself. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Names that share the memory of another tensor, where the format says so; each with the first name that has it. */
+  readonly tied?: ReadonlyMap<string, string>;
   has(name: string): boolean;
   /** Stored dtype and shape. @throws {CheckpointError} MISSING_TENSOR */
   info(name: string): TensorFacts;

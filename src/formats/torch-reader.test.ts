@@ -53,6 +53,11 @@ describe.each(["zip.bin", "legacy.bin"])("%s", (name) => {
       });
     });
   });
+  it("says which tensors share their memory (bug: a view of a part taken for the whole)", async () => {
+    await using(await openTorchFile(join(fixtures, name)), async (file) => {
+      expect([...file.tied!]).toEqual([["shared.tied", "shared.whole"]]);
+    });
+  });
   it("converts F16, BF16 and F64 as the safetensors reader does, and refuses other sizes and names", async () => {
     await using(await openSafetensors(join(fixtures, "expected.safetensors")), async (expected) => {
       await using(await openTorchFile(join(fixtures, name)), async (file) => {

@@ -133,6 +133,21 @@ async function readContent(file: OpenedFile): Promise<TorchContent> {
   return fail(path, "TORCH_FORMAT", "is neither a zip nor a pickle: no file of torch.save.");
 }
 
+/** Tensors that are the same view of the same storage as an earlier one. */
+function tiesOf(tensors: ReadonlyMap<string, TorchTensor>): Map<string, string> {
+  const first = new Map<string, string>();
+  const tied = new Map<string, string>();
+  for (const [name, { storage, dtype, offset, shape, strides }] of tensors) {
+    // Empty tensors have no memory to share.
+    if (shape.includes(0)) continue;
+    const view = JSON.stringify([storage.key, dtype, offset, shape, strides]);
+    const earlier = first.get(view);
+    if (earlier === undefined) first.set(view, name);
+    else tied.set(name, earlier);
+  }
+  return tied;
+}
+
 /**
  * Opens a state dict that PyTorch saved (`pytorch_model.bin`), as data: nothing in its pickle is executed, and names that are
  * no part of tensors are refused. Tensors are read one by one when asked for, whatever their strides.
@@ -175,6 +190,7 @@ export async function openTorchFile(path: string): Promise<TensorFile> {
     path,
     names,
     metadata: {},
+    tied: tiesOf(tensors),
     has: (name) => tensors.has(name),
     info,
     readStored,
