@@ -103,6 +103,22 @@ describe("textRuns", () => {
       expect([...wordStarts]).toEqual(expected);
     }
   });
+
+  it("says where sentences begin when asked, its first token included (bug: starts of another document or shard)", () => {
+    const starting = new Set(text.flat().map((sentence) => Number(sentence.split(" ")[0])));
+    for (const boundary of ["sentence", "token"] as const) {
+      const stream = textRuns(corpus, { boundary, maxTokens: 50, sentenceStarts: true });
+      let inner = 0;
+      for (let i = 0; i < stream.numExamples; i++) {
+        const { tokens, sentenceStarts } = stream.example(1, 0, i).a;
+        const expected = [...tokens.keys()].filter((place) => place === 0 || starting.has(tokens[place]!));
+        expect([...sentenceStarts!]).toEqual(expected);
+        inner += expected.length - 1;
+      }
+      expect(inner).toBeGreaterThan(1000);
+    }
+    expect(corpus.shards.length).toBeGreaterThan(1);
+  });
 });
 
 describe("nextSentencePairs", () => {

@@ -16,6 +16,8 @@ export interface ExampleOptions {
 export interface RunOptions extends ExampleOptions {
   /** Whether examples end after any token, which fills them (the default), or hold whole sentences only. */
   readonly boundary?: ChunkBoundary;
+  /** Whether runs say where their sentences begin. */
+  readonly sentenceStarts?: boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface RunOptions extends ExampleOptions {
  * @source Liu et al. 2019, "RoBERTa", §4.2 DOC-SENTENCES; shortening as in Devlin et al. 2019's data preparation
  */
 export function textRuns(corpus: ShardedCorpus, options: RunOptions): ExampleStream {
-  const { maxTokens, shortSequenceProbability = 0.1, boundary = "token" } = options;
+  const { maxTokens, shortSequenceProbability = 0.1, boundary = "token", sentenceStarts = false } = options;
   checkProbability(shortSequenceProbability);
   const chunks = tokenChunks(corpus, maxTokens, boundary);
   return {
@@ -38,8 +40,10 @@ export function textRuns(corpus: ShardedCorpus, options: RunOptions): ExampleStr
       let shard = 0;
       while (chunks.shardStarts[shard + 1]! <= index) shard++;
       const { reader } = corpus.shards[shard]!;
+      const end = start + length;
+      const a = segment(reader.tokens(start, end), reader.wordStarts(start, end));
       return {
-        a: segment(reader.tokens(start, start + length), reader.wordStarts(start, start + length)),
+        a: sentenceStarts ? { ...a, sentenceStarts: reader.sentenceStarts(start, end) } : a,
         startsDocument: index === 0 || chunks.isLast[index - 1] === 1,
         endsDocument: chunks.isLast[index] === 1 && length === chunks.lengths[index],
       };

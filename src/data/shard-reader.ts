@@ -3,6 +3,9 @@ import { DataError } from "../base/errors.ts";
 import type { TokenizedText } from "./segment.ts";
 import { readShardHeader, type ShardLayout, shardHeaderBytes, shardLayout } from "./shard-layout.ts";
 
+/** Starts of sentences that are read together: few runs of text have more. */
+const sentencesAtOnce = 32;
+
 /**
  * Random access to one shard file.
  *
@@ -78,6 +81,27 @@ export class ShardReader {
       out[i] = (bits[at >>> 3]! >>> (at & 7)) & 1;
     }
     return out;
+  }
+
+  /** Where sentences begin among the tokens [start, end), counted from `start`, which is always one of these places. */
+  sentenceStarts(start: number, end: number): Uint32Array {
+    const { numSentences } = this.layout;
+    const startOf = (sentence: number): number => this.sentenceOffsets(sentence, 0)[0]!;
+    // The first sentence that begins behind `start`.
+    let [low, high] = [0, numSentences];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (startOf(middle) <= start) low = middle + 1;
+      else high = middle;
+    }
+    const starts = [0];
+    for (let first = low; first < numSentences; first += sentencesAtOnce) {
+      const offsets = this.sentenceOffsets(first, Math.min(sentencesAtOnce, numSentences - first) - 1);
+      const inside = offsets.findIndex((offset) => offset >= end);
+      for (const offset of inside === -1 ? offsets : offsets.subarray(0, inside)) starts.push(offset - start);
+      if (inside !== -1) break;
+    }
+    return Uint32Array.from(starts);
   }
 
   /** Consecutive sentences of this shard. */
