@@ -27,9 +27,14 @@ function postProcessor(ids: ReadonlyMap<string, number>, options: ResolvedBpe): 
 function decoder(options: ResolvedBpe): unknown {
   const { endOfWordSuffix: suffix, continuingSubwordPrefix: prefix } = options;
   if (options.byteLevel) return { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true };
-  let words: unknown = { type: "Fuse" };
-  if (suffix !== "") words = { type: "BPEDecoder", suffix };
-  else if (prefix !== "") words = { type: "WordPiece", prefix, cleanup: false };
+  const fuse = { type: "Fuse" };
+  if (options.byteFallback && suffix !== "") {
+    // The mark of a word that ends with an unknown character is spelled by bytes too.
+    const space = { type: "Replace", pattern: { String: suffix }, content: " " };
+    return { type: "Sequence", decoders: [{ type: "BPEDecoder", suffix }, { type: "ByteFallback" }, fuse, space] };
+  }
+  if (suffix !== "") return { type: "BPEDecoder", suffix };
+  const words = prefix === "" ? fuse : { type: "WordPiece", prefix, cleanup: false };
   return options.byteFallback ? { type: "Sequence", decoders: [{ type: "ByteFallback" }, words] } : words;
 }
 

@@ -204,20 +204,32 @@ export class LibraryTokenizer implements Tokenizer {
     return result;
   }
 
-  decode(ids: ArrayLike<number>, options: { readonly keepSpecialTokens?: boolean } = {}): Promise<string> {
-    return this.native.decode(Array.from(ids), !(options.keepSpecialTokens ?? false));
+  async decode(ids: ArrayLike<number>, options: { readonly keepSpecialTokens?: boolean } = {}): Promise<string> {
+    const token = this.#textToken(options);
+    // Some decoders of the native library abort the process where there is nothing.
+    const visible = Array.from(ids).filter((id) => token(id) !== undefined);
+    return visible.length === 0 ? "" : this.native.decode(visible, false);
   }
 
   stream(options: { readonly keepSpecialTokens?: boolean } = {}): TextStream {
+    const token = this.#textToken(options);
+    const { decoder } = this.file.json;
+    if (isRecord(decoder) && decoder.type === "ByteLevel") return new ByteStream(token);
+    const native = this.native.getDecoder();
+    const model = isRecord(this.file.json.model) ? this.file.json.model : {};
+    const { byte_fallback: byteFallback, end_of_word_suffix: suffix } = model;
+    // The end of a word that is spelled by bytes is spelled by bytes too.
+    const mark = byteFallback === true && typeof suffix === "string" ? suffix : "";
+    return new WindowStream(token, (tokens) => native?.decode(tokens) ?? tokens.join(" "), mark);
+  }
+
+  /** The token of an id, undefined where it makes no text. */
+  #textToken(options: { readonly keepSpecialTokens?: boolean }): (id: number) => string | undefined {
     const hidden = new Set<number>();
     if (!(options.keepSpecialTokens ?? false)) {
       for (const token of this.file.addedTokens) if (token.special) hidden.add(token.id);
     }
-    const token = (id: number): string | undefined => (hidden.has(id) ? undefined : this.file.tokens[id]);
-    const { decoder } = this.file.json;
-    if (isRecord(decoder) && decoder.type === "ByteLevel") return new ByteStream(token);
-    const native = this.native.getDecoder();
-    return new WindowStream(token, (tokens) => native?.decode(tokens) ?? tokens.join(" "));
+    return (id) => (hidden.has(id) ? undefined : this.file.tokens[id]);
   }
 
   idToToken(id: number): string | undefined {

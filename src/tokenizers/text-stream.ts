@@ -32,14 +32,20 @@ export class ByteStream implements TextStream {
 export class WindowStream implements TextStream {
   readonly #token: (id: number) => string | undefined;
   readonly #decode: (tokens: string[]) => string;
+  /** Beginnings of the mark of an end of word. */
+  readonly #beginnings: readonly string[];
   /** The tokens that made the last text, then those that have not made any yet. */
   #tokens: string[] = [];
   #told = 0;
 
-  /** @param token of an id, undefined where it makes no text */
-  constructor(token: (id: number) => string | undefined, decode: (tokens: string[]) => string) {
+  /**
+   * @param token of an id, undefined where it makes no text
+   * @param mark of an end of word that may come in parts: it makes no text once it is whole
+   */
+  constructor(token: (id: number) => string | undefined, decode: (tokens: string[]) => string, mark = "") {
     this.#token = token;
     this.#decode = decode;
+    this.#beginnings = Array.from({ length: Math.max(0, mark.length - 1) }, (_, i) => mark.slice(0, i + 1));
   }
 
   push(id: number): string {
@@ -48,7 +54,7 @@ export class WindowStream implements TextStream {
     this.#tokens.push(token);
     const text = this.#untold();
     // A replacement character at the end is the first byte of a character, as far as one can tell.
-    if (text === "" || text.endsWith("\ufffd")) return "";
+    if (text === "" || text.endsWith("\ufffd") || this.#beginnings.some((part) => text.endsWith(part))) return "";
     this.#tokens = this.#tokens.slice(this.#told);
     this.#told = this.#tokens.length;
     return text;
@@ -62,6 +68,8 @@ export class WindowStream implements TextStream {
   }
 
   #untold(): string {
+    // Some decoders of the native library abort the process where there is nothing.
+    if (this.#tokens.length === 0) return "";
     const before = this.#told === 0 ? "" : this.#decode(this.#tokens.slice(0, this.#told));
     return this.#decode(this.#tokens).slice(before.length);
   }

@@ -15,7 +15,7 @@ function wordMaker(options: ResolvedUnigram): (text: string) => string[] {
   return (text) => {
     const normalized = normalizer === null ? text : normalizer.normalizeString(text);
     // No word can hold what stands between words while learning.
-    return preTokenizer!.preTokenizeString(normalized).flatMap(([word]) => (word.includes("\0") ? [] : [word]));
+    return preTokenizer!.preTokenizeString(normalized).map(([word]) => word.replaceAll("\0", ""));
   };
 }
 
@@ -36,6 +36,9 @@ export async function trainUnigram(
   // Nothing that is done to a text reaches across white space: it may be done to every different stretch once.
   const counted = await countWords(texts, new SpaceSplitter(), resolved.onProgress);
   const words = renameWords(counted, wordMaker(resolved));
+  words.delete("");
   if (words.size === 0) throw noText("unigram.train");
-  return learnUnigram(words, resolved);
+  // Sums depend on the order of their summands: this one does not depend on the order of the texts.
+  const ordered = [...words].sort(([a], [b]) => (a < b ? -1 : 1));
+  return learnUnigram(new Map(ordered), resolved);
 }

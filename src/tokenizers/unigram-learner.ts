@@ -118,7 +118,9 @@ function prune(
     }
     if (uses[id] === 0) continue;
     // Were the piece not there, its uses would be those of the pieces that spell it.
-    const logSumInstead = Math.log(sum + uses[id]! * (instead.length - 1));
+    // The Rust trainer adds its uses once for every piece there is, not once for every piece in its place as published;
+    // so do we, for equal vocabularies (the text's likelihood differs by a thousandth).
+    const logSumInstead = Math.log(sum + uses[id]! * (order.length - 1));
     let logInstead = 0;
     for (const other of instead.reverse()) logInstead += Math.log(uses[other]! + uses[id]!) - logSumInstead;
     losses.push({ id, loss: (uses[id]! / words) * (Math.log(uses[id]!) - logSum - logInstead) });

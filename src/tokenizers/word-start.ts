@@ -29,17 +29,20 @@ export function wordStartRule(file: TokenizerFile): WordStarts | undefined {
   const uses = (type: string): boolean => hasComponent(preTokenizer, type) || hasComponent(decoder, type);
   const byteLevel = uses("ByteLevel");
   if (!byteLevel && !uses("Metaspace")) return undefined;
-  const isWhite = (character: string): boolean =>
-    byteLevel ? whiteBytes.has(character) : character === METASPACE || character === " ";
+  const space = byteLevel ? byteCharacters[0x20]! : METASPACE;
   const special = new Set(file.addedTokens.map(({ id }) => id));
+  // An unknown character may stand inside a word.
+  const model = isRecord(file.json.model) ? file.json.model : {};
+  if (typeof model.unk_id === "number") special.delete(model.unk_id);
   const begins = new Uint8Array(file.tokens.length);
   const ends = new Uint8Array(file.tokens.length);
   file.tokens.forEach((token, id) => {
     if (token === undefined || token === "") return;
-    begins[id] = special.has(id) || isWhite(token[0]!) ? 1 : 0;
-    // A piece that is nothing but the mark of a space belongs to the word behind it.
-    const mark = !byteLevel && token === METASPACE;
-    ends[id] = special.has(id) || (isWhite(token.at(-1)!) && !mark) ? 1 : 0;
+    const [first] = token;
+    const last = token.at(-1)!;
+    begins[id] = special.has(id) || first === space || (byteLevel && whiteBytes.has(first!)) ? 1 : 0;
+    // A space belongs to the word behind it, also where it is a piece of its own.
+    ends[id] = special.has(id) || (byteLevel && last !== space && whiteBytes.has(last)) ? 1 : 0;
   });
   return (ids) => {
     const starts = new Uint8Array(ids.length);

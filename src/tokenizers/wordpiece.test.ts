@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
 import { loadTokenizer } from "./load.ts";
+import { hostile } from "./testing.ts";
 import { codePointToUnit } from "./unicode-offset.ts";
 import { WordPiece } from "./wordpiece.ts";
 import { wordPieceFileText } from "./wordpiece-file.ts";
@@ -31,46 +32,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "firth-tokenizer-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Hostile text: any code units, combining marks, scripts with special rules, special tokens, control characters. */
-const hostile = fc
-  .array(
-    fc.oneof(
-      fc.string({ unit: "binary", maxLength: 8 }),
-      fc.string({ unit: "grapheme", maxLength: 8 }),
-      fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 4 }).map((units) => String.fromCharCode(...units)),
-      fc.constantFrom(
-        "the ",
-        "[MASK]",
-        "[UNK]x",
-        "e\u0301",
-        "ΟΔΥΣΣΕΥΣ",
-        "İ",
-        "日本",
-        "𠀀b",
-        "😀",
-        "\u0000",
-        "\u200d",
-        "\ufffd",
-      ),
-      fc.constantFrom(
-        "\u302e\u0301a",
-        "नमस्ते",
-        "한국어",
-        "\u1d15e\u0345",
-        "ﬁne",
-        "\ud800",
-        "\udc00a",
-        "\u00a0",
-        "\u2028",
-        "—",
-        "¿",
-        "$",
-      ),
-    ),
-    { maxLength: 8 },
-  )
-  .map((parts) => parts.join(""));
 
 /** The same tokenizer without the cache of words. */
 function libraryOnly(tokens: readonly string[], options: WordPieceOptions): LibraryTokenizer {
