@@ -70,7 +70,7 @@ function copyPart({ reader, start, offsets }: StreamPart, from: number, to: numb
  * Consecutive tokens of all documents as one stream, with a separator between them: runs of `maxTokens + 1`, of which each
  * begins with the token that the one before ends with, so that predicting every token but the first of a run predicts
  * each token of the stream once.
- * @source Radford et al. 2019 §2 (documents follow each other behind `<|endoftext|>`); Liu et al. 2019 §4.2 FULL-SENTENCES
+ * @source Radford et al. 2019 §2 (documents follow each other behind `<|endoftext|>`)
  */
 export function joinedRuns(corpus: ShardedCorpus, options: JoinedRunOptions): ExampleStream {
   const { maxTokens, shortSequenceProbability = 0.1, separator } = options;

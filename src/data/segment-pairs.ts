@@ -61,6 +61,14 @@ export function textRuns(corpus: ShardedCorpus, options: RunOptions): ExampleStr
  * @source Devlin et al. 2019 §3.1, arXiv:1810.04805
  */
 export function nextSentencePairs(corpus: ShardedCorpus, options: ExampleOptions): ExampleStream {
+  return pairStream(corpus, options, "next-sentence", nextSentenceDecision(corpus));
+}
+
+/**
+ * How the pairs of next-sentence prediction are decided.
+ * @throws {DataError} NSP_NEEDS_DOCUMENTS with fewer than two documents
+ */
+export function nextSentenceDecision(corpus: ShardedCorpus): PairDecision {
   const { numDocuments } = corpus;
   if (numDocuments < 2) {
     throw new DataError(
@@ -69,13 +77,13 @@ export function nextSentencePairs(corpus: ShardedCorpus, options: ExampleOptions
       { code: "NSP_NEEDS_DOCUMENTS", path: corpus.folder },
     );
   }
-  return pairStream(corpus, options, "next-sentence", (random, first, second, document, target) => {
+  return (random, first, second, document, target) => {
     if (random.next() < 0.5) return { a: first, b: second, isNext: true };
     const other = random.nextInt(numDocuments - 1);
     const needed = Math.max(1, target - first.tokens.length);
     const b = randomSegment(corpus, random, other >= document ? other + 1 : other, needed);
     return { a: first, b, isNext: false };
-  });
+  };
 }
 
 /**
@@ -93,11 +101,21 @@ export function sentenceOrderPairs(corpus: ShardedCorpus, options: ExampleOption
 
 type Pair = PretrainingExample & { readonly b: TokenSegment };
 
-function pairStream(
+/** Makes an example of two consecutive runs of sentences of a document; `target` is the room for both. */
+export type PairDecision = (
+  random: Random,
+  first: TokenSegment,
+  second: TokenSegment,
+  document: number,
+  target: number,
+) => Pair;
+
+/** Examples of two consecutive runs of sentences, shortened where the decision leaves more than there is room for. */
+export function pairStream(
   corpus: ShardedCorpus,
   options: ExampleOptions,
   stream: string,
-  decide: (random: Random, first: TokenSegment, second: TokenSegment, document: number, target: number) => Pair,
+  decide: PairDecision,
 ): ExampleStream {
   const { maxTokens, shortSequenceProbability = 0.1 } = options;
   checkProbability(shortSequenceProbability);

@@ -7,6 +7,9 @@ export interface TokenSegment {
   readonly sentenceStarts?: Uint32Array;
 }
 
+/** Which tokens of a text a token may look at (UniLM). */
+export type ReadingOrder = "bidirectional" | "sequenceToSequence" | "leftToRight" | "rightToLeft";
+
 /** One example for pre-training, before special tokens and masking. */
 export interface PretrainingExample {
   readonly a: TokenSegment;
@@ -19,6 +22,8 @@ export interface PretrainingExample {
   /** Of a run of text: whether it begins where its document does, and ends where that does. */
   readonly startsDocument?: boolean;
   readonly endsDocument?: boolean;
+  /** Where a network reads in several ways: which is this example's. */
+  readonly readingOrder?: ReadingOrder;
 }
 
 /** Examples addressed by number; every draw is a pure function of (seed, epoch, index). */

@@ -6,6 +6,8 @@ import type { HostTensor } from "../ir/dtype.ts";
 export interface RowSequence {
   readonly tokens: Int32Array;
   readonly tokenTypeIds: Int32Array;
+  /** See `EncoderInputs.attentionRanks`; of all sequences of a batch or of none. */
+  readonly ranks?: Int32Array | undefined;
 }
 
 /** How sequences become rows: by a plan, or in the cheapest shape for these sequences. */
@@ -15,8 +17,10 @@ export type RowBatchOptions = { readonly padId: number } & (
 );
 
 export interface RowBatch {
-  /** `inputIds`, `sequenceIds`, `positionIds`, `tokenTypeIds`: i32 `[R, W]`. */
-  readonly tensors: Readonly<Record<"inputIds" | "sequenceIds" | "positionIds" | "tokenTypeIds", HostTensor>>;
+  /** `inputIds`, `sequenceIds`, `positionIds`, `tokenTypeIds` and, of sequences with ranks, `attentionRanks`: i32 `[R, W]`. */
+  readonly tensors: Readonly<Record<"inputIds" | "sequenceIds" | "positionIds" | "tokenTypeIds", HostTensor>> & {
+    readonly attentionRanks?: HostTensor;
+  };
   /** For each sequence the place of its first token over all rows. */
   readonly starts: Int32Array;
   readonly numTokens: number;
@@ -53,6 +57,7 @@ export function rowBatch(sequences: readonly RowSequence[], options: RowBatchOpt
     rows,
     0,
   );
+  const ranks = sequences.flatMap((sequence) => (sequence.ranks === undefined ? [] : [sequence.ranks]));
   const shape = [numRows, width];
   return {
     tensors: {
@@ -60,6 +65,7 @@ export function rowBatch(sequences: readonly RowSequence[], options: RowBatchOpt
       sequenceIds: integers(rows.sequenceIds, shape),
       positionIds: integers(rows.positionIds, shape),
       tokenTypeIds: integers(types, shape),
+      ...(ranks.length === 0 ? {} : { attentionRanks: integers(packAlong(ranks, rows, 0), shape) }),
     },
     starts: rows.starts,
     numTokens: lengths.reduce((sum, length) => sum + length, 0),
