@@ -14,6 +14,7 @@ export {
   type RowEmbedding,
 } from "./api/embed.ts";
 export { evaluate } from "./api/evaluate.ts";
+export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/export.ts";
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";

@@ -21,12 +21,13 @@ const allowed = {
   evaluation: ["data"],
   tasks: ["nn", "models", "tensor", "data", "objectives", "evaluation", "tokenizers", "train", "backend"],
   generation: ["nn", "models", "tensor", "formats", "data", "objectives", "tokenizers", "train", "backend"],
+  export: ["models", "nn", "tensor", "formats", "train", "backend"],
   transfer: ["models", "nn", "optim", "train", "tasks"],
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
   api: [
     ...["backend", "data", "evaluation", "formats", "hub", "models", "nn", "objectives", "optim", "report", "tensor"],
-    ...["runtime", "tasks", "tokenizers", "train", "transfer", "generation"],
+    ...["runtime", "tasks", "tokenizers", "train", "transfer", "generation", "export"],
   ],
 };
 
@@ -62,8 +63,15 @@ const forbidden = [
     name: "one-engine-room",
     severity: "error",
     comment: "only runtime.ts chooses an engine; an engine knows no other",
-    from: { path: "^src/(?!backend/)", pathNot: [top, tests, "^src/cli/"] },
+    from: { path: "^src/(?!backend/)", pathNot: [top, tests, "^src/cli/", "^src/export/"] },
     to: { path: "^src/backend/(?!backend\\.ts$)" },
+  },
+  {
+    name: "export-opens-no-engine",
+    severity: "error",
+    comment: "the export writes what the ONNX engine's lowering makes; it runs nothing",
+    from: { path: "^src/export/", pathNot: tests },
+    to: { path: "^src/backend/(?!onnx/(lower|proto)/)" },
   },
   {
     name: "onnxruntime-stays-in-its-engine",

@@ -5,6 +5,7 @@ import { evaluateCommand, predictCommand } from "./commands/classify.ts";
 import { dataCommands } from "./commands/data.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
+import { exportCommand } from "./commands/export.ts";
 import { fillMaskCommand } from "./commands/fill-mask.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { importCommand } from "./commands/import.ts";
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   program.addCommand(predictCommand(defineCommand("predict")));
   program.addCommand(embedCommand(defineCommand("embed")));
   program.addCommand(fillMaskCommand(defineCommand("fill-mask")));
+  program.addCommand(exportCommand(defineCommand("export")));
   program.addCommand(importCommand(defineCommand("import")));
   program.addCommand(infoCommand(defineCommand("info")));
   program.addCommand(doctorCommand(defineCommand("doctor")));

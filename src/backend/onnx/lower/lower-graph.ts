@@ -96,12 +96,17 @@ export interface FixedNames {
   readonly location: string;
 }
 
+export interface LowerOptions {
+  /** Whether results are made in program order where memory hangs on it, by `tieResults`; true by default. */
+  readonly keepsOrder?: boolean;
+}
+
 /**
  * Translates a graph into an ONNX model.
  * @param fixed graph inputs that become constants of the model, given to the session by {@link weightName}
  * @throws {BackendError} UNSUPPORTED_NODE naming the node
  */
-export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
+export function lowerGraph(graph: Graph, fixed?: FixedNames, { keepsOrder = true }: LowerOptions = {}): LoweredGraph {
   const emitter = new Emitter();
   const planned = planLateSums(graph);
   const context = new LowerContext(graph, emitter, lowerNodes, planned);
@@ -122,7 +127,9 @@ export function lowerGraph(graph: Graph, fixed?: FixedNames): LoweredGraph {
   ]);
   const needed = emitter.needed(outputs.map(({ name }) => name));
   const untied = tieBarriers(emitter, needed);
-  const { nodes, types } = tieResults(emitter, untied, new Set(untied.flatMap(usedNames)));
+  const { nodes, types } = keepsOrder
+    ? tieResults(emitter, untied, new Set(untied.flatMap(usedNames)))
+    : { nodes: untied, types: [] };
   const read = new Set(nodes.flatMap(usedNames));
   const all = inputs.filter(({ ref }) => read.has(ref.name));
   const used = all.filter(({ origin }) => origin.kind === "mask" || !isFixed(origin.index));

@@ -34,8 +34,9 @@ function tensorMessage(name: string, tensor: OnnxTensor): object {
 /** `TensorProto.DataLocation.EXTERNAL`. */
 const EXTERNAL = 1;
 
-function weightMessage({ name, dtype, shape, location }: OnnxWeight): object {
-  const externalData = [{ key: "location", value: location }];
+function weightMessage({ name, dtype, shape, location, region }: OnnxWeight): object {
+  const place = region === undefined ? {} : { offset: region.offset, length: region.bytes };
+  const externalData = Object.entries({ location, ...place }).map(([key, value]) => ({ key, value: String(value) }));
   return { dims: shape, dataType: ELEMENT_TYPES[dtype].code, name, externalData, dataLocation: EXTERNAL };
 }
 

@@ -43,8 +43,10 @@ export interface OnnxValueInfo {
 /** A constant by name and type alone. */
 export interface OnnxWeight {
   readonly name: string;
-  /** `OrtWeights.location`. */
+  /** `OrtWeights.location`, or the name of a file beside the model. */
   readonly location: string;
+  /** Where in the file the elements lie; the whole location when left out. */
+  readonly region?: { readonly offset: number; readonly bytes: number };
   readonly dtype: OnnxElementType;
   readonly shape: readonly number[];
 }
