@@ -3,18 +3,22 @@ import type { Random } from "../base/random.ts";
 /** What is chosen as a whole: single pieces, whole words, or spans of up to `maxNgram` words. */
 export type MaskingUnit = "token" | "wholeWord" | "ngram";
 
-export interface MaskingOptions {
+/** How many tokens are chosen, and what becomes of them. */
+export interface CorruptionOptions {
   /** Share of a sequence's tokens that is chosen. */
   readonly maskProbability: number;
-  readonly unit: MaskingUnit;
-  /** Longest span of words with `ngram`; lengths n are drawn with p(n) ∝ 1/n. */
-  readonly maxNgram: number;
   /** Most tokens chosen in one sequence; no limit when left out. */
   readonly maxPredictionsPerSequence?: number | undefined;
   /** Of the chosen tokens: share replaced by [MASK]. */
   readonly maskTokenProbability: number;
   /** Of the chosen tokens: share replaced by a random token; the rest stays as it is. */
   readonly randomTokenProbability: number;
+}
+
+export interface MaskingOptions extends CorruptionOptions {
+  readonly unit: MaskingUnit;
+  /** Longest span of words with `ngram`; lengths n are drawn with p(n) ∝ 1/n. */
+  readonly maxNgram: number;
 }
 
 /** Ids a tokenizer gives for masking. */
@@ -34,18 +38,21 @@ export interface MaskedSequence {
   readonly labels: number[];
 }
 
-/** Groups of places that are chosen together: [start, end) over runs of maskable tokens. */
-function maskingUnits(
+/** Places [start, end) that are chosen together. */
+export type MaskingGroup = readonly [start: number, end: number];
+
+/** Groups of places over runs of maskable tokens: single ones, or whole words. */
+export function maskingGroups(
   tokens: Int32Array,
   wordStarts: Uint8Array,
-  options: MaskingOptions,
+  wholeWords: boolean,
   vocabulary: MaskingVocabulary,
-): [number, number][] {
+): MaskingGroup[] {
   const units: [number, number][] = [];
   for (let i = 0; i < tokens.length; i++) {
     if (vocabulary.isSpecial(tokens[i]!)) continue;
     const last = units.at(-1);
-    const continues = options.unit !== "token" && wordStarts[i] === 0 && last !== undefined && last[1] === i;
+    const continues = wholeWords && wordStarts[i] === 0 && last !== undefined && last[1] === i;
     if (continues) last[1] = i + 1;
     else units.push([i, i + 1]);
   }
@@ -66,9 +73,9 @@ function drawSpan(random: Random, longest: number): number {
 
 /** Places chosen for prediction: units in random order, skipping those that would exceed the budget. */
 function choosePositions(
-  units: readonly [number, number][],
+  units: readonly MaskingGroup[],
   budget: number,
-  options: MaskingOptions,
+  longestSpan: number,
   random: Random,
 ): number[] {
   const order = random.shuffle(Array.from(units, (_, i) => i));
@@ -77,7 +84,7 @@ function choosePositions(
   for (const first of order) {
     if (positions.length >= budget) break;
     if (taken[first] === 1) continue;
-    let words = options.unit === "ngram" ? drawSpan(random, options.maxNgram) : 1;
+    let words = longestSpan > 1 ? drawSpan(random, longestSpan) : 1;
     // A span ends at a gap (special tokens), at a unit already taken, and at the budget.
     let end = first;
     const span: number[] = [];
@@ -115,15 +122,45 @@ export function maskTokens(
   vocabulary: MaskingVocabulary,
   random: Random,
 ): MaskedSequence {
-  const units = maskingUnits(tokens, wordStarts, options, vocabulary);
+  const groups = maskingGroups(tokens, wordStarts, options.unit !== "token", vocabulary);
+  return maskGroups(tokens, groups, options, vocabulary, random, options.unit === "ngram" ? options.maxNgram : 1);
+}
+
+/**
+ * Chooses groups of one sequence at random, as many as the share of tokens allows, and corrupts their tokens.
+ * @param groups rising and apart; what is in none of them is never chosen
+ * @param longestSpan most neighbouring groups that are chosen as one, n of them with p(n) ∝ 1/n
+ */
+export function maskGroups(
+  tokens: Int32Array,
+  groups: readonly MaskingGroup[],
+  options: CorruptionOptions,
+  vocabulary: MaskingVocabulary,
+  random: Random,
+  longestSpan = 1,
+): MaskedSequence {
   const rounded = Math.max(1, Math.round(tokens.length * options.maskProbability));
   const budget = Math.min(rounded, options.maxPredictionsPerSequence ?? rounded);
-  const positions = choosePositions(units, budget, options, random);
+  const positions = choosePositions(groups, budget, longestSpan, random);
+  return corruptPlaces(tokens, positions, options, vocabulary, random);
+}
+
+/**
+ * Corrupts the tokens at some places of a sequence, each by a draw of its own.
+ * @param positions rising
+ */
+export function corruptPlaces(
+  tokens: Int32Array,
+  positions: number[],
+  shares: Pick<CorruptionOptions, "maskTokenProbability" | "randomTokenProbability">,
+  vocabulary: MaskingVocabulary,
+  random: Random,
+): MaskedSequence {
   const masked = tokens.slice();
   for (const place of positions) {
     const draw = random.next();
-    if (draw < options.maskTokenProbability) masked[place] = vocabulary.maskId;
-    else if (draw < options.maskTokenProbability + options.randomTokenProbability)
+    if (draw < shares.maskTokenProbability) masked[place] = vocabulary.maskId;
+    else if (draw < shares.maskTokenProbability + shares.randomTokenProbability)
       masked[place] = drawToken(vocabulary, random);
   }
   return { tokens: masked, positions, labels: positions.map((place) => tokens[place]!) };

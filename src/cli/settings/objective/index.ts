@@ -1,6 +1,8 @@
 import { causalChoice } from "./causal.ts";
 import type { ObjectiveChoice } from "./choice.ts";
+import { denoisingChoice } from "./denoising.ts";
 import { maskedChoice } from "./masked.ts";
+import { maskedSequenceToSequenceChoice } from "./masked-sequence-to-sequence.ts";
 
 export type { ObjectiveChoice, ObjectiveSettings } from "./choice.ts";
 
@@ -8,6 +10,8 @@ export type { ObjectiveChoice, ObjectiveSettings } from "./choice.ts";
 export const objectiveChoices = {
   maskedLanguageModeling: maskedChoice,
   causalLanguageModeling: causalChoice,
+  denoising: denoisingChoice,
+  maskedSequenceToSequence: maskedSequenceToSequenceChoice,
 } as const satisfies Readonly<Record<string, ObjectiveChoice>>;
 
 export type ObjectiveName = keyof typeof objectiveChoices;
