@@ -1,7 +1,9 @@
 /** @file Exported models that write, run by plain ONNX Runtime, beside transformers: whole, and step by step with their cache. */
-import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
+import { bartFamily } from "../../src/models/bart/family.ts";
 import { gpt2Family } from "../../src/models/gpt2/family.ts";
+import { openAiGptFamily } from "../../src/models/openai-gpt/family.ts";
 import {
   difference,
   expected,
@@ -111,16 +113,77 @@ describe("exported GPT-2", () => {
     const wanted = { shape: [2, 9, 37], data: Float32Array.from([...first.data, ...padding, ...second.data]) };
     expect(difference(result.logits!, wanted, numbers(mask, [2, 9]))).toBeLessThan(bound);
   });
+});
 
-  it("classifies by the last token that the mask keeps", async () => {
-    const own = "gpt2/sequence-classification";
-    const read = expected(own);
+describe("exported GPT", () => {
+  it("goes on from what it gave, though it normalises after its parts", async () => {
+    const name = "openai-gpt/lm";
+    const read = expected(name);
     const { model } = await openExport(
-      await gpt2Family.loadClassification(fixtureFolder(own), 0),
-      "text-classification",
+      await openAiGptFamily.loadPretraining(fixtureFolder(name), 0),
+      "text-generation",
     );
-    const [ids, mask, logits] = await Promise.all(["input_ids", "attention_mask", "logits"].map(read));
-    const result = await model!.run({ input_ids: int64(ids!), attention_mask: int64(mask!) });
-    expect(difference(result.logits!, logits!)).toBeLessThan(bound);
+    const [ids, mask, logits] = (await Promise.all(["input_ids", "attention_mask", "logits"].map(read))) as [
+      Numbers,
+      Numbers,
+      Numbers,
+    ];
+    let past = emptyPast(model!, 3);
+    for (const [from, to] of [
+      [0, 5],
+      [5, 9],
+    ] as const) {
+      const result = await model!.run({
+        input_ids: int64(part(ids, [0, 3], [from, to])),
+        attention_mask: int64(part(mask, [0, 3], [0, to])),
+        position_ids: int64(counted(3, from, to)),
+        ...past,
+      });
+      const wanted = vectors(logits, [0, 3], [from, to]);
+      expect(difference(result.logits!, wanted, part(mask, [0, 3], [from, to]))).toBeLessThan(bound);
+      past = nextPast(result);
+    }
+  });
+});
+
+describe("exported BART", () => {
+  const flag = (on: boolean) => new Tensor("bool", [on], [1]);
+
+  it.each([
+    { name: "bart/conditional-generation", past: 0, peer: "transformers.js" },
+    // A past that a first step is given is no past.
+    { name: "bart/conditional-generation", past: 1, peer: "optimum" },
+    { name: "bart/scaled-relu", past: 0, peer: "transformers.js" },
+  ])("$name: encodes once, then decodes step by step as transformers, with the first past of $peer", async (given) => {
+    const { name, past: length } = given;
+    const read = expected(name);
+    const sessions = await openExport(await bartFamily.loadPretraining(fixtureFolder(name), 0), "text2text-generation");
+    const [encoder, decoder] = [sessions.encoder_model!, sessions.decoder_model_merged!];
+    const [ids, mask, targets, targetMask, logits] = (await Promise.all(
+      ["input_ids", "attention_mask", "decoder_input_ids", "decoder_attention_mask", "logits"].map(read),
+    )) as [Numbers, Numbers, Numbers, Numbers, Numbers];
+    const encoded = await encoder.run({ input_ids: int64(ids), attention_mask: int64(mask) });
+    const shared = {
+      encoder_attention_mask: int64(mask),
+      encoder_hidden_states: encoded.last_hidden_state!,
+    };
+    let past = emptyPast(decoder, 3, length);
+    let isFirst = true;
+    for (const [from, to] of [
+      [0, 3],
+      [3, 4],
+      [4, 7],
+    ] as const) {
+      const result = await decoder.run({
+        ...shared,
+        ...past,
+        input_ids: int64(part(targets, [0, 3], [from, to])),
+        use_cache_branch: flag(!isFirst),
+      });
+      const wanted = vectors(logits, [0, 3], [from, to]);
+      expect(difference(result.logits!, wanted, part(targetMask, [0, 3], [from, to]))).toBeLessThan(bound);
+      past = nextPast(result, isFirst ? {} : past);
+      isFirst = false;
+    }
   });
 });
