@@ -1,26 +1,36 @@
-import { choiceField, integerField, nullableField, probabilityField } from "../../../formats/config-fields.ts";
+import type { ConfigIssue } from "../../../base/errors.ts";
+import {
+  type ConfigOf,
+  choiceField,
+  integerField,
+  nullableField,
+  probabilityField,
+} from "../../../formats/config-fields.ts";
 import { maskedLanguageModeling } from "../../../objectives/masked-language-modeling.ts";
 import { objectiveChoice } from "./choice.ts";
 
-/** BERT's, RoBERTa's and ALBERT's objectives. */
-export const maskedChoice = objectiveChoice(
-  {
-    maskProbability: probabilityField({ default: 0.15, doc: "Share of the tokens that is predicted." }),
-    unit: choiceField(["token", "wholeWord", "ngram"], { default: "token", doc: "What is masked together." }),
-    maxNgram: integerField({ default: 3, min: 1, doc: "Longest n-gram with unit ngram." }),
-    maxPredictionsPerSequence: nullableField(integerField({ min: 1, doc: "Most predicted tokens in a row." })),
-    maskTokenProbability: probabilityField({ default: 0.8, doc: "Share of these that becomes [MASK]." }),
-    randomTokenProbability: probabilityField({ default: 0.1, doc: "Share that becomes a random token." }),
-    masking: choiceField(["dynamic", "static"], { default: "dynamic", doc: "Masks anew every epoch, or once." }),
-    pair: choiceField(["none", "nextSentence", "sentenceOrder"], { default: "none", doc: "How two segments relate." }),
-  },
-  ({ maxPredictionsPerSequence, ...settings }, tokenizer) =>
-    maskedLanguageModeling({
-      ...settings,
-      tokenizer,
-      ...(maxPredictionsPerSequence === null ? {} : { maxPredictionsPerSequence }),
-    }),
-  ({ maskProbability, maskTokenProbability, randomTokenProbability }) => [
+/** Settings of all objectives of masked words. */
+export const maskedTextFields = {
+  maskProbability: probabilityField({ default: 0.15, doc: "Share of the tokens that is predicted." }),
+  maxPredictionsPerSequence: nullableField(integerField({ min: 1, doc: "Most predicted tokens in a row." })),
+  maskTokenProbability: probabilityField({ default: 0.8, doc: "Share of these that becomes [MASK]." }),
+  randomTokenProbability: probabilityField({ default: 0.1, doc: "Share that becomes a random token." }),
+  masking: choiceField(["dynamic", "static"], { default: "dynamic", doc: "Masks anew every epoch, or once." }),
+  pair: choiceField(["none", "nextSentence", "sentenceOrder"], { default: "none", doc: "How two segments relate." }),
+  documents: choiceField(["separate", "joined"], {
+    default: "separate",
+    doc: "Runs of one document each, or going on in the next one; without pairs.",
+  }),
+  boundary: choiceField(["token", "sentence"], {
+    default: "token",
+    doc: "Whether runs end after any token, or hold whole sentences; without pairs.",
+  }),
+};
+
+/** Rules between these settings. */
+export function maskedTextIssues(settings: ConfigOf<typeof maskedTextFields>): ConfigIssue[] {
+  const { maskProbability, maskTokenProbability, randomTokenProbability, pair, documents, boundary } = settings;
+  return [
     ...(maskProbability > 0 && maskProbability < 1
       ? []
       : [{ path: "maskProbability", message: `must lie in (0, 1); got ${maskProbability}.`, code: "CONFIG_RANGE" }]),
@@ -33,5 +43,33 @@ export const maskedChoice = objectiveChoice(
             code: "CONFIG_RANGE",
           },
         ]),
-  ],
+    ...(pair === "none" || documents === "separate"
+      ? []
+      : [{ path: "documents", message: "must be separate with pairs.", code: "CONFIG_AMBIGUOUS" }]),
+    ...(pair === "none" || boundary === "token"
+      ? []
+      : [
+          {
+            path: "boundary",
+            message: "must be token with pairs: they hold whole sentences.",
+            code: "CONFIG_AMBIGUOUS",
+          },
+        ]),
+  ];
+}
+
+/** BERT's, RoBERTa's and ALBERT's objectives. */
+export const maskedChoice = objectiveChoice(
+  {
+    unit: choiceField(["token", "wholeWord", "ngram"], { default: "token", doc: "What is masked together." }),
+    maxNgram: integerField({ default: 3, min: 1, doc: "Longest n-gram with unit ngram." }),
+    ...maskedTextFields,
+  },
+  ({ maxPredictionsPerSequence, ...settings }, tokenizer) =>
+    maskedLanguageModeling({
+      ...settings,
+      tokenizer,
+      ...(maxPredictionsPerSequence === null ? {} : { maxPredictionsPerSequence }),
+    }),
+  maskedTextIssues,
 );
