@@ -2,8 +2,8 @@
 import { Random } from "../base/random.ts";
 import { type ChunkBoundary, forEachDocument, NumberList } from "./chunk-index.ts";
 import type { ExampleStream } from "./segment.ts";
-import { checkIndex, checkProbability, targetLength } from "./segment-pairs.ts";
 import type { RunOptions } from "./segment-pairs.ts";
+import { checkIndex, checkProbability, targetLength } from "./segment-pairs.ts";
 import type { ShardedCorpus } from "./sharded-corpus.ts";
 
 export interface FullRunOptions extends RunOptions {
@@ -67,7 +67,12 @@ function fullChunks(corpus: ShardedCorpus, maxTokens: number, boundary: ChunkBou
   });
   close();
   shardStarts.fill(starts.length, shard + 1);
-  return { shardStarts, starts: starts.finish(), lengths: lengths.finish(), documents: documents.map((list) => list.finish()) };
+  return {
+    shardStarts,
+    starts: starts.finish(),
+    lengths: lengths.finish(),
+    documents: documents.map((list) => list.finish()),
+  };
 }
 
 /** Number of the first of rising values that is above a bound. */
