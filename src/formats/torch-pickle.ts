@@ -1,6 +1,6 @@
 /** @file What the names in PyTorch's pickles mean: tensors as views of storages, and nothing else. */
 import { CheckpointError } from "../base/errors.ts";
-import { describePickled, type PickleHost, PickleObject, type PickleValue } from "./pickle.ts";
+import { describePickled, type PickleHost, PickleObject, type PickleValue } from "./pickle-value.ts";
 import { elementCount, type StoredDtype, storedDtypes } from "./stored-dtype.ts";
 
 /** A piece of memory that tensors are views of. */
