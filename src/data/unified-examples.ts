@@ -20,8 +20,8 @@ function drawOrder(random: Random, mixture: UnifiedExampleOptions["mixture"]): R
   return entries.findLast(([, share]) => share > 0)![0];
 }
 
-function cut({ tokens, wordStarts }: TokenSegment, length: number): TokenSegment {
-  return { tokens: tokens.subarray(0, length), wordStarts: wordStarts.subarray(0, length) };
+function part({ tokens, wordStarts }: TokenSegment, start: number, end: number): TokenSegment {
+  return { tokens: tokens.subarray(start, end), wordStarts: wordStarts.subarray(start, end) };
 }
 
 function joined(a: TokenSegment, b: TokenSegment): TokenSegment {
@@ -53,9 +53,10 @@ export function unifiedExamples(corpus: ShardedCorpus, options: UnifiedExampleOp
       return { ...nextSentence!(random, first, second, document, target), readingOrder };
     }
     if (readingOrder === "sequenceToSequence") return { a: first, b: second, readingOrder };
-    // Cut at its end only, so that both parts are one run still.
-    const a = cut(first, target - 1);
-    return { a, b: cut(second, target - a.tokens.length), readingOrder };
+    // Cut at its end only, so that it is one run still; there is room for both parts.
+    const run = joined(first, second);
+    const length = Math.min(target, run.tokens.length);
+    return { a: part(run, 0, length - 1), b: part(run, length - 1, length), readingOrder };
   });
   return {
     numExamples: stream.numExamples,

@@ -59,23 +59,22 @@ export function maskingGroups(
   return units;
 }
 
-/** A span length in words with p(n) ∝ 1/n, n ≤ longest. */
-function drawSpan(random: Random, longest: number): number {
-  let total = 0;
-  for (let n = 1; n <= longest; n++) total += 1 / n;
+/** A span length, n with the n-th weight. */
+function drawSpan(random: Random, weights: readonly number[]): number {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
   let draw = random.next() * total;
-  for (let n = 1; n < longest; n++) {
-    draw -= 1 / n;
-    if (draw < 0) return n;
+  for (const [i, weight] of weights.slice(0, -1).entries()) {
+    draw -= weight;
+    if (draw < 0) return i + 1;
   }
-  return longest;
+  return weights.length;
 }
 
 /** Places chosen for prediction: units in random order, skipping those that would exceed the budget. */
 function choosePositions(
   units: readonly MaskingGroup[],
   budget: number,
-  longestSpan: number,
+  spanWeights: readonly number[],
   random: Random,
 ): number[] {
   const order = random.shuffle(Array.from(units, (_, i) => i));
@@ -84,7 +83,7 @@ function choosePositions(
   for (const first of order) {
     if (positions.length >= budget) break;
     if (taken[first] === 1) continue;
-    let words = longestSpan > 1 ? drawSpan(random, longestSpan) : 1;
+    let words = spanWeights.length > 1 ? drawSpan(random, spanWeights) : 1;
     // A span ends at a gap (special tokens), at a unit already taken, and at the budget.
     let end = first;
     const span: number[] = [];
@@ -123,13 +122,15 @@ export function maskTokens(
   random: Random,
 ): MaskedSequence {
   const groups = maskingGroups(tokens, wordStarts, options.unit !== "token", vocabulary);
-  return maskGroups(tokens, groups, options, vocabulary, random, options.unit === "ngram" ? options.maxNgram : 1);
+  const longest = options.unit === "ngram" ? options.maxNgram : 1;
+  const spanWeights = Array.from({ length: longest }, (_, i) => 1 / (i + 1));
+  return maskGroups(tokens, groups, options, vocabulary, random, spanWeights);
 }
 
 /**
  * Chooses groups of one sequence at random, as many as the share of tokens allows, and corrupts their tokens.
  * @param groups rising and apart; what is in none of them is never chosen
- * @param longestSpan most neighbouring groups that are chosen as one, n of them with p(n) ∝ 1/n
+ * @param spanWeights how often n neighbouring groups are chosen as one, in proportion; single ones unless given
  */
 export function maskGroups(
   tokens: Int32Array,
@@ -137,11 +138,11 @@ export function maskGroups(
   options: CorruptionOptions,
   vocabulary: MaskingVocabulary,
   random: Random,
-  longestSpan = 1,
+  spanWeights: readonly number[] = [1],
 ): MaskedSequence {
   const rounded = Math.max(1, Math.round(tokens.length * options.maskProbability));
   const budget = Math.min(rounded, options.maxPredictionsPerSequence ?? rounded);
-  const positions = choosePositions(groups, budget, longestSpan, random);
+  const positions = choosePositions(groups, budget, spanWeights, random);
   return corruptPlaces(tokens, positions, options, vocabulary, random);
 }
 

@@ -2,6 +2,8 @@
 import type { Backend } from "../../src/backend/backend.ts";
 import { Random } from "../../src/base/random.ts";
 import type { Batch } from "../../src/data/batch.ts";
+import { bertConfig } from "../../src/models/bert/config.ts";
+import { bert } from "../../src/models/bert/family.ts";
 import { gpt2Config } from "../../src/models/gpt2/config.ts";
 import { gpt2 } from "../../src/models/gpt2/family.ts";
 import type { PretrainingModel } from "../../src/models/model.ts";
@@ -18,6 +20,13 @@ export function tinyGpt2(): PretrainingModel {
   const { vocabSize } = tinyTokenizer;
   const sizes = { hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2, maxPositionEmbeddings: 16 };
   return gpt2(gpt2Config({ vocabSize, ...sizes }), { seed: 1 }).module;
+}
+
+/** A BERT with the six token types of UniLM. */
+export function tinyUnifiedBert(): PretrainingModel {
+  const { vocabSize } = tinyTokenizer;
+  const sizes = { hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2, intermediateSize: 32 };
+  return bert(bertConfig({ vocabSize, ...sizes, maxPositionEmbeddings: 16, typeVocabSize: 6 }), { seed: 1 }).module;
 }
 
 /** Numbers large enough that everything has an effect, LayerNorm's gain and all biases included. */

@@ -4,6 +4,7 @@ import { denoisingChoice } from "./denoising.ts";
 import { knowledgeChoice } from "./knowledge.ts";
 import { maskedChoice } from "./masked.ts";
 import { maskedSequenceToSequenceChoice } from "./masked-sequence-to-sequence.ts";
+import { unifiedChoice } from "./unified.ts";
 
 export type { ObjectiveChoice, ObjectiveSettings } from "./choice.ts";
 
@@ -14,6 +15,7 @@ export const objectiveChoices = {
   causalLanguageModeling: causalChoice,
   denoising: denoisingChoice,
   maskedSequenceToSequence: maskedSequenceToSequenceChoice,
+  unifiedLanguageModeling: unifiedChoice,
 } as const satisfies Readonly<Record<string, ObjectiveChoice>>;
 
 export type ObjectiveName = keyof typeof objectiveChoices;
