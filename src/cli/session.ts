@@ -45,6 +45,24 @@ export class Session {
     }
   }
 
+  /** Shows work of several parts, one after the other: to begin a part is to end the one before. */
+  async watchParts<T>(
+    work: (begin: (task: Pick<TaskOptions, "label" | "unit">) => TaskDisplay) => Promise<T>,
+  ): Promise<T> {
+    let display: TaskDisplay | undefined;
+    try {
+      const result = await work((task) => {
+        display?.finish();
+        display = taskProgress({ ...task, ...terminal });
+        return display;
+      });
+      display?.finish();
+      return result;
+    } finally {
+      display?.close();
+    }
+  }
+
   /** Shows a training run while it goes on. */
   async watchTraining<T>(work: (listen: TrainDisplay["listen"]) => Promise<T>): Promise<T> {
     const display = trainProgress(terminal);

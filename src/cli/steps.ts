@@ -15,6 +15,11 @@ export function peakRssBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }
 
+const learningParts = {
+  merge: { label: "Merging pairs", unit: "entries" },
+  prune: { label: "Weighing pieces", unit: "rounds" },
+} as const;
+
 /** Learns a tokenizer from a corpus. */
 export async function learnTokenizer(
   session: Session,
@@ -22,9 +27,19 @@ export async function learnTokenizer(
   settings: TokenizerSettings,
 ): Promise<Tokenizer> {
   const { kind, options } = tokenizerTraining(settings);
-  return session.watch({ label: "Learning a vocabulary", unit: "sentences" }, (display) => {
-    const onProgress = ({ phase, done }: TrainProgress): void => {
-      if (phase === "count") display.update(done);
+  return session.watchParts((begin) => {
+    let display = begin({ label: "Counting words", unit: "sentences" });
+    let part: TrainProgress["phase"] = "count";
+    let rounds = 0;
+    const onProgress = ({ phase, done, total }: TrainProgress): void => {
+      if (phase === "seed") return;
+      if (phase !== part && phase !== "count") {
+        part = phase;
+        // The first word of a part tells that it begins.
+        display = begin(learningParts[phase]);
+        return;
+      }
+      display.update(phase === "prune" ? ++rounds : done, phase === "merge" ? total : undefined);
     };
     return trainTokenizer(source.lines(), { kind, options: { ...options, onProgress } } as TokenizerTraining);
   });

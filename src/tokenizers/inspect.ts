@@ -46,7 +46,8 @@ function longestEntries(tokenizer: Tokenizer, count: number): string[] {
   const entries: { token: string; length: number }[] = [];
   for (let id = 0; id < tokenizer.vocabSize; id++) {
     const token = tokenizer.idToToken(id);
-    if (token !== undefined && !special.has(id)) entries.push({ token, length: [...token.replace(/^##/, "")].length });
+    if (token !== undefined && !special.has(id))
+      entries.push({ token, length: [...token.replace(/^(##|\u0120|\u2581)|<\/w>$/g, "")].length });
   }
   return entries
     .sort((a, b) => b.length - a.length)

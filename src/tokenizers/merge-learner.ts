@@ -249,6 +249,7 @@ function mergePairs(
     for (let i = from; i + 1 < from + lengths[word]!; i++) change(pieces[i]!, pieces[i + 1]!, counts[word]!, word);
   }
   pushFresh();
+  onProgress?.({ phase: "merge", done: vocabulary.tokens.length, total: vocabSize });
   let done = 0;
   while (vocabulary.tokens.length < vocabSize) {
     const top = heap.pop();

@@ -168,6 +168,7 @@ export function learnUnigram(words: ReadonlyMap<string, number>, options: Unigra
   const lattice = new UnigramLattice(seeds);
   let order: Int32Array = Int32Array.from(seeds.scores, (_, id) => id);
   setScores(lattice, order);
+  onProgress?.({ phase: "prune", done: order.length, total: vocabSize });
   // A tenth more than wanted: what is too much goes at the end.
   const wanted = Math.floor((vocabSize * 11) / 10);
   for (;;) {

@@ -21,6 +21,18 @@ describe("from text to an answer", () => {
     expect(seen).toMatchObject({ vocabSize: 90, samples: [{ tokens: ["The", "cat"] }] });
   });
 
+  test("tokenizer train of other kinds (would catch a kind or preset that does not reach the trainer)", () => {
+    const train = (name: string, ...rest: string[]): unknown =>
+      place.json("tokenizer", "train", "-i", "text.txt", "-o", name, ...rest);
+    const tokens = (name: string): unknown => place.json("tokenizer", "inspect", name, "--text", "The cat").samples;
+    expect(train("bytes", "--preset", "roberta", "--vocab-size", "290")).toMatchObject({ vocabSize: 290 });
+    expect(tokens("bytes")).toMatchObject([{ tokens: ["T", "he", "\u0120cat"] }]);
+    expect(train("likely", "--kind", "unigram", "--vocab-size", "60")).toMatchObject({ folder: "likely" });
+    expect(tokens("likely")).toMatchObject([{ text: "The cat" }]);
+    const files = readdirSync(join(place.folder, "bytes"));
+    expect(files).toEqual(expect.arrayContaining(["merges.txt", "tokenizer.json", "vocab.json"]));
+  });
+
   test("data prepare, inspect (would catch counts that differ from what is stored)", () => {
     const made = place.json("data", "prepare", "-i", "text.txt", "-t", "tokenizer", "-o", "corpus");
     expect(made).toMatchObject({ numDocuments: 60, numSentences: 241, numShards: 1 });

@@ -16,7 +16,7 @@ import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { corpusFields } from "../settings/corpus.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type ObjectiveName, type ObjectiveSettings, objectiveChoices } from "../settings/objective/index.ts";
-import { type TokenizerSettings, tokenizerTable } from "../settings/tokenizer.ts";
+import { type TokenizerSettings, tokenizerTable, withFamilyPreset } from "../settings/tokenizer.ts";
 import { pathsField } from "./path-field.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
 
@@ -120,7 +120,11 @@ function checkObjective(problems: Problems, value: unknown): PretrainRecipe["obj
   return resolved && ({ name: choice[0], ...resolved } as PretrainRecipe["objective"]);
 }
 
-function checkTokenizer(problems: Problems, value: unknown, hasText: boolean): TokenizerChoice | undefined {
+function checkTokenizer(
+  problems: Problems,
+  value: unknown,
+  { family, hasText }: { readonly family: string | undefined; readonly hasText: boolean },
+): TokenizerChoice | undefined {
   if (typeof value === "string") return value;
   if (!isSection(value)) {
     const message = "must be a tokenizer's folder, or train: with the settings of a new one.";
@@ -128,7 +132,7 @@ function checkTokenizer(problems: Problems, value: unknown, hasText: boolean): T
     return undefined;
   }
   problems.knownKeys("tokenizer", value, ["train"]);
-  const train = problems.resolve("tokenizer.train", tokenizerTable, value.train);
+  const train = problems.resolve("tokenizer.train", tokenizerTable, withFamilyPreset(value.train, family));
   if (!hasText) {
     const message = "learns from text; name the tokenizer that made the corpus instead.";
     problems.add("tokenizer.train", message, "CONFIG_AMBIGUOUS");
@@ -169,7 +173,7 @@ export function checkPretrainRecipe(recipe: Section, where: string): PretrainRec
   const model = checkModel(problems, recipe.model);
   const data = problems.resolve("data", dataTable, recipe.data);
   const hasText = !(isSection(recipe.data) && typeof recipe.data.corpus === "string");
-  const tokenizer = checkTokenizer(problems, recipe.tokenizer, hasText);
+  const tokenizer = checkTokenizer(problems, recipe.tokenizer, { family: model?.family, hasText });
   const objective = checkObjective(problems, recipe.objective);
   const train = problems.resolve("train", trainOptionsTable, recipe.train);
   const engine = problems.resolve("engine", engineTable, recipe.engine);

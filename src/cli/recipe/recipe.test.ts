@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
+import { tokenizerTraining } from "../settings/tokenizer.ts";
 import { checkFinetuneRecipe } from "./finetune-recipe.ts";
 import { checkPretrainRecipe } from "./pretrain-recipe.ts";
 import type { Section } from "./problems.ts";
@@ -53,6 +54,38 @@ describe("settings of the command line", () => {
       code: "RECIPE_MALFORMED",
       message: expect.stringMatching(/line \d/),
     });
+  });
+});
+
+describe("the tokenizer of a recipe", () => {
+  const tokenizerOf = (model: object, train: object): unknown => {
+    const { tokenizer } = checkPretrainRecipe(
+      { ...minimal, model, tokenizer: { train } } as unknown as Section,
+      "test",
+    );
+    return typeof tokenizer === "string" ? tokenizer : tokenizerTraining(tokenizer.train);
+  };
+
+  test("is the one of the model's family unless it says otherwise (bug: WordPiece for RoBERTa)", () => {
+    const roberta = { kind: "byteBpe", options: { vocabSize: 30_000, clsToken: "<s>", eosToken: "</s>" } };
+    expect(tokenizerOf({ family: "roberta" }, {})).toMatchObject(roberta);
+    expect(tokenizerOf({ family: "roberta" }, { addPrefixSpace: true, clsToken: "<c>" })).toMatchObject({
+      kind: "byteBpe",
+      options: { addPrefixSpace: true, clsToken: "<c>", sepToken: "</s>" },
+    });
+    expect(tokenizerOf({ family: "albert" }, {})).toMatchObject({ kind: "unigram" });
+    expect(tokenizerOf({ family: "bert" }, { kind: "bpe", fuseUnk: true })).toEqual({
+      kind: "bpe",
+      options: { vocabSize: 30_000, fuseUnk: true },
+    });
+  });
+
+  test("has only settings of its kind (bug: a setting that is dropped in silence)", () => {
+    const wrong = (): unknown => tokenizerOf({ family: "gpt2" }, { lowercase: true, shrinkingFactor: 0.5 });
+    expect(wrong).toThrow(
+      /tokenizer\.train\.lowercase: is for wordpiece, bpe, unigram; got kind byteBpe[\s\S]*shrinking/,
+    );
+    expect(() => tokenizerOf({}, { preset: "gpt2", kind: "bpe" })).toThrow(/must be left out or byteBpe/);
   });
 });
 

@@ -122,3 +122,11 @@ export function tokenizerTraining(settings: TokenizerSettings): TokenizerTrainin
   const usual: TokenizerTraining | undefined = preset === null ? undefined : tokenizerPresets[preset];
   return { kind: kindOf(settings), options: { ...usual?.options, ...given } } as TokenizerTraining;
 }
+
+/** Settings of a recipe with the tokenizer of the model's family, where they name neither a kind nor a preset. */
+export function withFamilyPreset(settings: unknown, family: string | undefined): unknown {
+  const given = settings ?? {};
+  if (typeof given !== "object" || Array.isArray(given) || !families.some((name) => name === family)) return settings;
+  const { kind, preset } = given as { readonly kind?: unknown; readonly preset?: unknown };
+  return (kind ?? preset ?? null) === null ? { ...given, preset: family } : settings;
+}
