@@ -7,7 +7,7 @@ import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { zeros } from "../tensor/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { integers, type RowBatch, type RowBatchOptions, type RowSequence, roomFor, rowBatch } from "./row-batch.ts";
+import { integers, type RowBatch, type RowBatchOptions, type RowSequence, rowBatch } from "./row-batch.ts";
 
 /** The label of a place that is not answered at. */
 export const UNSCORED = -100;
@@ -99,7 +99,8 @@ export function pairBatch(pairs: readonly SequencePair[], options: RowBatchOptio
   );
   const numAnswered = pairs.reduce((sum, { target }) => sum + target.labels.filter((id) => id !== UNSCORED).length, 0);
   const numTokens = pairs.reduce((sum, { target }) => sum + target.inputs.length, sources.numTokens);
-  const room = Math.min(roomFor(numAnswered), numRows * width);
+  // Room for all places: padding is little, and shapes are then as few as the rows'.
+  const room = numRows * width;
   const places = new Int32Array(room);
   const labels = new Int32Array(room).fill(UNSCORED);
   let at = 0;
