@@ -63,12 +63,30 @@ export { verifyGraph } from "./ir/verify.ts";
 export { type BertConfig, type BertConfigInput, bertConfig, bertPresets } from "./models/bert/config.ts";
 export { bert, bertFamily } from "./models/bert/family.ts";
 export { familyOf } from "./models/families.ts";
+export { type Gpt2Config, type Gpt2ConfigInput, gpt2Config, gpt2Presets } from "./models/gpt2/config.ts";
+export { gpt2, gpt2Family } from "./models/gpt2/family.ts";
+export {
+  type OpenAiGptConfig,
+  type OpenAiGptConfigInput,
+  openAiGptConfig,
+  openAiGptPresets,
+} from "./models/openai-gpt/config.ts";
+export { openAiGpt, openAiGptFamily } from "./models/openai-gpt/family.ts";
 export * as nn from "./nn/index.ts";
+export {
+  type CausalLanguageModelingOptions,
+  causalLanguageModeling,
+} from "./objectives/causal-language-modeling.ts";
 export {
   type MaskedLanguageModelingOptions,
   maskedLanguageModeling,
 } from "./objectives/masked-language-modeling.ts";
 export type { Objective } from "./objectives/objective.ts";
+export {
+  type UnifiedLanguageModelingOptions,
+  unifiedLanguageModeling,
+  unifiedTokenTypes,
+} from "./objectives/unified-language-modeling.ts";
 export * from "./report/index.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
