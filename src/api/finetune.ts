@@ -113,7 +113,8 @@ export async function finetune(
         });
       const results: ClassificationResult[] = [];
       const scored = held && { ...held, examples: held.examples.slice(0, maxEvalExamples ?? undefined) };
-      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...facts } = trainOptions;
+      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...numeric } = trainOptions;
+      const { lanes: _lanes, ...facts } = numeric;
       const { tokenizer: _tokenizer, ...settings } = task.settings;
       const { weights, ...run } = await train({
         backend,

@@ -99,6 +99,15 @@ export interface FixedInputs {
   dispose(): void;
 }
 
+export interface CompileOptions {
+  /** Inputs that never change, from `fix`. */
+  readonly fixed?: FixedInputs | undefined;
+  /** How many executables are to run at the same time, each with its share of the threads; 1 when left out. */
+  readonly lanes?: number | undefined;
+  /** Which of these this one is, from 0; two of one lane do not run at the same time. */
+  readonly lane?: number | undefined;
+}
+
 /** What an engine found out about itself. */
 export interface Probe {
   readonly engine: string;
@@ -112,7 +121,7 @@ export interface Probe {
 
 /** What a graph takes beside the buffers it is run on. */
 export interface GraphMemory {
-  /** Most bytes of intermediate results at once. Graphs of one engine share them: they do not run at the same time. */
+  /** Most bytes of intermediate results at once. Graphs of one engine that do not run at the same time share them. */
   readonly workBytes: number;
   /** Bytes kept from compilation to disposal: constants, masks, code. */
   readonly heldBytes: number;
@@ -125,10 +134,11 @@ export interface Backend {
   /** Whether this engine takes a composite as it is; all others are decomposed before `compile`. */
   fuses(node: Node & { readonly op: CompositeName }): boolean;
   /**
-   * @param fixed inputs that never change, from `fix`
    * @throws {BackendError} naming the node that the engine cannot take
    */
-  compile(graph: Graph, fixed?: FixedInputs): Promise<Executable>;
+  compile(graph: Graph, options?: CompileOptions): Promise<Executable>;
+  /** Most executables that run at the same time, see `CompileOptions.lanes`; 1 when left out. */
+  readonly maxLanes?: number;
   /** Says that buffers will not be written any more; undefined, or no such method, where that gains nothing. */
   fix?(buffers: ReadonlyMap<string, Buffer>): FixedInputs | undefined;
   /** What a graph would take; engines that cannot tell leave this out. */

@@ -77,8 +77,9 @@ export class BatchProgram {
   private async compile(batch: Batch): Promise<Compiled> {
     const { backend, fixed } = this.options;
     const graph = this.graphFor(batch);
+    const { lanes, lane } = batch.part ?? {};
     return {
-      executable: await backend.compile(graph, fixed?.(batch)),
+      executable: await backend.compile(graph, { fixed: fixed?.(batch), lanes, lane }),
       inputs: new Map(notStored(graph.inputs).map(({ name, value }) => [name, backend.allocate(value)])),
       outputs: new Map(notStored(graph.outputs).map(({ name, value }) => [name, backend.allocate(value)])),
     };
@@ -115,12 +116,21 @@ export class BatchProgram {
     return results;
   }
 
-  async dispose(): Promise<void> {
-    for (const pending of this.compiled.values()) {
-      const { executable, inputs, outputs } = await pending;
+  /** Frees what was compiled, for all batches or for those that are not kept; it is compiled again when needed. */
+  async release(isKept: (signature: string) => boolean = () => false): Promise<void> {
+    for (const [signature, pending] of this.compiled) {
+      if (isKept(signature)) continue;
+      this.compiled.delete(signature);
+      // What failed to compile was told to the run that asked for it.
+      const compiled = await pending.catch(() => undefined);
+      if (compiled === undefined) continue;
+      const { executable, inputs, outputs } = compiled;
       await executable.dispose();
       for (const buffer of [...inputs.values(), ...outputs.values()]) buffer.dispose();
     }
-    this.compiled.clear();
+  }
+
+  async dispose(): Promise<void> {
+    await this.release();
   }
 }

@@ -18,18 +18,21 @@ function batchOf(width: number): Batch {
 const facts = { processBytes: 200e6, parameterBytes: 1_760e6 };
 const memoryFor = (batch: Batch) => ({ workBytes: batch.numPlaces * 1e6, heldBytes: 100e6, bufferBytes: 5e6 });
 
-test("parts of one shape share a graph, graphs share their working memory (bug: added up, or the last one taken)", () => {
-  const one = estimateMemory([batchOf(128)], memoryFor, facts)!;
-  expect(estimateMemory([batchOf(128), batchOf(128)], memoryFor, facts)).toEqual(one);
-  const two = estimateMemory([batchOf(512), batchOf(128)], memoryFor, facts)!;
+test("parts of one shape share a graph, graphs share their working memory unless they run at the same time (bug: added up, or the last one taken)", () => {
+  const one = estimateMemory([[batchOf(128)]], memoryFor, facts)!;
+  expect(estimateMemory([[batchOf(128)], [batchOf(128)]], memoryFor, facts)).toEqual(one);
+  const two = estimateMemory([[batchOf(512)], [batchOf(128)]], memoryFor, facts)!;
   expect(two.activationBytes).toBe(512e6);
   expect(two.otherBytes - one.otherBytes).toBe(105e6);
   expect(two.totalBytes).toBe(1_960e6 + 512e6 + two.otherBytes);
-  expect(estimateMemory([batchOf(1)], () => undefined, facts)).toBeUndefined();
+  const together = estimateMemory([[batchOf(512), batchOf(128)]], memoryFor, facts)!;
+  expect(together.activationBytes).toBe(640e6);
+  expect(together.otherBytes).toBe(two.otherBytes);
+  expect(estimateMemory([[batchOf(1)]], () => undefined, facts)).toBeUndefined();
 });
 
 test("a run that does not fit is refused with its bytes and what helps (bug: advice that is followed already)", () => {
-  const estimate = estimateMemory([batchOf(2000)], memoryFor, facts)!;
+  const estimate = estimateMemory([[batchOf(2000)]], memoryFor, facts)!;
   expect(() => requireMemory(estimate, { recomputeLayers: false }, estimate.totalBytes)).not.toThrow();
   const refusal = (recomputeLayers: boolean, free: number): ConfigError => {
     try {

@@ -31,22 +31,29 @@ const START_BYTES = 60e6;
 
 /**
  * The peak of a run that makes these batches.
+ * @param batches those that run at the same time as one list
  * @param memoryFor what a batch's graph takes
  * @returns undefined when the engine cannot tell
  */
 export function estimateMemory(
-  batches: readonly Batch[],
+  batches: readonly (readonly Batch[])[],
   memoryFor: (batch: Batch) => ProgramMemory | undefined,
   facts: MemoryFacts,
 ): MemoryEstimate | undefined {
-  const shapes = new Map(batches.map((batch) => [batchSignature(batch), batch]));
   const { processBytes, parameterBytes, copiedBytes = 0 } = facts;
   let [activationBytes, otherBytes] = [0, START_BYTES + copiedBytes];
-  for (const batch of shapes.values()) {
-    const memory = memoryFor(batch);
-    if (memory === undefined) return undefined;
-    activationBytes = Math.max(activationBytes, memory.workBytes);
-    otherBytes += memory.heldBytes + memory.bufferBytes;
+  const known = new Set<string>();
+  for (const together of batches) {
+    let workBytes = 0;
+    for (const batch of together) {
+      const memory = memoryFor(batch);
+      if (memory === undefined) return undefined;
+      workBytes += memory.workBytes;
+      const signature = batchSignature(batch);
+      if (!known.has(signature)) otherBytes += memory.heldBytes + memory.bufferBytes;
+      known.add(signature);
+    }
+    activationBytes = Math.max(activationBytes, workBytes);
   }
   return {
     processBytes,

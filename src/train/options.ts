@@ -1,5 +1,6 @@
 import {
   booleanField,
+  type ConfigField,
   type ConfigInput,
   type ConfigOf,
   choiceField,
@@ -8,8 +9,26 @@ import {
   nullableField,
   numberField,
   probabilityField,
+  showValue,
 } from "../formats/config-fields.ts";
 import { defineConfig } from "../formats/config-table.ts";
+import type { Lanes } from "./lane-choice.ts";
+
+const laneChoices: readonly (Lanes | "auto")[] = [1, 2, "auto"];
+
+/** In the checkpoint, so that a resume takes the same; other runs of a recipe may measure otherwise. */
+const lanesField: ConfigField<Lanes | "auto", false> = {
+  kind: 'one of 1, 2, "auto"',
+  jsonKey: undefined,
+  aliases: [],
+  needed: false,
+  default: 1,
+  doc: "Parts of a batch that run at the same time, each on its share of the threads; auto: measured at the start.",
+  check: (value) => {
+    const found = laneChoices.find((choice) => choice === value);
+    return found === undefined ? { rule: `must be 1, 2 or "auto"; got ${showValue(value)}.` } : { value: found };
+  },
+};
 
 const fields = defineFields({
   maxSteps: nullableField(integerField({ min: 1, doc: "Optimizer steps; null: numEpochs decides." })),
@@ -20,6 +39,7 @@ const fields = defineFields({
     default: false,
     doc: "Keep layers' inputs only and compute the rest again in the backward pass: less memory, a third more work.",
   }),
+  lanes: lanesField,
   learningRate: numberField({ default: 1e-4, min: 0, doc: "Peak learning rate." }),
   warmupSteps: nullableField(integerField({ min: 0, doc: "Steps of linear rise; null: warmupRatio decides." })),
   warmupRatio: probabilityField({ default: 0.1, doc: "Share of the steps that warm up, when warmupSteps is null." }),

@@ -14,6 +14,7 @@ import { type MetricsLog, openMetricsLog } from "../formats/metrics-log.ts";
 import type { TensorToWrite } from "../formats/safetensors-writer.ts";
 import { openTensorboard, type TensorboardWriter } from "../formats/tensorboard.ts";
 import type { TrainEvent } from "./event.ts";
+import type { Lanes } from "./lane-choice.ts";
 import type { ModelStore } from "./model-store.ts";
 
 /** What a checkpoint remembers besides weights and optimizer state. */
@@ -21,6 +22,8 @@ export interface RunState {
   readonly step: number;
   /** Names the run: model, data, options. A checkpoint of another run is refused. */
   readonly fingerprint: string;
+  /** In how many lanes batches run; 1 in checkpoints that do not say. */
+  readonly lanes?: Lanes;
   readonly best: { readonly step: number; readonly score: number } | null;
   readonly evaluationsSinceBest: number;
   /** Bytes of metrics.jsonl when the checkpoint was made. */

@@ -1,31 +1,25 @@
 /** @file One optimizer step: gradients of a batch, clipping, update. Knows neither BERT nor masked words. */
 
-import type { Backend, Sweep, SweepRange } from "../backend/backend.ts";
-import { FirthError, internalError } from "../base/errors.ts";
+import type { Backend, SweepRange } from "../backend/backend.ts";
+import { FirthError } from "../base/errors.ts";
 import { residentBytes } from "../base/machine-memory.ts";
 import { foldSeed } from "../base/random.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
-import { type FlopsByGrowth, flopsByGrowth } from "../ir/flops.ts";
 import { sizeOf } from "../ir/shape.ts";
 import type { Module, Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
-import {
-  accumulateProgram,
-  clearProgram,
-  sectionsOf,
-  squaredNormProgram,
-  type UpdateFacts,
-  type UpdateRule,
-} from "../optim/update-rule.ts";
+import { sectionsOf, type UpdateFacts, type UpdateRule } from "../optim/update-rule.ts";
 import { compileUpdater, type UpdateRange, type Updater } from "../optim/updater.ts";
-import { BatchProgram } from "./batch-program.ts";
+import { divideBatch } from "./divide-batch.ts";
 import { FigureTotals, totalCounts } from "./figures.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
-import { type FigureFacts, traceLoss } from "./loss-graph.ts";
+import { GradientSections, LANE_SECTION } from "./gradient-sections.ts";
+import { requireLanes } from "./lane-choice.ts";
+import { LossProgram } from "./loss-program.ts";
 import { estimateMemory, type MemoryEstimate } from "./memory-estimate.ts";
 import { ModelStore } from "./model-store.ts";
-import { type StepWork, workOf } from "./useful-work.ts";
+import type { StepWork } from "./useful-work.ts";
 
 /** How one parameter is trained. */
 export interface ParameterTreatment {
@@ -33,6 +27,8 @@ export interface ParameterTreatment {
   readonly learningRateScale: number;
   readonly weightDecay: number;
 }
+
+const UNMOVED: ParameterTreatment = { learningRateScale: 0, weightDecay: 0 };
 
 export interface TrainStepOptions<M extends Module> {
   readonly backend: Backend;
@@ -48,6 +44,8 @@ export interface TrainStepOptions<M extends Module> {
   readonly accumulates: boolean;
   /** Compute what is inside layers again in the backward pass, to save memory. */
   readonly recomputeLayers?: boolean | undefined;
+  /** Most lanes, which are parts of a batch that run at the same time; 1 when left out. */
+  readonly lanes?: number | undefined;
   readonly seed: number;
 }
 
@@ -59,9 +57,15 @@ export interface StepFigures {
   /** Global norm of the gradient before clipping. */
   readonly gradientNorm: number;
   readonly work: StepWork;
+  /** Parts of a batch that ran at the same time; of the batch with the fewest. */
+  readonly lanes: number;
   /** Where the time went: loss and gradients, their norm, the update; in milliseconds. */
   readonly milliseconds: { readonly gradient: number; readonly norm: number; readonly update: number };
 }
+
+type Differentiated = Omit<StepFigures, "work" | "milliseconds"> & {
+  readonly milliseconds: Omit<StepFigures["milliseconds"], "update">;
+};
 
 /** A run that met a loss or gradient that is not a number; the weights are those before the step. */
 export class DivergenceError extends FirthError {}
@@ -69,71 +73,65 @@ export class DivergenceError extends FirthError {}
 /** Holds weights and optimizer state in the engine and moves them step by step. */
 export class TrainStep<M extends Module> {
   readonly store: ModelStore;
+  /** In how many lanes a batch runs: 1, or as many as the options say. */
+  lanes: number;
   private readonly options: TrainStepOptions<M>;
-  private readonly program: BatchProgram;
+  private readonly program: LossProgram<M>;
+  private readonly gradients: GradientSections;
+  private readonly updater: Updater;
   /** Resident before there was a store. */
   private readonly processBytes: number;
-  /** Work of the graphs for batches of every shape, with and without recomputation. */
-  private readonly flops = new Map<string, { readonly executed: FlopsByGrowth; readonly once: FlopsByGrowth }>();
-  private facts: readonly FigureFacts[] = [];
-  /** Parameters that the loss depends on and that are not frozen; no others change, not even by weight decay. */
-  private moved: ReadonlySet<string> = new Set();
-  private readonly sweeps: {
-    readonly update: Updater;
-    readonly norm: Sweep;
-    /** Before the first part, where the engine adds to gradients in place. */
-    readonly clear: Sweep | undefined;
-    /** After every further part, where it does not. */
-    readonly accumulate: Sweep | undefined;
-  };
   private readonly treatments: readonly ParameterTreatment[];
+  /** What batches are divided into, where there are lanes. */
+  private readonly divided = new WeakMap<Batch, readonly Batch[]>();
 
   private constructor(
     options: TrainStepOptions<M>,
-    store: ModelStore,
-    processBytes: number,
-    sweeps: TrainStep<M>["sweeps"],
+    parts: Pick<TrainStep<M>, "store"> & {
+      readonly gradients: GradientSections;
+      readonly updater: Updater;
+      readonly processBytes: number;
+    },
   ) {
+    const { store } = parts;
     this.options = options;
+    this.lanes = options.lanes ?? 1;
     this.store = store;
-    this.processBytes = processBytes;
-    this.sweeps = sweeps;
-    this.treatments = [...store.parameters].map(([name, parameter]) => options.treatment(name, parameter));
+    this.processBytes = parts.processBytes;
+    this.gradients = parts.gradients;
+    this.updater = parts.updater;
+    this.treatments = [...store.parameters].map(([name, parameter]) =>
+      parameter.isFixed ? UNMOVED : options.treatment(name, parameter),
+    );
     const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
-    this.program = new BatchProgram({
-      backend: options.backend,
-      store,
-      trace: (batch) => {
-        const addsToGradients = sweeps.clear !== undefined;
-        const lossOptions = { ...options, parameters: store.parameters, trainable, addsToGradients };
-        const { graph, facts, differentiated } = traceLoss(batch, lossOptions);
-        const executed = flopsByGrowth(graph);
-        const once = options.recomputeLayers
-          ? flopsByGrowth(traceLoss(batch, { ...lossOptions, recomputeLayers: false }).graph)
-          : executed;
-        this.flops.set(batchSignature(batch), { executed, once });
-        this.facts = facts;
-        this.moved = new Set(differentiated);
-        return graph;
-      },
-    });
+    this.program = new LossProgram(
+      { backend: options.backend, store },
+      { ...options, parameters: store.parameters, trainable, addsToGradients: this.gradients.areAddedTo },
+    );
   }
 
+  /** @throws {BackendError} LANES_UNSUPPORTED when the engine cannot run so many graphs at the same time */
   static async create<M extends Module>(options: TrainStepOptions<M>): Promise<TrainStep<M>> {
-    const { backend, optimizer, accumulates } = options;
+    const { backend, optimizer, accumulates, lanes = 1 } = options;
+    requireLanes(backend, lanes);
     const processBytes = residentBytes();
-    const addsInPlace = accumulates && backend.addsInPlace === true;
-    const addsParts = accumulates && !addsInPlace;
-    const sections = [...sectionsOf(optimizer), ...(addsParts ? ["part"] : [])];
-    const store = new ModelStore(backend, options.model, sections);
+    const gradients = await GradientSections.open(backend, { accumulates, lanes });
+    const store = new ModelStore(backend, options.model, [...sectionsOf(optimizer), ...gradients.names]);
     store.write("value", options.weights);
     const decays = [...store.parameters.values()].map((parameter) => parameter.decays);
-    return new TrainStep(options, store, processBytes, {
-      update: await compileUpdater(backend, optimizer, (index) => decays[index]!),
-      norm: await backend.compileSweep(squaredNormProgram()),
-      clear: addsInPlace ? await backend.compileSweep(clearProgram()) : undefined,
-      accumulate: addsParts ? await backend.compileSweep(accumulateProgram()) : undefined,
-    });
+    const updater = await compileUpdater(backend, optimizer, (index) => decays[index]!);
+    return new TrainStep(options, { store, gradients, updater, processBytes });
+  }
+
+  /**
+   * What of a batch runs at the same time: parts of it, or itself.
+   * @throws {BackendError} LANES_UNSUPPORTED
+   */
+  private lanesOf(batch: Batch): readonly Batch[] {
+    if (this.lanes === 1) return [batch];
+    const parts = this.divided.get(batch) ?? divideBatch(batch, this.lanes);
+    this.divided.set(batch, parts);
+    return parts;
   }
 
   /**
@@ -144,15 +142,16 @@ export class TrainStep<M extends Module> {
     batches: readonly Batch[],
     options: { readonly givesWeights?: boolean } = {},
   ): MemoryEstimate | undefined {
-    const memory = new Map(batches.map((batch) => [batch, this.program.memoryFor(batch)]));
+    const parts = batches.map((batch) => this.lanesOf(batch));
+    const memory = new Map(parts.flat().map((batch) => [batch, this.program.memoryFor(batch)]));
     const { names, parameters, store } = this.store;
-    // What belongs to parameters that do not move is never touched, so it takes no memory.
+    // What belongs to parameters that do not move is never touched, so it takes no memory; nor does an unused lane.
+    const used = store.sections.filter((section) => section !== LANE_SECTION || this.lanes > 1).length;
     const parameterBytes = names.reduce((sum, name) => {
-      const sections = this.moved.has(name) ? store.sections.length : 1;
-      return sum + 4 * sections * sizeOf(parameters.get(name)!.shape);
+      return sum + 4 * (this.program.moved.has(name) ? used : 1) * sizeOf(parameters.get(name)!.shape);
     }, 0);
     const all = names.reduce((sum, name) => sum + 4 * sizeOf(parameters.get(name)!.shape), 0);
-    return estimateMemory(batches, (batch) => memory.get(batch), {
+    return estimateMemory(parts, (batch) => memory.get(batch), {
       processBytes: this.processBytes,
       parameterBytes,
       copiedBytes: options.givesWeights === true ? all : 0,
@@ -162,10 +161,8 @@ export class TrainStep<M extends Module> {
   /** The work of a step of these batches. */
   work(batches: readonly Batch[]): StepWork {
     let [executedFlops, usefulFlops] = [0, 0];
-    for (const batch of batches) {
-      this.program.graphFor(batch);
-      const { executed, once } = this.flops.get(batchSignature(batch))!;
-      const work = workOf(batch, executed, once);
+    for (const batch of batches.flatMap((whole) => this.lanesOf(whole))) {
+      const work = this.program.work(batch);
       executedFlops += work.executedFlops;
       usefulFlops += work.usefulFlops;
     }
@@ -178,13 +175,71 @@ export class TrainStep<M extends Module> {
     this.treatments.forEach((treatment, i) => {
       const last = ranges.at(-1);
       const previous = this.treatments[i - 1];
-      if (!this.moved.has(this.store.names[i]!)) return;
+      if (!this.program.moved.has(this.store.names[i]!)) return;
       const alike =
         previous?.learningRateScale === treatment.learningRateScale && previous.weightDecay === treatment.weightDecay;
       if (alike && last?.last === i) ranges[ranges.length - 1] = { ...last, last: i + 1 };
       else ranges.push({ first: i, last: i + 1, treatment });
     });
     return ranges;
+  }
+
+  private allRanges(): SweepRange[] {
+    return this.ranges().map(({ first, last }) => ({ first, last, scalars: {} }));
+  }
+
+  /** Puts the gradient of batches into the section "gradient"; nothing else changes. */
+  private async differentiate(batches: readonly Batch[], step: number): Promise<Differentiated> {
+    const { store } = this.store;
+    const { seed } = this.options;
+    const began = performance.now();
+    const totals = totalCounts(batches);
+    const scales = Object.fromEntries(
+      Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
+    );
+    const sums = new FigureTotals();
+    const parts = batches.map((batch) => this.lanesOf(batch));
+    // Which parameters move is known once the graph is there.
+    this.program.graphFor(parts[0]![0]!);
+    await this.gradients.begin(
+      store,
+      this.allRanges(),
+      parts.some(({ length }) => length > 1),
+    );
+    for (const [i, lanes] of parts.entries()) {
+      const randomKey = new Uint32Array([foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)]);
+      const running = lanes.map((batch, lane) =>
+        this.program.run(batch, { ...scales, randomKey }, this.gradients.sectionOf(i, lane)),
+      );
+      const figures = await allEnded(running);
+      figures.forEach((outputs, lane) => {
+        sums.add(outputs, lane === 0 ? batches[i]!.counts : {});
+      });
+      await this.gradients.endPart(store, this.allRanges(), i, lanes.length);
+    }
+    const { loss, means } = sums.means(this.program.facts);
+    const differentiated = performance.now();
+    const gradientNorm = await this.gradients.norm(store, this.allRanges());
+    return {
+      loss,
+      means,
+      gradientNorm,
+      lanes: Math.min(...parts.map(({ length }) => length)),
+      milliseconds: { gradient: differentiated - began, norm: performance.now() - differentiated },
+    };
+  }
+
+  /** Milliseconds that the gradient of a step takes in so many lanes; weights and optimizer state stay as they are. */
+  async timeGradient(batches: readonly Batch[], lanes: number): Promise<number> {
+    const before = this.lanes;
+    this.lanes = lanes;
+    const began = performance.now();
+    try {
+      await this.differentiate(batches, 1);
+    } finally {
+      this.lanes = before;
+    }
+    return performance.now() - began;
   }
 
   /**
@@ -194,31 +249,9 @@ export class TrainStep<M extends Module> {
    * @throws {DivergenceError} NOT_FINITE before anything is changed
    */
   async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
-    const { store } = this.store;
-    const { maxGradNorm, seed } = this.options;
-    const began = performance.now();
-    const totals = totalCounts(batches);
-    const scales = Object.fromEntries(
-      Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
-    );
-    const sums = new FigureTotals();
-    const all = (): SweepRange[] => this.ranges().map(({ first, last }) => ({ first, last, scalars: {} }));
-    if (this.sweeps.clear !== undefined) {
-      // Which parameters move is known once the graph is there.
-      this.program.graphFor(batches[0]!);
-      await this.sweeps.clear.run(store, all());
-    }
-    for (const [i, batch] of batches.entries()) {
-      const randomKey = new Uint32Array([foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)]);
-      const section = i > 0 && this.sweeps.clear === undefined ? "part" : "gradient";
-      sums.add(await this.program.run(batch, { ...scales, randomKey }, section), batch.counts);
-      if (section === "part") await this.requireAccumulation().run(store, all());
-    }
-    const { loss, means } = sums.means(this.facts);
-    const differentiated = performance.now();
-    const { squares } = await this.sweeps.norm.run(store, all());
-    const gradientNorm = Math.sqrt(squares!);
+    const figures = await this.differentiate(batches, step);
     const measured = performance.now();
+    const { loss, gradientNorm } = figures;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
       throw new DivergenceError(
         `the loss is ${loss} and the gradient norm ${gradientNorm}. The weights are those before this step; lower learningRate or raise warmupSteps.`,
@@ -226,29 +259,36 @@ export class TrainStep<M extends Module> {
       );
     }
     // The same small constant as PyTorch's clip_grad_norm_.
-    const gradientScale = Math.min(1, maxGradNorm / (gradientNorm + 1e-6));
+    const gradientScale = Math.min(1, this.options.maxGradNorm / (gradientNorm + 1e-6));
     const updated = this.ranges().map(({ first, last, treatment }): UpdateRange => {
       const { learningRateScale, weightDecay } = treatment;
       const facts: UpdateFacts = { learningRate: learningRate * learningRateScale, weightDecay, gradientScale, step };
       return { first, last, facts };
     });
-    await this.sweeps.update.run(store, updated);
-    const milliseconds = {
-      gradient: differentiated - began,
-      norm: measured - differentiated,
-      update: performance.now() - measured,
-    };
-    return { loss, means, gradientNorm, work: this.work(batches), milliseconds };
+    await this.updater.run(this.store.store, updated);
+    const update = performance.now() - measured;
+    return { ...figures, work: this.work(batches), milliseconds: { ...figures.milliseconds, update } };
   }
 
-  private requireAccumulation(): Sweep {
-    if (this.sweeps.accumulate === undefined) throw internalError("several batches in a step that does not accumulate");
-    return this.sweeps.accumulate;
+  /** Frees the graphs that are not those of these batches in the present number of lanes. */
+  async releaseOthers(batches: readonly Batch[]): Promise<void> {
+    const kept = new Set(batches.flatMap((batch) => this.lanesOf(batch)).map(batchSignature));
+    await this.program.release((signature) => kept.has(signature));
   }
 
   async dispose(): Promise<void> {
     await this.program.dispose();
-    for (const sweep of Object.values(this.sweeps)) await sweep?.dispose();
+    await this.gradients.dispose();
+    await this.updater.dispose();
     this.store.dispose();
   }
+}
+
+/** Waits for all to end, then gives all results or throws the first failure: nothing may run on when a step has failed. */
+async function allEnded<T>(running: readonly Promise<T>[]): Promise<T[]> {
+  const ended = await Promise.allSettled(running);
+  return ended.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
 }

@@ -12,6 +12,7 @@ import { learningRateAt } from "../optim/schedule.ts";
 import { batchMaker, type Examples, type Made, makeBehind, takeMade } from "./batch-maker.ts";
 import type { EndReason, EvaluationEvent, TrainListener } from "./event.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
+import { chooseLanes, type Lanes, measureLanes, mostLanes } from "./lane-choice.ts";
 import { memoryText, requireMemory } from "./memory-estimate.ts";
 import type { ModelStore } from "./model-store.ts";
 import { planRun, type TrainOptions } from "./options.ts";
@@ -76,6 +77,7 @@ export interface TrainResult {
  * @throws {DivergenceError} NOT_FINITE; the last checkpoint stays
  * @throws {DataError} DATA_EMPTY
  * @throws {ConfigError} MEMORY_EXCEEDED before anything is written
+ * @throws {BackendError} LANES_UNSUPPORTED, {CheckpointError} LANES_MISMATCH; see `options.lanes`
  */
 export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise<TrainResult> {
   const { backend, model, objective, examples, options, outputDir, signal, fingerprint = "" } = spec;
@@ -108,6 +110,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     policy,
     accumulates: options.gradientAccumulationSteps > 1,
     recomputeLayers: options.recomputeLayers,
+    lanes: mostLanes(options.lanes, backend),
     seed: options.seed,
   });
   const { store } = step;
@@ -118,16 +121,32 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
   const batchesOf = batchMaker(objective, examples, options);
   try {
     const first = batchesOf(0);
-    const memory = step.estimateMemory(first, { givesWeights: true });
-    if (memory !== undefined) {
+    const checkMemory = (lanes: Lanes): void => {
+      step.lanes = lanes;
+      const memory = step.estimateMemory(first, { givesWeights: true });
+      if (memory === undefined) return;
       listener({ kind: "notice", message: `memory: ${memoryText(memory)}` });
       requireMemory(memory, options);
-    }
+    };
+    checkMemory(options.lanes === "auto" ? 1 : options.lanes);
     let state: RunState = { step: 0, fingerprint, best: null, evaluationsSinceBest: 0, metricsPosition: 0 };
     if (found?.checkpoint !== undefined) {
       state = await restore(found.checkpoint, store, optimizer.state, fingerprint);
       listener({ kind: "notice", message: `going on from ${found.checkpoint}` });
     }
+    const chosen = await chooseLanes({
+      asked: options.lanes,
+      backend,
+      recorded: found?.checkpoint === undefined ? undefined : { checkpoint: found.checkpoint, lanes: state.lanes ?? 1 },
+      measure: () => {
+        checkMemory(2);
+        return measureLanes(step, first);
+      },
+    });
+    const { lanes } = chosen;
+    step.lanes = lanes;
+    if (chosen.reason !== undefined) listener({ kind: "notice", message: `lanes: ${chosen.reason}` });
+    await step.releaseOthers(first);
     if (outputDir !== undefined) {
       const resume = found?.checkpoint === undefined ? undefined : state;
       files = await RunFolder.open(outputDir, { keepLast: options.keepCheckpoints, resume });
@@ -137,11 +156,18 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
 
     let { best, evaluationsSinceBest } = state;
     let done = state.step;
+    let isUndividedTold = false;
     let savedAt = found?.checkpoint === undefined ? -1 : done;
     let reason: EndReason = "finished";
     const save = async (): Promise<void> => {
       if (files === undefined || savedAt === done) return;
-      const saved = await files.save(store, optimizer.state, { step: done, fingerprint, best, evaluationsSinceBest });
+      const saved = await files.save(store, optimizer.state, {
+        step: done,
+        fingerprint,
+        lanes,
+        best,
+        evaluationsSinceBest,
+      });
       savedAt = done;
       listener({ kind: "checkpoint", step: done, folder: saved.folder, bytes: saved.bytes });
     };
@@ -194,6 +220,10 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
         coming = await making;
       }
       done++;
+      if (figures.lanes < lanes && !isUndividedTold) {
+        isUndividedTold = true;
+        listener({ kind: "notice", message: `step ${done}: a batch of one row runs in one lane` });
+      }
       const event = pace.stepEvent(done, batches, figures, learningRate, (performance.now() - started) / 1000);
       listener(event);
       await files?.log(event);

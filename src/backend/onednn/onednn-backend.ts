@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { type ComputeDType, type DType, dtypeBytes, type TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
 import { sizeOf } from "../../ir/shape.ts";
-import type { Backend, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
+import type { Backend, CompileOptions, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -13,6 +13,8 @@ import { isLoweredWhole, lowerGraph } from "./lower/lower-graph.ts";
 import { EngineThread } from "./thread.ts";
 
 const PROBE_RUNS = 5;
+/** Graphs that run at the same time. */
+const MAX_LANES = 4;
 
 export interface OneDnnBackendOptions {
   /** Threads of the library and of sweeps; all processors by default. */
@@ -47,9 +49,13 @@ export class OneDnnBackend implements Backend {
   readonly maskWriter: MaskWriter;
   private readonly team: KernelTeam;
   private readonly executables = new Set<OneDnnExecutable>();
+  private readonly options: OneDnnBackendOptions;
+  /** Engine threads of graphs that run at the same time, each with its share of the library's threads, by lane. */
+  private readonly laneThreads = new Map<string, Promise<EngineThread>>();
 
   constructor(thread: EngineThread, options: OneDnnBackendOptions) {
     this.thread = thread;
+    this.options = options;
     this.threads = options.threads ?? availableParallelism();
     const { version, isa, runtime } = thread.info;
     const note = options.note === undefined ? "" : `, ${options.note}`;
@@ -63,10 +69,29 @@ export class OneDnnBackend implements Backend {
     return isLoweredWhole(node.op);
   }
 
-  async compile(graph: Graph): Promise<OneDnnExecutable> {
+  /** Each lane has an engine thread of its own; a library that chooses its threads itself would take them all for each. */
+  get maxLanes(): number {
+    return this.thread.info.threadsSet ? Math.min(MAX_LANES, this.threads) : 1;
+  }
+
+  private threadOf({ lanes = 1, lane = 0 }: CompileOptions): Promise<EngineThread> {
+    if (lanes === 1) return Promise.resolve(this.thread);
+    const key = `${lane} of ${lanes}`;
+    const threads = Math.max(1, Math.floor(this.threads / lanes));
+    const opened = this.laneThreads.get(key) ?? EngineThread.open({ ...this.options, threads });
+    this.laneThreads.set(key, opened);
+    return opened;
+  }
+
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<OneDnnExecutable> {
     const lowered = lowerGraph(graph);
-    const program = await this.thread.compile(lowered.program);
-    const executable = new OneDnnExecutable(graph, lowered, program, this, (done) => this.executables.delete(done));
+    const thread = await this.threadOf(options);
+    const program = await thread.compile(lowered.program);
+    const { pool, maskWriter } = this;
+    const surroundings = { thread, pool, maskWriter };
+    const executable = new OneDnnExecutable(graph, lowered, program, surroundings, (done) =>
+      this.executables.delete(done),
+    );
     this.executables.add(executable);
     return executable;
   }
@@ -110,6 +135,10 @@ export class OneDnnBackend implements Backend {
   async dispose(): Promise<void> {
     await Promise.all([...this.executables].map((executable) => executable.dispose()));
     await this.team.dispose();
+    for (const opened of this.laneThreads.values()) {
+      // One that did not open was told to the compilation that asked for it.
+      await (await opened.catch(() => undefined))?.dispose();
+    }
     await this.thread.dispose();
   }
 }

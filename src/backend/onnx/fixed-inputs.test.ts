@@ -49,7 +49,7 @@ describe.each(["c-api", "onnxruntime-node"] as const)("fixed inputs through %s",
       const x = backend.allocate(tensorType("f32", [rows, 40]));
       x.write(draw(`x${rows}`, x));
       const run = async (given?: FixedInputs): Promise<HostData> => {
-        const executable = await backend.compile(graph, given);
+        const executable = await backend.compile(graph, { fixed: given });
         const y = backend.allocate(tensorType("f32", [rows, 32]));
         await executable.run([x, ...buffers.values()], [y]);
         await executable.run([x, ...buffers.values()], [y]);

@@ -1,7 +1,16 @@
 import { availableParallelism } from "node:os";
 import type { DType, TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
-import type { Backend, Buffer, FixedInputs, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
+import type {
+  Backend,
+  Buffer,
+  CompileOptions,
+  FixedInputs,
+  GraphMemory,
+  Probe,
+  Sweep,
+  SweepProgram,
+} from "../backend.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -19,6 +28,9 @@ import { encodeModel } from "./proto/encode-model.ts";
 /** BERT-base's feed-forward layer at 8 sequences of 128 tokens, see `Probe.gemmGflops`. */
 const PROBE_SHAPE = { m: 1024, n: 3072, k: 768 } as const;
 const PROBE_RUNS = 7;
+
+/** Graphs that run at the same time; the binding makes at most four asynchronous calls at once. */
+const MAX_LANES = 4;
 
 export interface OnnxBackendOptions {
   /** "auto", the default, takes the C API where its self-test passes and onnxruntime-node elsewhere. */
@@ -75,14 +87,20 @@ export class OnnxBackend implements Backend {
     return isLoweredWhole(node.op);
   }
 
-  async compile(graph: Graph, fixed?: FixedInputs): Promise<OnnxExecutable> {
+  /** Sessions of the C API run side by side where each has a thread; onnxruntime-node has one worker for all. */
+  get maxLanes(): number {
+    return this.opened.binding.kind === "c-api" ? Math.min(MAX_LANES, this.threads) : 1;
+  }
+
+  async compile(graph: Graph, { fixed, lanes = 1 }: CompileOptions = {}): Promise<OnnxExecutable> {
     const weights = fixed instanceof OnnxFixedInputs ? fixed.weights : undefined;
     const lowered = lowerGraph(
       graph,
       weights === undefined ? undefined : { names: fixed!.buffers, location: weights.location },
     );
     const model = encodeModel(lowered.model);
-    const session = await this.opened.binding.createSession(model, this.sessionOptions, weights);
+    const intraOpThreads = Math.max(1, Math.floor(this.threads / lanes));
+    const session = await this.opened.binding.createSession(model, { ...this.sessionOptions, intraOpThreads }, weights);
     const executable = new OnnxExecutable(graph, lowered, session, this, (done) => this.executables.delete(done));
     this.executables.add(executable);
     return executable;

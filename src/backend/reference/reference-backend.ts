@@ -38,6 +38,7 @@ export function createReferenceBackend(options: ReferenceOptions = {}): Backend 
     name: "reference",
     computeDtypes,
     fuses: () => false,
+    maxLanes: 2,
     compile: async (graph: Graph) => new ReferenceExecutable(graph, precision),
     allocate: ({ dtype, shape }) => new ReferenceBuffer(allocateTensor(dtype, shape, precision), precision),
     createStore: (types, sections) => new ReferenceStore(types, sections, precision),

@@ -1,18 +1,19 @@
 /**
  * @file Dropout masks made outside the graph.
  *
- * A mask depends on nothing but a key. Where that key comes from graph inputs through `foldIn`, the mask is filled
+ * A mask depends on nothing but a key. Where that key comes from graph inputs through `foldIn` and sums, the mask is filled
  * before each run by a kernel of this folder, several times faster than the engines' elementwise operators make the same
  * bits. Masks with keys made in other ways stay in the graph.
  */
 import type { Graph, NodeOf, Value } from "../../ir/graph.ts";
 import { foldIn } from "./random-mask.ts";
 
-/** A key or a number known before the graph runs: a path of `foldIn` from a graph input or a constant. */
+/** A key or a number known before the graph runs: made by `foldIn` and sums from graph inputs and constants. */
 export type HostExpression =
   | { readonly kind: "input"; readonly index: number }
   | { readonly kind: "constant"; readonly words: readonly number[] }
-  | { readonly kind: "foldIn"; readonly key: HostExpression; readonly data: HostExpression };
+  | { readonly kind: "foldIn"; readonly key: HostExpression; readonly data: HostExpression }
+  | { readonly kind: "sum"; readonly left: HostExpression; readonly right: HostExpression };
 
 /** One mask to fill before a run. */
 export interface PlannedMask {
@@ -36,6 +37,10 @@ export function evaluateOnHost(
       const [data] = evaluateOnHost(expression.data, wordsOfInput) as [number];
       return [...foldIn([k0, k1], data)];
     }
+    case "sum": {
+      const right = evaluateOnHost(expression.right, wordsOfInput);
+      return evaluateOnHost(expression.left, wordsOfInput).map((word, i) => (word + right[i]!) >>> 0);
+    }
   }
 }
 
@@ -55,6 +60,9 @@ export function planMasks(graph: Graph): PlannedMask[] {
     } else if (node.op === "foldIn") {
       const folded = foldInExpression(node, expressions);
       if (folded !== undefined) expressions.set(node.outputs[0]!, folded);
+    } else if (node.op === "add") {
+      const [left, right] = node.inputs.map((value) => expressions.get(value));
+      if (left !== undefined && right !== undefined) expressions.set(node.outputs[0]!, { kind: "sum", left, right });
     } else if (node.op === "dropoutMask") {
       const key = expressions.get(node.inputs[0]!);
       if (key !== undefined) masks.push({ value: node.outputs[0]!, key, rate: node.params.rate });

@@ -29,8 +29,9 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
     computeDtypes: backend.computeDtypes,
     ...(backend.addsInPlace === undefined ? {} : { addsInPlace: backend.addsInPlace }),
     fuses: (node) => backend.fuses(node),
-    compile: async (graph) => {
-      const executable = await backend.compile(graph);
+    ...(backend.maxLanes === undefined ? {} : { maxLanes: backend.maxLanes }),
+    compile: async (graph, compileOptions) => {
+      const executable = await backend.compile(graph, compileOptions);
       return {
         graph: executable.graph,
         run: (inputs, outputs) => clock.during(() => executable.run(inputs, outputs)),

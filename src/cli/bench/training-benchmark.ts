@@ -24,6 +24,8 @@ export interface BenchmarkOptions {
   readonly seq: number;
   /** Layers are computed again in the backward pass. */
   readonly recompute?: boolean;
+  /** Parts of the batch that run at the same time; 1 when left out. */
+  readonly lanes?: number;
   readonly backend: Backend;
   readonly dtype: ComputeDType;
 }
@@ -54,6 +56,8 @@ export interface BenchmarkFigures {
 }
 
 const SEED = 1;
+/** Ignored by crossEntropy. */
+const UNSCORED = -100;
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -86,6 +90,7 @@ function randomBatch(vocab: number, batch: number, seq: number): Batch {
       maskedPositions: tensor(scoredPlaces, (i) => scored[i]!),
       maskedLabels: tensor(scoredPlaces, () => random.nextInt(vocab)),
     },
+    lists: { maskedPositions: { count: scored.length, beside: { maskedLabels: UNSCORED } } },
     counts: { maskedTokens: scored.length },
     numSequences: batch,
     numTokens: places,
@@ -161,6 +166,7 @@ export class TrainingBenchmark {
       policy,
       accumulates: false,
       recomputeLayers: options.recompute,
+      lanes: options.lanes,
       seed: SEED,
     });
     const memory = step.estimateMemory([batch]);

@@ -27,9 +27,17 @@ const fields = defineFields({
   steps: integerField({ default: 10, min: 1, doc: "Steps that are counted." }),
   warmup: integerField({ default: 2, min: 0, doc: "Steps before them." }),
   recompute: booleanField({ default: false, doc: "Compute layers again in the backward pass, to save memory." }),
+  lanes: integerField({ default: 1, min: 1, max: 2, doc: "Parts of a batch that run at the same time." }),
   ...engineFields,
 });
-const benchTable = defineConfig({ name: "bench.train", fields });
+const benchTable = defineConfig({
+  name: "bench.train",
+  fields,
+  rules: ({ lanes, batch }) => {
+    const message = `must be at most batch: a row is not divided; got ${lanes} and ${batch}.`;
+    return lanes <= batch ? [] : [{ path: "lanes", message, code: "CONFIG_RANGE" }];
+  },
+});
 
 function figuresText(figures: BenchmarkFigures): string {
   return table([
@@ -65,7 +73,7 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
-  const { model, layers, vocab, batch, seq, warmup, recompute } = settings;
+  const { model, layers, vocab, batch, seq, warmup, recompute, lanes } = settings;
   const { engine: name, dtype, threads: limit, binding, onednnLibrary } = settings;
   const asked = givenEngine({ engine: name, dtype, threads: limit, binding, onednnLibrary }).engine;
   const run = async (engine: Backend): Promise<void> => {
@@ -76,6 +84,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
       batch,
       seq,
       recompute,
+      lanes,
       backend: engine,
       dtype,
     });
@@ -100,6 +109,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
           batch,
           seq,
           recompute,
+          lanes,
           engine: engine.name,
           dtype,
           threads,
@@ -108,7 +118,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
           warmup,
           steps,
         },
-        `${model}, ${batch} × ${seq}, vocabulary ${count(vocab)}; ${description}, ${dtype}, ${threads} threads\n${figuresText(figures)}`,
+        `${model}, ${batch} × ${seq}, vocabulary ${count(vocab)}; ${description}, ${dtype}, ${threads} threads${lanes === 1 ? "" : `, ${lanes} lanes`}\n${figuresText(figures)}`,
       );
     } finally {
       await benchmark.dispose();

@@ -9,6 +9,8 @@ export interface RewriteFacts {
   readonly node: Node;
   /** Its operands in the new graph. */
   readonly inputs: readonly Value[];
+  /** The new graph's inputs, in order. */
+  readonly graphInputs: readonly Value[];
   /** The node of the new graph that made a value; undefined for the graph's inputs. */
   producer(value: Value): Node | undefined;
   /** The one number that every element of a value is, if that is known. */
@@ -36,7 +38,10 @@ export interface Pass {
 export function rewriteGraph(graph: Graph, passes: () => readonly Pass[]): Graph {
   const builder = new GraphBuilder(graph.name);
   const known = new Map<Value, Value>();
-  for (const { name, value } of graph.inputs) known.set(value, builder.input(name, value.dtype, value.shape));
+  const graphInputs = graph.inputs.map(({ name, value }) => builder.input(name, value.dtype, value.shape));
+  graph.inputs.forEach(({ value }, i) => {
+    known.set(value, graphInputs[i]!);
+  });
   const active = passes();
   const producer = (value: Value) => builder.producer(value);
   for (const old of graph.nodes) {
@@ -45,6 +50,7 @@ export function rewriteGraph(graph: Graph, passes: () => readonly Pass[]): Graph
     const facts: RewriteFacts = {
       node,
       inputs,
+      graphInputs,
       producer,
       uniform: (value) => uniformOf(value, producer),
       emit: (op, operands, params) => emitAll(builder, active, old, op, operands, params),
