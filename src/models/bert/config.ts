@@ -11,6 +11,7 @@ import {
   probabilityField,
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
+import { epsilonAboveZero, headsDivide, onlyValues } from "../config-rule.ts";
 import { configure } from "../configure.ts";
 
 /** Settings that BERT and its kin have; some differ in their defaults. */
@@ -42,30 +43,10 @@ export type BertConfigInput = ConfigInput<typeof bertFields>;
 
 /** Rules between the settings of BERT and its kin. */
 export function bertRules(config: BertConfig): ConfigIssue[] {
-  const { hiddenSize, numAttentionHeads, layerNormEps, tieWordEmbeddings } = config;
-  const heads = (d: number) => Math.max(1, Math.round(hiddenSize / d));
   return [
-    ...(hiddenSize % numAttentionHeads === 0
-      ? []
-      : [
-          {
-            path: "numAttentionHeads",
-            message: `must divide hiddenSize; got ${numAttentionHeads} and ${hiddenSize}. Use ${heads(64)} for heads of about 64.`,
-            code: "CONFIG_INDIVISIBLE",
-          },
-        ]),
-    ...(layerNormEps > 0
-      ? []
-      : [{ path: "layerNormEps", message: "must be above 0; got 0. BERT uses 1e-12.", code: "CONFIG_RANGE" }]),
-    ...(tieWordEmbeddings
-      ? []
-      : [
-          {
-            path: "tieWordEmbeddings",
-            message: "must be true; got false. The MLM decoder is the word embedding.",
-            code: "CONFIG_UNSUPPORTED",
-          },
-        ]),
+    ...headsDivide(config),
+    ...epsilonAboveZero(config, "BERT uses 1e-12."),
+    ...onlyValues(config, { tieWordEmbeddings: [true, "The MLM decoder is the word embedding."] }),
   ];
 }
 
