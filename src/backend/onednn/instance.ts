@@ -1,66 +1,18 @@
 /** @file A program made ready in the engine thread: primitives, memories, arena; and the loop that runs it. */
-import { BackendError, FirthError, internalError } from "../../base/errors.ts";
-import { type HostData, viewHostData } from "../../ir/dtype.ts";
+import { BackendError, internalError } from "../../base/errors.ts";
+import type { HostData } from "../../ir/dtype.ts";
 import { ARG } from "./binding/constant.ts";
 import type { DnnEngine, Primitive } from "./binding/engine.ts";
 import type { Address } from "./binding/function-table.ts";
 import { allocateBlock, type NativeBlock } from "./binding/native-block.ts";
 import { dnnError } from "./binding/status.ts";
-import { extentBytes, operandsOf } from "./check-program.ts";
-import type { HostRun } from "./host-kernel.ts";
-import { hostKernels } from "./host-kernels.ts";
+import { extentBytes } from "./check-program.ts";
+import { createHostWork, type HostWork, runHostWork } from "./host-work.ts";
+import { checkImplementation, primitiveKey } from "./implementation.ts";
 import { type PrimitiveStep, planStep, type StepPlan } from "./plan-step.ts";
-import {
-  denseView,
-  type HostOperand,
-  type HostStep,
-  type Operand,
-  type Place,
-  type Program,
-  referenceLimit,
-  type View,
-} from "./program.ts";
+import { hostData, type NativeRegion, offsetOf, Port } from "./port.ts";
+import { denseView, type HostOperand, type Operand, type Place, type Program, type View } from "./program.ts";
 import { isSmall } from "./step-work.ts";
-
-/** Bytes of a graph input or output: memory that stays where it is. */
-export interface NativeRegion {
-  readonly buffer: ArrayBufferLike;
-  /** The buffer's first byte. */
-  readonly address: Address;
-  readonly byteOffset: number;
-}
-
-/** A memory object over a graph input or output, set when the region moves. */
-interface MovingMemory {
-  readonly memory: Address;
-  readonly offset: number;
-}
-
-/** A host operand: its elements, found again when the region moves. */
-interface HostView {
-  readonly operand: HostOperand;
-  readonly elements: number;
-}
-
-interface HostWork {
-  readonly run: HostRun;
-  readonly inputs: HostData[];
-  readonly outputs: HostData[];
-}
-
-interface MovingView {
-  readonly view: HostView;
-  readonly list: HostData[];
-  readonly index: number;
-}
-
-/** What moves with one graph input or output, or with the arena. */
-interface Port {
-  address: Address;
-  buffer: ArrayBufferLike | undefined;
-  readonly memories: MovingMemory[];
-  readonly views: MovingView[];
-}
 
 const ARGUMENT_BYTES = 16;
 
@@ -102,7 +54,7 @@ export class ProgramInstance {
   constructor(engine: DnnEngine, program: Program) {
     this.engine = engine;
     this.program = program;
-    const port = (): Port => ({ address: 0, buffer: undefined, memories: [], views: [] });
+    const port = (): Port => new Port(engine);
     this.inputs = program.inputs.map(port);
     this.outputs = program.outputs.map(port);
     this.primitives = new Float64Array(program.steps.length);
@@ -122,7 +74,9 @@ export class ProgramInstance {
       const made = program.steps.map((step, i) => (step.kind === "host" ? undefined : this.createStep(step, i)));
       const scratchpadBytes = Math.max(0, ...made.map((primitive) => primitive?.scratchpad.bytes ?? 0));
       if (scratchpadBytes > 0) this.attachScratchpad(made, scratchpadBytes);
-      this.hostWork = program.steps.map((step) => (step.kind === "host" ? this.createHostWork(step) : undefined));
+      this.hostWork = program.steps.map((step) =>
+        step.kind === "host" ? createHostWork(step, this.bindViews) : undefined,
+      );
       this.facts = {
         implementations: program.steps.map((step, i) =>
           step.kind === "host" ? `host:${step.kernel}` : made[i]!.implementation,
@@ -140,10 +94,10 @@ export class ProgramInstance {
   /** Runs all steps; regions are given in the order of the program's inputs and outputs. @throws {BackendError} naming the step */
   run(inputs: readonly NativeRegion[], outputs: readonly NativeRegion[]): void {
     this.inputs.forEach((port, i) => {
-      this.movePort(port, inputs[i]!);
+      port.move(inputs[i]!);
     });
     this.outputs.forEach((port, i) => {
-      this.movePort(port, outputs[i]!);
+      port.move(outputs[i]!);
     });
     this.moveArena();
     this.runSteps(0, this.primitives.length);
@@ -151,7 +105,7 @@ export class ProgramInstance {
 
   private moveArena(): void {
     const { buffer, address, byteOffset } = this.engine.arena.current;
-    this.movePort(this.activations, { buffer, address: address - byteOffset, byteOffset });
+    this.activations.move({ buffer, address: address - byteOffset, byteOffset });
   }
 
   /** Runs one step over what is there. */
@@ -171,11 +125,7 @@ export class ProgramInstance {
 
   /** Lets go of the regions of the last run, so that their memory can be collected. */
   forget(): void {
-    for (const port of [...this.inputs, ...this.outputs]) {
-      port.address = 0;
-      port.buffer = undefined;
-      for (const { view, list, index } of port.views) list[index] = noData(view.operand);
-    }
+    for (const port of [...this.inputs, ...this.outputs]) port.forget();
   }
 
   /** Frees everything native; the instance must not run any more. */
@@ -197,7 +147,7 @@ export class ProgramInstance {
     for (let i = first; i < last; i++) {
       const primitive = primitives[i]!;
       if (primitive === 0) {
-        this.runHost(hostWork[i]!, i);
+        runHostWork(hostWork[i]!, this.program.steps[i]!.label);
       } else {
         engine.useThreads(small[i] === 1);
         const status = execute(primitive, stream, counts[i]!, tables[i]!);
@@ -205,28 +155,6 @@ export class ProgramInstance {
       }
     }
     engine.library.common.dnnl_stream_wait(stream);
-  }
-
-  private runHost({ run, inputs, outputs }: HostWork, index: number): void {
-    try {
-      run(inputs, outputs);
-    } catch (cause) {
-      if (cause instanceof FirthError) throw cause;
-      throw new BackendError(`the host kernel failed: ${String(cause)}.`, {
-        code: "HOST_KERNEL_FAILED",
-        path: `onednn: ${this.program.steps[index]!.label}`,
-        cause,
-      });
-    }
-  }
-
-  private movePort(port: Port, { buffer, address, byteOffset }: NativeRegion): void {
-    const moved = address + byteOffset;
-    if (port.address === moved && port.buffer === buffer) return;
-    for (const { memory, offset } of port.memories) this.engine.setData(memory, moved + offset, "run");
-    for (const { view, list, index } of port.views) list[index] = hostData(view, buffer, byteOffset);
-    port.address = moved;
-    port.buffer = buffer;
   }
 
   private createStep(step: PrimitiveStep, index: number): Primitive {
@@ -292,7 +220,7 @@ export class ProgramInstance {
     const descriptor = this.engine.api.describe(view, label);
     const memory = this.engine.createMemory(descriptor, this.fixedAddress(place), label);
     this.memories.set(key, memory);
-    this.portOf(place)?.memories.push({ memory, offset: offsetOf(place) });
+    this.portOf(place)?.addMemory(memory, offsetOf(place));
     return memory;
   }
 
@@ -323,35 +251,19 @@ export class ProgramInstance {
     return workspace.memory;
   }
 
-  private createHostWork(step: HostStep): HostWork {
-    const kernel = hostKernels[step.kernel];
-    if (kernel === undefined) {
-      throw new BackendError(`there is no host kernel "${step.kernel}".`, {
-        code: "HOST_KERNEL_MISSING",
-        path: `onednn: ${step.label}`,
-      });
-    }
-    const work: HostWork = { run: kernel(step), inputs: [], outputs: [] };
-    this.bindViews(step.inputs, work.inputs);
-    this.bindViews(step.outputs, work.outputs);
-    return work;
-  }
-
-  private bindViews(operands: readonly HostOperand[], list: HostData[]): void {
+  private readonly bindViews = (operands: readonly HostOperand[], list: HostData[]): void => {
     operands.forEach((operand, index) => {
-      const elements = extentBytes(operand.shape, operand.strides, 1);
-      const view = { operand, elements };
+      const view = { operand, elements: extentBytes(operand.shape, operand.strides, 1) };
       const { place } = operand;
       const port = this.portOf(place);
       if (port !== undefined) {
-        port.views.push({ view, list, index });
-        list[index] = noData(operand);
+        port.addView(view, list, index);
       } else {
         const block = this.constantAt(place);
         list[index] = hostData(view, block.buffer, block.byteOffset);
       }
     });
-  }
+  };
 
   private portOf(place: Place): Port | undefined {
     if (place.kind === "arena") return this.activations;
@@ -368,35 +280,4 @@ export class ProgramInstance {
   private fixedAddress(place: Place): Address {
     return place.kind === "constant" ? this.constantAt(place).address : 0;
   }
-}
-
-function offsetOf(place: Place): number {
-  return place.kind === "constant" ? 0 : place.offset;
-}
-
-function noData({ dtype }: HostOperand): HostData {
-  return viewHostData(dtype, new ArrayBuffer(0), 0, 0);
-}
-
-function hostData({ operand, elements }: HostView, buffer: ArrayBufferLike, base: number): HostData {
-  return viewHostData(operand.dtype, buffer, base + offsetOf(operand.place), elements);
-}
-
-/** What a primitive depends on: everything but where its operands lie. Recurrent ones own a workspace each. */
-function primitiveKey(step: PrimitiveStep): string | undefined {
-  if (step.kind === "recurrent" || step.kind === "recurrentBackward") return undefined;
-  return JSON.stringify(step, (name, value: unknown) => (name === "place" || name === "label" ? undefined : value));
-}
-
-/** A reference implementation is a plain loop: fine for a few elements, a trap for many. */
-function checkImplementation(step: PrimitiveStep, implementation: string): void {
-  if (step.acceptReference === true || !implementation.startsWith("ref")) return;
-  const views = operandsOf(step).map(({ view }) => view);
-  const largest = Math.max(...views.map(({ dims }) => dims.reduce((a, b) => a * b, 1)));
-  if (largest <= referenceLimit) return;
-  const shapes = views.map(({ dtype, dims, strides }) => `${dtype}[${dims}] by [${strides}]`).join(", ");
-  throw new BackendError(
-    `oneDNN has only its slow reference implementation (${implementation}) of this ${step.kind}: ${shapes}. Formulate it differently, or accept it.`,
-    { code: "ONEDNN_REFERENCE", path: `onednn: ${step.label}`, details: { implementation } },
-  );
 }

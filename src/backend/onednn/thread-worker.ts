@@ -11,7 +11,8 @@ import { BackendError, FirthError, internalError } from "../../base/errors.ts";
 import { DnnEngine } from "./binding/engine.ts";
 import { openLibrary } from "./binding/library.ts";
 import { measureRate } from "./gemm-rate.ts";
-import { type NativeRegion, ProgramInstance } from "./instance.ts";
+import { ProgramInstance } from "./instance.ts";
+import type { NativeRegion } from "./port.ts";
 import type {
   EngineInfo,
   RegionMessage,
