@@ -6,7 +6,7 @@ import { endlessOrder } from "../../src/data/order.ts";
 import type { ExampleStream, PretrainingExample } from "../../src/data/segment.ts";
 import { maskedLanguageModeling } from "../../src/objectives/masked-language-modeling.ts";
 import { textClassification } from "../../src/tasks/text-classification.ts";
-import { plannedTextBatches } from "../../src/tasks/text-classifier-program.ts";
+import { plannedTextBatches } from "../../src/tasks/text-plan.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import type { Cut, TextSet } from "./data-set.ts";
 

@@ -10,7 +10,7 @@ import { withEngine } from "../../src/runtime.ts";
 import { textBatch, withLabels } from "../../src/tasks/classification-batch.ts";
 import type { ClassificationExample } from "../../src/tasks/classification-data.ts";
 import { classificationLogits, textClassification } from "../../src/tasks/text-classification.ts";
-import { plannedTextBatches } from "../../src/tasks/text-classifier-program.ts";
+import { plannedTextBatches } from "../../src/tasks/text-plan.ts";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.ts";
 import { BatchProgram } from "../../src/train/batch-program.ts";
 import { traceForward } from "../../src/train/forward-graph.ts";

@@ -9,7 +9,7 @@ import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { normalize, type Pooling, poolings } from "../tasks/pooling.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
-import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
+import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
 import type { TextModel } from "./model.ts";
 
 /** Any model with an encoder: pre-trained, or fine-tuned. */
@@ -31,6 +31,8 @@ export interface EmbedOptions {
   readonly maxSeqLength?: number | undefined;
   /** `int8`: linear layers in 8 bits, faster, with slightly different vectors; `none` by default. */
   readonly quantize?: Quantize | undefined;
+  /** Is told what a user should know before the first result. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** A row of a table and its vector. */
@@ -104,6 +106,8 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
   const encoding = { tokenizer, framing: model.family.framing, maxSeqLength: settings.maxSeqLength };
   const { engine, dtype = "f32", normalize: isScaled = true, quantize = "none" } = options;
   const { backend, release } = await borrowEngine(engine, dtype);
+  const notice = quantizeNotice(backend, quantize);
+  if (notice !== undefined) options.onNotice?.(notice);
   const store = new FixedWeights(backend, module, model.weights, quantize);
   const program = new TextEmbeddingProgram({
     backend,

@@ -8,8 +8,8 @@ import { integers, rowBatch } from "../objectives/row-batch.ts";
 import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
 import { BatchProgram } from "../train/batch-program.ts";
+import { FixedWeights } from "../train/fixed-weights.ts";
 import { traceForward } from "../train/forward-graph.ts";
-import { ModelStore } from "../train/model-store.ts";
 import type { PretrainedModel } from "./model.ts";
 
 /** A token that may stand in a blank. */
@@ -104,11 +104,11 @@ export async function openMaskFiller(
   const maskName = tokenizer.idToToken(maskId)!;
   const { engine, dtype = "f32" } = options;
   const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new ModelStore(backend, module, ["value"]);
-  store.write("value", model.weights);
+  const store = new FixedWeights(backend, module, model.weights);
   const program = new BatchProgram({
     backend,
     store,
+    fixed: ({ numPlaces }) => store.fixedFor(numPlaces),
     trace: (batch) =>
       traceForward(store.parameters, batch, { compute: dtype }, (context, symbols) => {
         const inputs = symbols as unknown as EncoderInputs;

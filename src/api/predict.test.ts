@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../backend/backend.ts";
+import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import { Random } from "../base/random.ts";
 import { bertConfig } from "../models/bert/config.ts";
 import { bert, bertFamily } from "../models/bert/family.ts";
@@ -138,6 +139,20 @@ describe("predictor", () => {
     expect(rounded.weightBytes).toBeLessThan(0.7 * exact.weightBytes);
     await exact.dispose();
     await rounded.dispose();
+  });
+
+  it("says where an engine has no kernels for int8, and only there (catches int8 that is slower in silence)", async () => {
+    const plain = createReferenceBackend({ precision: "f32" });
+    const told: string[] = [];
+    const onNotice = (message: string): void => void told.push(message);
+    const predicted = async (backend: Backend, quantize: "int8" | "none") => {
+      const [one] = await predict(classifier, ["good"], { engine: backend, quantize, onNotice });
+      return one!.probabilities.a!;
+    };
+    expect(await predicted(plain, "int8")).toBeCloseTo(await predicted(engine, "int8"), 1);
+    await predicted(plain, "none");
+    expect(told).toEqual([expect.stringMatching(/engine reference has no kernels for int8.*Use the engine onnx/)]);
+    await plain.dispose();
   });
 
   it("refuses empty texts and wrong options", async () => {

@@ -13,7 +13,7 @@ import {
 import { type EncodedText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
+import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
 import type { TextClassifier } from "./model.ts";
 
 /** What a classifier says about one text. */
@@ -41,6 +41,8 @@ export interface PredictOptions {
   readonly maxSeqLength?: number | undefined;
   /** `int8`: linear layers in 8 bits, two to three times as fast, with slightly different scores; `none` by default. */
   readonly quantize?: Quantize | undefined;
+  /** Is told what a user should know before the first result. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 export interface RowOptions {
@@ -127,6 +129,8 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
   const { engine, dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
   checkOptions(classifier, { maxSeqLength, batchSize, quantize, dtype });
   const { backend, release } = await borrowEngine(engine, dtype);
+  const notice = quantizeNotice(backend, quantize);
+  if (notice !== undefined) options.onNotice?.(notice);
   const store = new FixedWeights(backend, module, classifier.weights, quantize);
   const encoding = { tokenizer, framing: classifier.family.framing, maxSeqLength };
   const padId = tokenizer.special.pad;

@@ -2,9 +2,13 @@
 import type { Backend, Buffer, FixedInputs } from "../backend/backend.ts";
 import { type ConfigIssue, internalError } from "../base/errors.ts";
 import type { HostData, TensorType } from "../ir/dtype.ts";
+import { tensorType } from "../ir/shape.ts";
 import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
 import { quantizableWeights, quantizeWeight } from "../nn/quantization.ts";
 import type { Weights } from "../nn/weights.ts";
+import type { CompositeNode } from "../tensor/decompose/decompose.ts";
+import { quantizedLinear } from "../tensor/fused.ts";
+import { trace } from "../tensor/trace.ts";
 import { parameterTypes } from "./forward-graph.ts";
 
 /** How precisely a model predicts: `int8` rounds the weights of its linear layers, and what they are multiplied with. */
@@ -15,6 +19,16 @@ export function quantizeIssues(quantize: Quantize, dtype: string): ConfigIssue[]
   if (quantize === "none" || dtype === "f32") return [];
   const message = `must be "none" where the model computes in ${dtype}; got "${quantize}". Leave out one of the two.`;
   return [{ path: "quantize", message, code: "CONFIG_AMBIGUOUS" }];
+}
+
+/** What a user should know who asked for 8 bits of an engine that has no kernels for them. */
+export function quantizeNotice(backend: Backend, quantize: Quantize): string | undefined {
+  if (quantize === "none") return undefined;
+  const types = { x: tensorType("f32", [1, 4]), levels: tensorType("i8", [4, 4]), scale: tensorType("f32", [4]) };
+  const graph = trace("int8", types, ({ x, levels, scale }) => ({ y: quantizedLinear(x, levels, scale) }));
+  const isWhole = graph.nodes.every((node) => backend.fuses(node as CompositeNode));
+  if (isWhole) return undefined;
+  return `quantize: the engine ${backend.name} has no kernels for int8; linear layers are rounded to 8 bits and computed in f32, which is slower than without. Use the engine onnx, or quantize: none.`;
 }
 
 /** Where a program that only predicts finds its parameters. */

@@ -85,11 +85,12 @@ export function evaluateCommand(command: Command): Command {
     .option("--skip-labels <labels...>", "leave out rows with one of these labels");
   return runs(command, async (session, given, [model]) => {
     const { reading, options } = settingsOf(given);
+    const onNotice = (message: string): void => session.say(message);
     const columns = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const source = openTable(given.data as string, reading);
     const skipLabels = given.skipLabels as readonly string[] | undefined;
-    const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels });
+    const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels, onNotice });
     session.result({ model, data: given.data, ...evaluation }, formatClassificationReport(evaluation).trimEnd());
     const { numTruncated, numSkipped } = evaluation;
     if (numTruncated > 0) session.say(`${count(numTruncated)} texts were cut to the longest length.`);
@@ -107,12 +108,13 @@ export function predictCommand(command: Command): Command {
   ).option("--as <field>", "field for the class; <field>Probabilities beside it", defaultField);
   return runs(command, async (session, given, [model]) => {
     const { reading, options } = settingsOf(given);
+    const onNotice = (message: string): void => session.say(message);
     const { textColumns } = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const { data, as } = given as { readonly data: string; readonly as: string };
     const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
     const shares = as === defaultField ? "probabilities" : `${as}Probabilities`;
-    for await (const row of predictRows(classifier, source, { ...options, textColumns })) {
+    for await (const row of predictRows(classifier, source, { ...options, textColumns, onNotice })) {
       const taken = [as, shares].find((name) => Object.hasOwn(row.fields, name));
       if (taken !== undefined) {
         throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give --as another name.`, {

@@ -68,6 +68,7 @@ export function embedCommand(command: Command): Command {
       batchSize,
       quantize,
       textColumns,
+      onNotice: (message: string) => session.say(message),
       ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
       ...(maxSeqLength === null ? {} : { maxSeqLength }),
     };
