@@ -165,3 +165,31 @@ export function mergesOf(file: TokenizerFile, path: string): Merge[] {
     });
   });
 }
+
+/**
+ * What decides how texts become pieces, for the hash: the same for a `tokenizer.json` and for the vocabulary and merges it
+ * was made of, whoever wrote it.
+ */
+export function bpeIdentity(file: TokenizerFile, merges: readonly Merge[]): unknown {
+  const { normalizer, pre_tokenizer: preTokenizer, model } = file.json;
+  const fields = isRecord(model) ? model : {};
+  const bare = normalizer === null || normalizer === undefined;
+  const bytes = isRecord(preTokenizer) && preTokenizer.type === "ByteLevel";
+  return {
+    kind: file.kind,
+    tokens: file.tokens,
+    merges,
+    unknown: fields.unk_token ?? null,
+    prefix: fields.continuing_subword_prefix ?? "",
+    suffix: fields.end_of_word_suffix ?? "",
+    flags: [fields.fuse_unk, fields.byte_fallback, fields.ignore_merges].map((flag) => flag === true),
+    dropout: fields.dropout ?? null,
+    normalizer: bare ? null : normalizer,
+    // Where places begin and end is no part of it.
+    preTokenizer: bytes
+      ? { addPrefixSpace: preTokenizer.add_prefix_space === true, useRegex: preTokenizer.use_regex !== false }
+      : preTokenizer,
+    // Without a normalizer a token is found in the same text, normalized or not.
+    added: file.addedTokens.map((token) => (bare ? { ...token, normalized: false } : token)),
+  };
+}

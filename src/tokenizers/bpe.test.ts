@@ -222,6 +222,19 @@ describe("files", () => {
     });
   }
 
+  it("is the same tokenizer in another hand (catches a hash of file bytes, of places, of a spelling of merges)", async () => {
+    const tokenizer = await Bpe.train(texts, { vocabSize: 300 });
+    const json = JSON.parse(tokenizer.fileText);
+    json.model.merges = json.model.merges.map((pair: string[]) => pair.join(" "));
+    json.model.continuing_subword_prefix = "";
+    json.added_tokens[0].normalized = true;
+    json.pre_tokenizer.trim_offsets = true;
+    json.post_processor = null;
+    expect(Bpe.fromText(JSON.stringify(json), "other").hash).toBe(tokenizer.hash);
+    json.pre_tokenizer.add_prefix_space = true;
+    expect(Bpe.fromText(JSON.stringify(json), "other").hash).not.toBe(tokenizer.hash);
+  });
+
   it("names what is wrong with a file, and what is missing", async () => {
     const write = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text);
     await write("vocab.json", '{"a": 0, "b": 1, "ab": 2}');

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import { CheckpointError, ConfigError } from "../base/errors.ts";
 import { bpeCache } from "./bpe-cache.ts";
-import { bpeFileText, bpeSettings, type Merge, mergesOf, mergesText, parseMerges } from "./bpe-file.ts";
+import { bpeFileText, bpeIdentity, bpeSettings, type Merge, mergesOf, mergesText, parseMerges } from "./bpe-file.ts";
 import {
   type BpeOptions,
   type BpeTrainOptions,
@@ -83,7 +83,7 @@ export class Bpe extends LibraryTokenizer {
       });
     }
     const merges = mergesOf(file, path);
-    super(fileText, path, settings);
+    super(fileText, path, settings, { identity: bpeIdentity(file, merges) });
     this.#merges = merges;
     this.cache = bpeCache(file);
   }

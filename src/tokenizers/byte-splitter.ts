@@ -43,7 +43,8 @@ export class ByteSplitter implements Splitter {
       const end = this.#wordEnd(whole, start);
       let hash = hashStart;
       for (let i = start; i < end; i++) {
-        const unit = this.#sound(whole, i);
+        const raw = whole.charCodeAt(i);
+        const unit = (raw & 0xf800) === 0xd800 ? this.#sound(whole, i) : raw;
         if (i - start < limit) units[i - start] = unit;
         hash = hashUnit(hash, unit);
       }
@@ -67,10 +68,9 @@ export class ByteSplitter implements Splitter {
     return this.#addPrefixSpace && text !== "" && text.charCodeAt(0) !== SPACE ? ` ${text}` : text;
   }
 
-  /** A unit as the library gets it: lone surrogates reach it as U+FFFD. */
+  /** A surrogate as the library gets it: lone ones reach it as U+FFFD. */
   #sound(text: string, i: number): number {
     const unit = text.charCodeAt(i);
-    if (unit < 0xd800 || unit > 0xdfff) return unit;
     const paired = isHighSurrogate(unit)
       ? isLowSurrogate(text.charCodeAt(i + 1))
       : i > 0 && isHighSurrogate(text.charCodeAt(i - 1));
@@ -93,8 +93,16 @@ export class ByteSplitter implements Splitter {
         at = start + 1;
       }
     }
+    const kinds = this.#kinds;
     let end = at;
-    while (end < text.length && this.#kindAt(text, end) === kind) {
+    while (end < text.length) {
+      const known = kinds[text.charCodeAt(end)]!;
+      if (known === kind) {
+        end++;
+        continue;
+      }
+      // Surrogates are never known by themselves.
+      if (known !== 0 || this.#kindAt(text, end) !== kind) break;
       end += isHighSurrogate(text.charCodeAt(end)) && isLowSurrogate(text.charCodeAt(end + 1)) ? 2 : 1;
     }
     if (kind !== WHITE || end === text.length || end - start === 1) return end;
