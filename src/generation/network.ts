@@ -2,6 +2,7 @@
 import { FirthError } from "../base/errors.ts";
 import type { EncoderInputs, PastTokens, PretrainingModel, SourceStates } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
+import { unifiedTokenTypes } from "../objectives/unified-language-modeling.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /**
@@ -13,10 +14,19 @@ import type { Tensor } from "../tensor/tensor.ts";
  */
 export type WritingOrder = "leftToRight" | "encoderDecoder" | "maskByMask";
 
-/** Segment ids of a source and of what is written, for `maskByMask`. */
+/** Segment ids of a source and of what is written, and of what is written without a source, for `maskByMask`. */
 export interface SegmentIds {
   readonly source: number;
   readonly target: number;
+  readonly alone: number;
+}
+
+/** As UniLM learns them, or BERT's where the model knows only those. */
+function segmentsFor(typeVocabSize: number): SegmentIds {
+  const { sequenceToSequence, leftToRight } = unifiedTokenTypes;
+  const [source, target] = sequenceToSequence;
+  if (typeVocabSize > target) return { source, target, alone: leftToRight[0] };
+  return { source: 0, target: typeVocabSize > 1 ? 1 : 0, alone: 0 };
 }
 
 /** A model as generation sees it. */
@@ -49,7 +59,7 @@ export interface WritingView {
 export interface WritingOptions {
   /** `[MASK]` of the tokenizer, for `maskByMask`. */
   readonly maskId?: number | undefined;
-  /** 0 and 1 where the model knows two segments. */
+  /** UniLM's own where the model has as many, else 0 and 1. */
   readonly segments?: SegmentIds | undefined;
 }
 
@@ -69,7 +79,7 @@ export function writingNetwork(model: PretrainingModel, options: WritingOptions 
   const shared = {
     model,
     maskId: undefined,
-    segments: { source: 0, target: 0 },
+    segments: { source: 0, target: 0, alone: 0 },
     startTokenId: undefined,
     maxSourcePositions: encoder.maxPositionEmbeddings,
   };
@@ -101,7 +111,7 @@ export function writingNetwork(model: PretrainingModel, options: WritingOptions 
     ...{ ...shared, numLayers, maxPositions },
     order: "maskByMask",
     maskId: options.maskId,
-    segments: options.segments ?? { source: 0, target: encoder.typeVocabSize > 1 ? 1 : 0 },
+    segments: options.segments ?? segmentsFor(encoder.typeVocabSize),
     scores: (context, inputs, { places, past }) =>
       model.maskedLmLogits!(context, encoder.encodeAt(context, inputs, places, past)),
   };

@@ -78,7 +78,7 @@ export class WritingRows {
     const sourceWidth =
       sources === undefined
         ? (this.source?.capacity ?? 0)
-        : capacityBucket(Math.max(...sources.map(({ length }) => length)));
+        : Math.min(network.maxSourcePositions, capacityBucket(Math.max(...sources.map(({ length }) => length))));
     const shape: FeedShape = {
       rows,
       width,
@@ -126,13 +126,14 @@ export class WritingRows {
       const count = fed.length + (maskId === undefined ? 0 : 1);
       if (count === 0) throw internalError("a row is fed nothing");
       const sourceLength = order === "maskByMask" ? this.sourceLengths[row]! : 0;
+      const written = sourceLength > 0 ? segments.target : segments.alone;
       for (let i = 0; i < count; i++) {
         const [place, position] = [row * width + i, lengths[row]! + i];
         const isSource = position < sourceLength;
         inputIds[place] = fed[i] ?? maskId!;
         sequenceIds[place] = 1;
         positionIds[place] = position;
-        tokenTypeIds[place] = isSource ? segments.source : segments.target;
+        tokenTypeIds[place] = isSource ? segments.source : written;
         attentionRanks[place] = this.rank(position, sourceLength);
       }
       places[row] = row * width + count - 1;
