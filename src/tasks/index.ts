@@ -11,6 +11,13 @@ export {
   classificationResult,
 } from "./classification-evaluation.ts";
 export { type EncodedText, encodeTexts, type TextInput } from "./encode-text.ts";
+export {
+  type SequenceToSequence,
+  type SequenceToSequenceOptions,
+  type SequenceToSequenceSettings,
+  sequenceToSequence,
+} from "./sequence-to-sequence.ts";
+export type { TextPair, TextPairData } from "./sequence-to-sequence-data.ts";
 export type { TextColumns } from "./table-text.ts";
 export {
   type TextClassification,
