@@ -10,6 +10,7 @@ import { readResult, root } from "./section.mjs";
 /** In the order of the page; the command writes the section. */
 const sections = [
   { name: "training", title: "Pre-training steps", command: "npm run bench:peers -- training" },
+  { name: "lanes", title: "Two lanes", command: "node bench/lanes.mjs" },
   { name: "finetuning", title: "Fine-tuning", command: "npm run bench:peers -- finetuning --data FOLDER" },
   { name: "inference", title: "Inference", command: "npm run bench:peers -- inference --data FOLDER" },
   { name: "int8", title: "Accuracy in int8", command: "npx tsx bench/int8.ts --data FOLDER" },

@@ -3,23 +3,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import {
-  availableBytes,
-  load,
-  machine,
-  readRecords,
-  root,
-  shellCommand,
-  today,
-  writeRecords,
-  writeResult,
-} from "../section.mjs";
+import { root } from "../section.mjs";
 import { engines as dtypes, tasks } from "./finetuning-cases.mjs";
 import { renderFinetuning } from "./finetuning-section.mjs";
-import { pythonOf, tunedMalloc } from "./programs.mjs";
+import { keepRecords, measureGroups, peerEnvironment, readPart, requireData, withSurroundings } from "./part.mjs";
+import { pythonOf } from "./programs.mjs";
 import { readExamples } from "./task-data.mjs";
-import { fittingGroups, takeTurns } from "./turns.mjs";
 
 export const finetuningUsage = `finetuning --data FOLDER [options]   fine-tuning, into bench/results/finetuning.md
   --data FOLDER     folder with sst2/train.tsv[.gz] and mrpc/msr-para-train.tsv[.gz]
@@ -33,49 +22,19 @@ const seed = 1;
 const maxLength = 128;
 
 function readOptions(args) {
-  const text = { type: "string" };
-  const names = [
-    "data",
-    "vocab",
-    "tasks",
-    "dtypes",
-    "model",
-    "steps",
-    "batch",
-    "block",
-    "malloc",
-    "memory",
-    "python",
-    "entry",
-  ];
-  const { values } = parseArgs({ args, options: Object.fromEntries(names.map((name) => [name, text])) });
-  if (values.data === undefined) throw new RangeError("finetuning: --data must name the folder of the data sets.");
-  const list = (name, known) => {
-    const chosen = (values[name] ?? known.join(",")).split(",");
-    const strange = chosen.find((one) => !known.includes(one));
-    if (strange !== undefined) throw new RangeError(`--${name} must list some of ${known.join(", ")}; got ${strange}.`);
-    return chosen;
-  };
-  const whole = (name, fallback) => {
-    const value = values[name] === undefined ? fallback : Number(values[name]);
-    if (value !== undefined && !(Number.isInteger(value) && value >= 1))
-      throw new RangeError(`--${name} must be a whole number of at least 1; got ${values[name]}.`);
-    return value;
-  };
+  const names = ["data", "vocab", "tasks", "dtypes", "model", "steps", "batch", "block"];
+  const { values, number, list, common } = readPart(args, names);
+  const data = requireData("finetuning", values);
   return {
-    data: values.data,
-    vocab: values.vocab ?? join(values.data, "vocab.txt"),
+    ...common,
+    data,
+    vocab: values.vocab ?? join(data, "vocab.txt"),
     tasks: list("tasks", Object.keys(tasks)),
     dtypes: list("dtypes", Object.keys(dtypes)),
     model: values.model ?? "base",
-    steps: whole("steps"),
-    batch: whole("batch", 32),
-    block: whole("block", 2),
-    malloc: values.malloc ?? "tuned",
-    gigabytes: values.memory === undefined ? (0.9 * availableBytes()) / 1e9 : Number(values.memory),
-    python: values.python,
-    // From the sources when the program is a source file.
-    source: values.entry?.endsWith(".ts") ?? false,
+    steps: number("steps", 1),
+    batch: number("batch", 1) ?? 32,
+    block: number("block", 1) ?? 2,
   };
 }
 
@@ -94,7 +53,7 @@ function sidesOf(dtype, files, steps, { batch, malloc, source }, python) {
     ...{ id: `trainer-${dtype}`, ours: false, dtype, label: `Trainer ${dtype}`, gigabytes: 5 },
     command: python,
     args: [join(root, "bench", "peers", "pytorch_finetune.py"), ...run],
-    env: malloc === "tuned" && process.platform === "linux" ? tunedMalloc : {},
+    env: peerEnvironment(malloc),
     shown: "python",
   };
   return [...firth, trainer];
@@ -112,40 +71,24 @@ async function prepare(folder, task, count, { data, vocab, model, source }) {
 }
 
 async function measure(task, options, python) {
-  const { block, batch } = options;
+  const { block, batch, gigabytes, model, malloc } = options;
   const rounds = Math.ceil((options.steps ?? tasks[task].steps) / block);
   const steps = rounds * block;
   const folder = mkdtempSync(join(tmpdir(), "firth-finetuning-"));
-  const loadBefore = load();
+  const shown = (command) => command.replaceAll(folder, "WORK");
   try {
-    const files = await prepare(folder, task, (steps + 1) * batch, options);
-    const groups = [];
-    for (const dtype of options.dtypes) {
-      for (const group of fittingGroups(sidesOf(dtype, files, steps, options, python), options.gigabytes)) {
-        const protocol = { rounds, block, settle: 0 };
-        const results = await takeTurns(group, protocol, (message) => console.error(`${task} ${dtype}: ${message}`));
+    return await withSurroundings(async () => {
+      const files = await prepare(folder, task, (steps + 1) * batch, options);
+      const groups = [];
+      for (const dtype of options.dtypes) {
+        const tell = (message) => console.error(`${task} ${dtype}: ${message}`);
+        const sides = sidesOf(dtype, files, steps, options, python);
         groups.push(
-          results.map(({ side, rounds: times, report, absent }) => ({
-            ...{ id: side.id, ours: side.ours, dtype, label: side.label },
-            command: shellCommand([side.shown, ...side.args], side.env).replaceAll(folder, "WORK"),
-            ...(absent === undefined ? { rounds: times, report } : { absent }),
-          })),
+          ...(await measureGroups(sides, { gigabytes, protocol: { rounds, block, settle: 0 }, tell, shown })),
         );
       }
-    }
-    const versions = { node: process.versions.node };
-    const facts = {
-      task,
-      model: options.model,
-      steps,
-      block,
-      batch,
-      maxLength,
-      malloc: options.malloc,
-      groups,
-      versions,
-    };
-    return { ...facts, date: today(), machine: machine(), loadBefore, loadAfter: load() };
+      return { task, model, steps, block, batch, maxLength, malloc, groups };
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -155,13 +98,6 @@ async function measure(task, options, python) {
 export async function runFinetuning(args) {
   const options = readOptions(args);
   const python = pythonOf(options.python, ["torch", "transformers", "accelerate"]);
-  const known = readRecords("finetuning.jsonl");
-  for (const task of options.tasks) {
-    const measured = await measure(task, options, python);
-    const at = known.findIndex((one) => one.task === task);
-    if (at === -1) known.push(measured);
-    else known[at] = measured;
-    writeRecords("finetuning.jsonl", known);
-    writeResult("finetuning.md", renderFinetuning(known));
-  }
+  const section = { part: "finetuning", render: renderFinetuning, keyOf: ({ task }) => task };
+  await keepRecords(options.tasks, (task) => measure(task, options, python), section);
 }

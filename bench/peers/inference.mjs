@@ -4,27 +4,15 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import {
-  availableBytes,
-  load,
-  machine,
-  readRecords,
-  reasonIn,
-  root,
-  shellCommand,
-  today,
-  writeRecords,
-  writeResult,
-} from "../section.mjs";
+import { reasonIn, root } from "../section.mjs";
 import { firth } from "./firth-start.mjs";
 import { works } from "./inference-cases.mjs";
 import { saveInferenceModel } from "./inference-model.mjs";
 import { renderInference } from "./inference-section.mjs";
 import { nodePeerInstall } from "./node-peer.mjs";
-import { pythonOf, tunedMalloc } from "./programs.mjs";
+import { keepRecords, measureGroups, peerEnvironment, readPart, requireData, withSurroundings } from "./part.mjs";
+import { pythonOf } from "./programs.mjs";
 import { readColumn } from "./task-data.mjs";
-import { fittingGroups, takeTurns } from "./turns.mjs";
 
 export const inferenceUsage = `inference --data FOLDER [options]   prediction, into bench/results/inference.md
   --data FOLDER     folder with sst2/train.tsv[.gz] and sst2/dev.tsv[.gz]
@@ -36,43 +24,21 @@ export const inferenceUsage = `inference --data FOLDER [options]   prediction, i
   FIRTH_PEER_NODE   folder with the npm peers: ${nodePeerInstall}
   transformers.js needs an ONNX model: the Python must have onnx and onnxscript too`;
 
-const text = { type: "string" };
 const script = (name) => join(root, "bench", "peers", name);
 
 function readOptions(args) {
-  const names = [
-    "data",
-    "vocab",
-    "works",
-    "model",
-    "texts",
-    "rounds",
-    "threads",
-    "malloc",
-    "memory",
-    "python",
-    "entry",
-  ];
-  const { values } = parseArgs({
-    args,
-    options: { ...Object.fromEntries(names.map((name) => [name, text])), json: { type: "boolean", default: false } },
-  });
-  if (values.data === undefined) throw new RangeError("inference: --data must name the folder of the data sets.");
-  const chosen = (values.works ?? Object.keys(works).join(",")).split(",");
-  const strange = chosen.find((work) => !(work in works));
-  if (strange !== undefined) throw new RangeError(`--works must list some of ${Object.keys(works)}; got ${strange}.`);
-  const whole = (name) => {
-    const value = values[name] === undefined ? undefined : Number(values[name]);
-    if (value === undefined || (Number.isInteger(value) && value >= 1)) return value;
-    throw new RangeError(`--${name} must be a whole number of at least 1; got ${values[name]}.`);
-  };
+  const names = ["data", "vocab", "works", "model", "texts", "rounds", "threads"];
+  const { values, number, list, common } = readPart(args, names, ["json"]);
   return {
-    ...{ data: values.data, vocab: values.vocab, works: chosen, model: values.model ?? "base", json: values.json },
-    ...{ texts: whole("texts"), rounds: whole("rounds"), threads: whole("threads") },
-    malloc: values.malloc ?? "tuned",
-    gigabytes: values.memory === undefined ? (0.9 * availableBytes()) / 1e9 : Number(values.memory),
-    python: values.python,
-    source: values.entry?.endsWith(".ts") ?? false,
+    ...common,
+    ...{
+      data: requireData("inference", values),
+      vocab: values.vocab,
+      model: values.model ?? "base",
+      json: values.json,
+    },
+    works: list("works", Object.keys(works)),
+    ...{ texts: number("texts", 1), rounds: number("rounds", 1), threads: number("threads", 1) },
   };
 }
 
@@ -149,7 +115,7 @@ function sidesOf(work, { model, files }, { threads, malloc, source }, python) {
     peers[`pytorch-${dtype}`] = () => ({
       ...{ label: `PyTorch ${dtype}`, gigabytes: 1.5, command: python, shown: "python" },
       args: [script("pytorch_inference.py"), ...shared, "--dtype", dtype, ...limited],
-      env: malloc === "tuned" && process.platform === "linux" ? tunedMalloc : {},
+      env: peerEnvironment(malloc),
     });
   }
   return [...ours, ...works[work].peers.map((id) => ({ id, ours: false, ...peers[id]() }))];
@@ -162,31 +128,17 @@ function exportModel(model, python, tell) {
   return status === 0 ? undefined : reasonIn(error?.message ?? stderr);
 }
 
-async function measure(work, prepared, options, python) {
-  const loadBefore = load();
-  const protocol = { ...works[work].protocol, ...(options.rounds === undefined ? {} : { rounds: options.rounds }) };
-  const groups = [];
-  for (const group of fittingGroups(sidesOf(work, prepared, options, python), options.gigabytes)) {
-    const results = await takeTurns(group, protocol, (message) => console.error(`${work}: ${message}`));
-    groups.push(
-      results.map(({ side, rounds, report, absent }) => ({
-        ...{ id: side.id, ours: side.ours, label: side.label },
-        command: shellCommand([side.shown, ...side.args], side.env).replaceAll(prepared.folder, "WORK"),
-        ...(absent === undefined ? { rounds, report } : { absent }),
-      })),
-    );
-  }
-  const { model, malloc, vocab } = options;
-  const facts = {
-    work,
-    model,
-    malloc,
-    ownVocabulary: vocab === undefined,
-    protocol,
-    numTexts: prepared.numTexts[work],
-  };
-  const versions = { node: process.versions.node };
-  return { ...facts, groups, versions, date: today(), machine: machine(), loadBefore, loadAfter: load() };
+async function measure(work, { folder, numTexts, ...prepared }, options, python) {
+  const { model, malloc, vocab, gigabytes, rounds } = options;
+  const protocol = { ...works[work].protocol, ...(rounds === undefined ? {} : { rounds }) };
+  const tell = (message) => console.error(`${work}: ${message}`);
+  const shown = (command) => command.replaceAll(folder, "WORK");
+  return withSurroundings(async () => {
+    const sides = sidesOf(work, prepared, options, python);
+    const groups = await measureGroups(sides, { gigabytes, protocol, tell, shown });
+    const ownVocabulary = vocab === undefined;
+    return { work, model, malloc, ownVocabulary, protocol, numTexts: numTexts[work], groups };
+  });
 }
 
 /** Runs the chosen works and writes the section; works that are not run again keep their earlier figures. */
@@ -198,16 +150,9 @@ export async function runInference(args) {
     const prepared = { folder, ...(await prepare(folder, options)) };
     const missing = exportModel(prepared.model, python, (message) => console.error(message));
     if (missing !== undefined) console.error(`no ONNX model: ${missing}`);
-    const known = readRecords("inference.jsonl");
-    for (const work of options.works) {
-      const measured = await measure(work, prepared, options, python);
-      const at = known.findIndex((one) => one.work === work);
-      if (at === -1) known.push(measured);
-      else known[at] = measured;
-      writeRecords("inference.jsonl", known);
-      writeResult("inference.md", renderInference(known));
-      if (options.json) console.log(JSON.stringify(measured));
-    }
+    const section = { part: "inference", render: renderInference, keyOf: ({ work }) => work };
+    const measured = await keepRecords(options.works, (work) => measure(work, prepared, options, python), section);
+    if (options.json) for (const one of measured) console.log(JSON.stringify(one));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
