@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
-import type { Weights } from "../nn/weights.ts";
 import { withEngine } from "../runtime.ts";
 import type { ClassificationData } from "../tasks/classification-data.ts";
 import {
@@ -16,9 +15,9 @@ import type { EvaluationEvent, TrainListener } from "../train/event.ts";
 import { ModelStore } from "../train/model-store.ts";
 import { type TrainResult, train } from "../train/trainer.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
+import { fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveClassifier } from "./load.ts";
 import type { TextClassifier } from "./model.ts";
-import { fingerprintOf } from "./pretrain.ts";
 import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./start-classifier.ts";
 
 export type { FinetuneOptions } from "./finetune-option.ts";
@@ -38,16 +37,6 @@ function dataHash({ examples, labels }: ClassificationData): string {
   const hash = createHash("sha256").update(JSON.stringify(labels));
   for (const { tokens, secondStart, label } of examples) {
     hash.update(tokens).update(Int32Array.of(tokens.length, secondStart, label));
-  }
-  return hash.digest("hex");
-}
-
-/** Names weights by a few numbers of each parameter. */
-function weightsHash(weights: Weights): string {
-  const hash = createHash("sha256");
-  for (const [name, data] of weights) {
-    const stride = Math.max(1, Math.floor(data.length / 64));
-    hash.update(name).update(Float32Array.from({ length: Math.min(64, data.length) }, (_, i) => data[i * stride]!));
   }
   return hash.digest("hex");
 }

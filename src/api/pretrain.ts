@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,6 +20,7 @@ import { Evaluator } from "../train/evaluator.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
 import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
 import { type OpenEvaluation, type TrainResult, train } from "../train/trainer.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { PretrainedModel } from "./model.ts";
 
 /** Text to read once, or a corpus that was prepared before. */
@@ -158,11 +158,6 @@ function checkFit(model: ModelState<PretrainingModel>, objective: PretrainingObj
     ...objective.modelIssues(model.module),
   ];
   if (issues.length > 0) throw new ConfigError("pretrain", issues);
-}
-
-/** Names a run by everything that decides its numbers, for safe resumes. */
-export function fingerprintOf(facts: unknown): string {
-  return createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16);
 }
 
 /**

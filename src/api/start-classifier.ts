@@ -41,21 +41,30 @@ export async function openStart(start: FinetuneStart, seed: number): Promise<Pre
   return { name: start, state: whole, tokenizer, labels: hasHead ? labels : undefined, notices };
 }
 
-/** Rules between model and task that are broken. */
-export function fitIssues(
+/** Why a tokenizer is not the model's. */
+export function vocabularyIssues(
   { state, tokenizer: own }: Pick<Pretraining, "state" | "tokenizer">,
-  { tokenizer, maxSeqLength, textColumns }: TextClassificationSettings,
+  tokenizer: Tokenizer,
 ): ConfigIssue[] {
-  const { vocabSize, maxPositionEmbeddings, typeVocabSize } = state.family.facts(state.config);
-  const issues: ConfigIssue[] = [];
+  const { vocabSize } = state.family.facts(state.config);
   const code = "VOCABULARY_MISMATCH";
   if (tokenizer.vocabSize > vocabSize || tokenizer.vocabSize + MAX_SPARE_ROWS < vocabSize) {
     const message = `has ${tokenizer.vocabSize} tokens, the model's vocabulary ${vocabSize}. Use the model's own tokenizer.`;
-    issues.push({ path: "task.tokenizer", message, code });
-  } else if (own !== undefined && own.hash !== tokenizer.hash) {
-    const message = `has other tokens than the model's own (${tokenizer.hash.slice(0, 8)} and ${own.hash.slice(0, 8)}; ${tokenizer.vocabSize} and ${own.vocabSize} tokens). Use the model's own tokenizer.`;
-    issues.push({ path: "task.tokenizer", message, code });
+    return [{ path: "task.tokenizer", message, code }];
   }
+  if (own === undefined || own.hash === tokenizer.hash) return [];
+  const message = `has other tokens than the model's own (${tokenizer.hash.slice(0, 8)} and ${own.hash.slice(0, 8)}; ${tokenizer.vocabSize} and ${own.vocabSize} tokens). Use the model's own tokenizer.`;
+  return [{ path: "task.tokenizer", message, code }];
+}
+
+/** Rules between model and task that are broken. */
+export function fitIssues(
+  opened: Pick<Pretraining, "state" | "tokenizer">,
+  { tokenizer, maxSeqLength, textColumns }: TextClassificationSettings,
+): ConfigIssue[] {
+  const { state } = opened;
+  const { maxPositionEmbeddings, typeVocabSize } = state.family.facts(state.config);
+  const issues = vocabularyIssues(opened, tokenizer);
   if (maxSeqLength > maxPositionEmbeddings) {
     const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
     issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
@@ -82,8 +91,6 @@ export function startClassifier(
   const fresh = initialWeights(module, seed);
   if (fromScratch) return { family, config, module, weights: fresh };
   const keepsHead = oldLabels?.join("\n") === labels.join("\n");
-  const source = keepsHead
-    ? state.weights
-    : new Map([...state.weights].filter(([name]) => isCarried(name)));
+  const source = keepsHead ? state.weights : new Map([...state.weights].filter(([name]) => isCarried(name)));
   return { family, config, module, weights: adoptWeights(fresh, source).weights };
 }
