@@ -26,7 +26,9 @@ export function tinyGpt2(): PretrainingModel {
 export function tinyUnifiedBert(): PretrainingModel {
   const { vocabSize } = tinyTokenizer;
   const sizes = { hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2, intermediateSize: 32 };
-  return bert(bertConfig({ vocabSize, ...sizes, maxPositionEmbeddings: 16, typeVocabSize: 6 }), { seed: 1 }).module;
+  const dropout = { hiddenDropoutProb: 0, attentionProbsDropoutProb: 0 };
+  const config = bertConfig({ vocabSize, ...sizes, ...dropout, maxPositionEmbeddings: 16, typeVocabSize: 6 });
+  return bert(config, { seed: 1 }).module;
 }
 
 /** Numbers large enough that everything has an effect, LayerNorm's gain and all biases included. */
