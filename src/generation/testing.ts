@@ -11,6 +11,9 @@ import { type ForwardContext, Module, namedParameters } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import { integers } from "../objectives/row-batch.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { byteCharacters } from "../tokenizers/byte-alphabet.ts";
+import { ByteStream } from "../tokenizers/text-stream.ts";
+import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import { FixedWeights } from "../train/fixed-weights.ts";
 import { traceForward } from "../train/forward-graph.ts";
@@ -170,4 +173,36 @@ export async function plainNext(
   const ranks = ids.map((_, place) => (isSource(place) ? 0 : place - source.length + 1));
   const segments = ids.map((_, place) => (isSource(place) ? 0 : 1));
   return (await plainRow(backend, tested, { ids, ranks, segments })).slice(-VOCAB);
+}
+
+/** Bytes that the test tokenizer's ids stand for, from id 5 on: letters, spaces, and parts of longer characters. */
+const testBytes = [...Buffer.from("aeéü€ 好 bc😀x\n", "utf8")].slice(0, VOCAB - 5);
+
+/** A tokenizer of single bytes, so that characters come in parts; ids without a byte are letters. */
+export function testTokenizer(): Tokenizer {
+  const byteOf = (id: number): number | undefined => (id < 5 ? undefined : (testBytes[id - 5] ?? 0x41 + id - 5));
+  const tokenOf = (id: number) => {
+    const byte = byteOf(id);
+    return byte === undefined ? undefined : byteCharacters[byte];
+  };
+  const encode = (text: string): Int32Array => {
+    const ids = [...Buffer.from(text, "utf8")].map((byte) => {
+      return Array.from({ length: VOCAB }, (_, id) => id).find((id) => byteOf(id) === byte) ?? 5;
+    });
+    return Int32Array.from(ids);
+  };
+  return {
+    vocabSize: VOCAB,
+    special: { pad: 0, unk: -1, cls: 1, sep: undefined, mask: MASK, bos: undefined, eos: 4 },
+    specialIds: [0, 1, 2, 3, 4],
+    hash: "test",
+    encodeBatch: () => Promise.reject(new Error("not needed")),
+    encodeIds: async (texts) =>
+      texts.map((text) => ({ ids: encode(text), wordStarts: new Uint8Array(encode(text).length) })),
+    decode: async (ids) => Buffer.from(Array.from(ids).flatMap((id) => byteOf(id) ?? [])).toString("utf8"),
+    stream: () => new ByteStream(tokenOf),
+    idToToken: tokenOf,
+    tokenToId: () => undefined,
+    save: () => Promise.reject(new Error("not needed")),
+  };
 }

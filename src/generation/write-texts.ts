@@ -68,9 +68,11 @@ export async function writeTexts(
     const before = program.network.order === "maskByMask" ? prompt.source.length : 0;
     return before + prompt.tokens.length + maxNewTokens;
   };
-  const prompts = requests.map(({ prompt }) => prompt);
+  // Several texts may go on from one prompt, which is read once.
+  const prompts = [...new Set(requests.map(({ prompt }) => prompt))];
   const rows = await WritingRows.begin(program, prompts, Math.max(...requests.map(lengthOf)));
   try {
+    if (prompts.length < requests.length) rows.select(requests.map(({ prompt }) => prompts.indexOf(prompt)));
     while (true) {
       choice.signal?.throwIfAborted();
       const kept: number[] = [];

@@ -16,8 +16,8 @@ export interface WrittenTokens {
   readonly score?: number;
 }
 
-/** What a search asks of those who know about text. Called for every new token of every text that is followed. */
-export interface StopRule {
-  /** @param tokens new tokens only, the newest last */
-  (tokens: readonly number[]): "eos" | "stopString" | undefined;
-}
+/**
+ * What a search asks of those who know about text, for every new token of every text that is followed.
+ * @param tokens new tokens only, the newest last
+ */
+export type StopRule = (tokens: readonly number[]) => "eos" | "stopString" | undefined;
