@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { formatClassificationReport, formatSpread, spread } from "../../evaluation/index.ts";
+import { formatSpread, spread } from "../../evaluation/index.ts";
 import { type Given, runs } from "../define-command.ts";
 import { table } from "../number-text.ts";
 import { formatBytes, formatDuration } from "../progress/index.ts";
@@ -8,14 +8,6 @@ import { isSection, type Section } from "../recipe/problems.ts";
 import { addRecipeOptions, givenRecipe } from "../recipe/recipe-options.ts";
 import { type FinetuneOutcome, runFinetune } from "../recipe/run-finetune.ts";
 import { peakRssBytes } from "../steps.ts";
-
-/** The figures of a run that are compared over seeds. */
-function keyFigures({ finetuned }: FinetuneOutcome): Readonly<Record<string, number>> | undefined {
-  const { evaluation } = finetuned;
-  if (evaluation === undefined) return undefined;
-  const { accuracy, matthews, macro, binary, loss } = evaluation;
-  return { accuracy, f1: (binary ?? macro).f1, macroF1: macro.f1, matthews, loss };
-}
 
 function parseSeeds(text: string): number[] {
   const seeds = text.split(",").map(Number);
@@ -34,11 +26,11 @@ function withSwitches(recipe: Section, given: Given): Section {
 
 function outcomeText(outcomes: readonly FinetuneOutcome[], seconds: number): string {
   const rows: [string, string][] = outcomes.map((outcome) => {
-    const { finetuned, modelFolder, seed } = outcome;
-    const { reason, steps } = finetuned.run;
+    const { run, modelFolder, seed } = outcome;
+    const { reason, steps } = run;
     return [`seed ${seed}`, `${reason} after ${steps} steps; ${modelFolder ?? "the same command goes on"}`];
   });
-  const figures = outcomes.map(keyFigures).filter((found) => found !== undefined);
+  const figures = outcomes.flatMap(({ figures: found }) => (found === undefined ? [] : [found]));
   const summary = Object.keys(figures[0] ?? {}).map((name): [string, string] => [
     name,
     formatSpread(spread(figures.map((found) => found[name]!)), 4),
@@ -47,8 +39,8 @@ function outcomeText(outcomes: readonly FinetuneOutcome[], seconds: number): str
     ["time", formatDuration(seconds)],
     ["peak memory", formatBytes(peakRssBytes())],
   ];
-  const only = outcomes.length === 1 ? outcomes[0]!.finetuned.evaluation : undefined;
-  const head = only === undefined ? "" : `${formatClassificationReport(only)}\n`;
+  const only = outcomes.length === 1 ? outcomes[0]!.report : undefined;
+  const head = only === undefined ? "" : `${only}\n`;
   return head + table([...rows, ...(only === undefined ? summary : []), ...tail]);
 }
 
@@ -62,16 +54,16 @@ export function finetuneCommand(command: Command): Command {
     const started = performance.now();
     const outcomes = await runFinetune(session, recipe);
     const seconds = (performance.now() - started) / 1000;
-    const figures = outcomes.map(keyFigures).filter((found) => found !== undefined);
+    const figures = outcomes.flatMap(({ figures: found }) => (found === undefined ? [] : [found]));
     const result = {
       outputDir: recipe.outputDir,
-      runs: outcomes.map(({ seed, finetuned, modelFolder }) => ({
+      runs: outcomes.map(({ seed, run, evaluation, modelFolder }) => ({
         seed,
-        reason: finetuned.run.reason,
-        steps: finetuned.run.steps,
-        selectedStep: finetuned.run.selectedStep,
+        reason: run.reason,
+        steps: run.steps,
+        selectedStep: run.selectedStep,
         model: modelFolder ?? null,
-        evaluation: finetuned.evaluation ?? null,
+        evaluation: evaluation ?? null,
       })),
       figures: Object.fromEntries(
         Object.keys(figures[0] ?? {}).map((name) => [name, spread(figures.map((found) => found[name]!))]),

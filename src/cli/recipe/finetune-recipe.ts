@@ -16,6 +16,7 @@ import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { tableFields } from "../settings/text.ts";
+import { type WritingTaskSettings, writingTaskTable } from "../settings/writing-task.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
 
 const dataTable = defineConfig({
@@ -23,6 +24,10 @@ const dataTable = defineConfig({
   fields: defineFields({
     train: textField({ doc: "Table to learn from: .tsv, .csv or .jsonl, also gzipped." }),
     eval: nullableField(textField({ doc: "Held-out table." })),
+    trainTarget: nullableField(
+      textField({ doc: "Plain text whose lines are the targets of those of train, which then is plain text too." }),
+    ),
+    evalTarget: nullableField(textField({ doc: "The same for eval." })),
     ...tableFields,
     columns: nullableField(
       listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
@@ -45,18 +50,57 @@ const transferTable = defineConfig({
 const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
 /** A whole, checked recipe; written as YAML it is a recipe again. */
-export interface FinetuneRecipe {
+export interface FinetuneRecipe<T = TaskSettings | WritingTaskSettings> {
   readonly kind: "finetune";
   readonly outputDir: string;
   readonly model: string;
   /** Null: the model's own. */
   readonly tokenizer: string | null;
-  readonly task: TaskSettings;
+  readonly task: T;
   readonly data: ConfigOf<typeof dataTable.fields>;
   readonly transfer: ConfigOf<typeof transferTable.fields>;
   readonly train: TrainOptions;
   readonly seeds: readonly number[];
   readonly engine: EngineSettings;
+}
+
+/** Whether a recipe is about writing, not about classes. */
+export function isWriting(recipe: FinetuneRecipe): recipe is FinetuneRecipe<WritingTaskSettings> {
+  return recipe.task.name === "sequenceToSequence";
+}
+
+/** What a task cannot have that another can. */
+function checkTaskParts(problems: Problems, recipe: Section, writes: boolean): void {
+  const section = (name: string): Section => (isSection(recipe[name]) ? (recipe[name] as Section) : {});
+  const [data, transfer] = [section("data"), section("transfer")];
+  const unpaired = [
+    ["trainTarget", "train"],
+    ["evalTarget", "eval"],
+  ] as const;
+  for (const [target, source] of unpaired) {
+    if ((data[target] ?? null) === null) continue;
+    if (!writes) problems.add(`data.${target}`, "is for task.name sequenceToSequence only.", "CONFIG_AMBIGUOUS");
+    else if ((data[source] ?? null) === null)
+      problems.add(`data.${source}`, `must be given with ${target}.`, "CONFIG_MISSING");
+  }
+  if (!writes) return;
+  if ((data.evalTarget ?? null) !== null && (data.trainTarget ?? null) === null) {
+    problems.add(
+      "data.trainTarget",
+      "must be given with evalTarget: both parts have the same columns.",
+      "CONFIG_MISSING",
+    );
+  }
+  for (const [path, only] of Object.entries({ freeze: "none", selectionFigure: "loss" })) {
+    const value = transfer[path] ?? only;
+    if (value !== only) {
+      problems.add(
+        `transfer.${path}`,
+        `must be ${only} where a model learns to write; got ${showValue(value)}.`,
+        "CONFIG_VALUE",
+      );
+    }
+  }
 }
 
 const trainDefaults = { numEpochs: 3, learningRate: 5e-5 };
@@ -82,9 +126,14 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   if (tokenizer !== null && typeof tokenizer !== "string") {
     problems.add("tokenizer", `must be a tokenizer's folder; got ${showValue(tokenizer)}.`, "CONFIG_VALUE");
   }
-  const task = problems.resolve("task", taskTable, recipe.task);
+  const writes = isSection(recipe.task) && recipe.task.name === "sequenceToSequence";
+  const task: TaskSettings | WritingTaskSettings | undefined = writes
+    ? problems.resolve("task", writingTaskTable, recipe.task)
+    : problems.resolve("task", taskTable, recipe.task);
+  checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
-  const transfer = problems.resolve("transfer", transferTable, recipe.transfer);
+  const chosen = problems.resolve("transfer", transferTable, recipe.transfer);
+  const transfer = chosen && writes ? { ...chosen, selectionFigure: "loss" as const } : chosen;
   const given = isSection(recipe.train) ? recipe.train : {};
   const { numEpochs, ...rest } = trainDefaults;
   const length = (given.maxSteps ?? null) === null ? { numEpochs } : {};

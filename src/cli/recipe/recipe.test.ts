@@ -89,6 +89,34 @@ describe("the tokenizer of a recipe", () => {
   });
 });
 
+describe("recipes about writing", () => {
+  const writing = { kind: "finetune", outputDir: "run", model: "m", task: { name: "sequenceToSequence" } };
+
+  test("have settings of their own, and are chosen by the loss (bug: the classes' settings)", () => {
+    const { task, transfer } = checkFinetuneRecipe({ ...writing, data: { train: "a.jsonl" } }, "test");
+    expect(task).toMatchObject({ sourceColumn: "source", maxTargetLength: 64, labelSmoothing: 0 });
+    expect(transfer).toMatchObject({ selectionFigure: "loss", freeze: "none" });
+  });
+
+  test.each<[object, string]>([
+    [{ data: { train: "a", evalTarget: "b" } }, "data.eval:.*data.trainTarget:"],
+    [
+      { data: { train: "a" }, transfer: { selectionFigure: "f1", freeze: "encoder" } },
+      "transfer.freeze:.*transfer.selectionFigure:",
+    ],
+    [
+      { data: { train: "a" }, task: { name: "sequenceToSequence", labelColumn: 1, targetColumn: "source" } },
+      "task.labelColumn",
+    ],
+    [
+      { data: { train: "a", trainTarget: "b" }, task: { textColumns: 0, labelColumn: 1 } },
+      "data.trainTarget: is for task",
+    ],
+  ])("%o is refused", (change, message) => {
+    expect(() => checkFinetuneRecipe({ ...writing, ...change }, "test")).toThrow(new RegExp(message, "s"));
+  });
+});
+
 describe("what cannot go together", () => {
   const issuesOf = (change: object): string[] => {
     try {

@@ -44,7 +44,10 @@ function textColumnsField(doc: string): ConfigField<ColumnList, true> {
 export const taskTable = defineConfig({
   name: "task",
   fields: defineFields({
-    name: choiceField(["textClassification"], { default: "textClassification", doc: "What is decided." }),
+    name: choiceField(["textClassification"], {
+      default: "textClassification",
+      doc: "What is decided; sequenceToSequence has settings of its own.",
+    }),
     textColumns: textColumnsField("Column of the text, or two columns that are read together."),
     labelColumn: columnField("Column of the class."),
     labels: nullableField(listField(textField({ doc: "" }), { doc: "Class names; null: those of the training data." })),

@@ -1,0 +1,113 @@
+/** @file One seed's run of a fine-tuning recipe, by the kind of its task. */
+import { join } from "node:path";
+import { finetune } from "../../api/finetune.ts";
+import { finetuneSequenceToSequence } from "../../api/finetune-sequence-to-sequence.ts";
+import { saveClassifier } from "../../api/load.ts";
+import { saveModel } from "../../api/model.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { parallelText } from "../../data/parallel-text.ts";
+import type { TableSource } from "../../data/table.ts";
+import { formatClassificationReport } from "../../evaluation/index.ts";
+import { writeFileAtomic } from "../../formats/atomic.ts";
+import { sequenceToSequence, textClassification } from "../../tasks/index.ts";
+import { loadTokenizer } from "../../tokenizers/load.ts";
+import type { TrainResult } from "../../train/trainer.ts";
+import type { Session } from "../session.ts";
+import { type TaskSettings, taskFileText } from "../settings/task.ts";
+import { openTable } from "../settings/text.ts";
+import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
+import { type FinetuneRecipe, isWriting } from "./finetune-recipe.ts";
+
+/** One seed's run, and where its model is; no model when it was interrupted. */
+export interface FinetuneOutcome {
+  readonly seed: number;
+  readonly run: Omit<TrainResult, "weights">;
+  /** All figures on held-out data; undefined without any, or when the run was interrupted. */
+  readonly evaluation: object | undefined;
+  /** Those of them that are compared over seeds. */
+  readonly figures: Readonly<Record<string, number>> | undefined;
+  /** They as a text, where there is more to say. */
+  readonly report: string | undefined;
+  readonly modelFolder: string | undefined;
+}
+
+/** A run's place: an engine that is open, and what ends it early. */
+export interface SeedPlace {
+  readonly session: Session;
+  readonly engine: Backend;
+  readonly signal: AbortSignal;
+}
+
+async function classifySeed(
+  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaskSettings>,
+  { session, engine, signal }: SeedPlace,
+): Promise<FinetuneOutcome> {
+  const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
+  const { labels, skipLabels, name: _name, ...settings } = task;
+  const finetuned = await session.watchTraining((listener) =>
+    finetune(
+      model,
+      textClassification({
+        ...settings,
+        tokenizer,
+        ...(labels === null ? {} : { labels }),
+        ...(skipLabels === null ? {} : { skipLabels }),
+      }),
+      { train: openTable(data.train, data), ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }) },
+      { ...train, ...transfer, outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
+    ),
+  );
+  const { run, evaluation } = finetuned;
+  const isWhole = run.reason !== "interrupted";
+  const modelFolder = isWhole ? join(outputDir, "model") : undefined;
+  if (modelFolder !== undefined) {
+    await saveClassifier(modelFolder, finetuned, async (temporary) => {
+      const [name, text] = taskFileText(task);
+      await writeFileAtomic(join(temporary, name), text);
+    });
+  }
+  const report = evaluation && formatClassificationReport(evaluation);
+  if (evaluation === undefined) return { seed: train.seed, run, evaluation, figures: undefined, report, modelFolder };
+  const { accuracy, matthews, macro, binary, loss } = evaluation;
+  const figures = { accuracy, f1: (binary ?? macro).f1, macroF1: macro.f1, matthews, loss };
+  return { seed: train.seed, run, evaluation, figures, report, modelFolder };
+}
+
+async function writeSeed(
+  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<WritingTaskSettings>,
+  { session, engine, signal }: SeedPlace,
+): Promise<FinetuneOutcome> {
+  const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
+  const { name: _name, ...settings } = task;
+  const tableOf = (source: string, target: string | null): TableSource =>
+    target === null ? openTable(source, data) : parallelText(source, target, data);
+  // The columns of parallel text have names of their own.
+  const columns = data.trainTarget === null ? {} : { sourceColumn: "source", targetColumn: "target" };
+  const finetuned = await session.watchTraining((listener) =>
+    finetuneSequenceToSequence(
+      model,
+      sequenceToSequence({ ...settings, ...columns, tokenizer }),
+      {
+        train: tableOf(data.train, data.trainTarget),
+        ...(data.eval === null ? {} : { eval: tableOf(data.eval, data.evalTarget) }),
+      },
+      { ...train, fromScratch: transfer.fromScratch, outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
+    ),
+  );
+  const { run, evaluation } = finetuned;
+  const isWhole = run.reason !== "interrupted";
+  const modelFolder = isWhole ? join(outputDir, "model") : undefined;
+  if (modelFolder !== undefined) {
+    await saveModel(modelFolder, finetuned, async (temporary) => {
+      const [name, text] = writingTaskFile(task);
+      await writeFileAtomic(join(temporary, name), text);
+    });
+  }
+  const figures = evaluation && { ...evaluation };
+  return { seed: train.seed, run, evaluation, figures, report: undefined, modelFolder };
+}
+
+/** One run whose folder has been claimed. */
+export function runSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<FinetuneOutcome> {
+  return isWriting(recipe) ? writeSeed(recipe, place) : classifySeed(recipe as FinetuneRecipe<TaskSettings>, place);
+}
