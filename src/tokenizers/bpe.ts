@@ -47,7 +47,7 @@ function parseIds(text: string, path: string): Map<string, number> {
 function optionsOf(ids: ReadonlyMap<string, number>, settings: TokenizerSettings): BpeOptions {
   const byteLevel = ![...ids.keys()].some((token) => token.endsWith("</w>"));
   const has = (token: string): string | null => (ids.has(token) ? token : null);
-  const sentence = byteLevel && ids.has("<s>") && ids.has("</s>");
+  const sentence = byteLevel && ["<s>", "<pad>", "</s>", "<unk>", "<mask>"].every((token) => ids.has(token));
   const usual = sentence
     ? { bos: "<s>", cls: "<s>", sep: "</s>", eos: "</s>", unk: "<unk>", pad: "<pad>", mask: "<mask>" }
     : { bos: "<|endoftext|>", eos: "<|endoftext|>", unk: byteLevel ? "<|endoftext|>" : "<unk>" };

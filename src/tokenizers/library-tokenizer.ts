@@ -36,11 +36,16 @@ export function roleToken(settings: TokenizerSettings, role: Role): string | und
   return typeof content === "string" ? content : undefined;
 }
 
-/** Id of the token that plays a role: as the settings name it, else by its usual spelling. */
-export function roleId(ids: ReadonlyMap<string, number>, settings: TokenizerSettings, role: Role): number | undefined {
+/** Id of the token that plays a role: as the settings name it, else by its usual spelling among special tokens. */
+function roleId({ ids, addedTokens }: TokenizerFile, settings: TokenizerSettings, role: Role): number | undefined {
   const named = roleToken(settings, role);
   if (named !== undefined && ids.has(named)) return ids.get(named);
-  for (const token of USUAL[role]) if (ids.has(token)) return ids.get(token);
+  // Text may have taught a vocabulary an ordinary piece that looks like a special token.
+  const special = new Set(addedTokens.filter((token) => token.special).map((token) => token.id));
+  for (const token of USUAL[role]) {
+    const id = ids.get(token);
+    if (id !== undefined && (special.size === 0 || special.has(id))) return id;
+  }
   return undefined;
 }
 
@@ -91,7 +96,7 @@ export class LibraryTokenizer implements Tokenizer {
     this.native.disableTruncation();
     this.native.disablePadding();
     this.vocabSize = file.tokens.length;
-    const id = (role: Role): number | undefined => roleId(file.ids, settings, role);
+    const id = (role: Role): number | undefined => roleId(file, settings, role);
     const eos = id("eos");
     const unk = id("unk");
     this.special = {

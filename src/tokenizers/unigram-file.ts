@@ -68,11 +68,15 @@ export function unigramSettings(
   options: ResolvedUnigram,
   added: readonly AddedToken[],
 ): TokenizerSettings {
-  const { modelMaxLength, lowercase, stripAccents } = options;
+  const { modelMaxLength, lowercase, stripAccents, clsToken, sepToken } = options;
   return {
     added_tokens_decoder: addedTokensDecoder(added),
     clean_up_tokenization_spaces: false,
     tokenizer_class: "PreTrainedTokenizerFast",
+    // The general class gives segment ids only where it is told to.
+    ...(clsToken === null || sepToken === null
+      ? {}
+      : { model_input_names: ["input_ids", "token_type_ids", "attention_mask"] }),
     ...(modelMaxLength === undefined ? {} : { model_max_length: modelMaxLength }),
     ...specialTokensMap(options, ids),
     do_lower_case: lowercase,

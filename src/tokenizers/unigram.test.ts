@@ -160,6 +160,20 @@ describe("trainUnigram", () => {
   });
 });
 
+describe("special tokens", () => {
+  it("are not ordinary pieces that look like them (catches </s> of a web page taken for the end of a text)", async () => {
+    const pages = Array.from({ length: 30 }, (_, i) => `a</s>b c</s>d ${i}</s>`);
+    const none = { clsToken: null, sepToken: null, maskToken: null, bosToken: null, eosToken: null };
+    const tokenizer = await Unigram.train(pages, { vocabSize: 60, ...none });
+    expect(tokenizer.tokenToId("</s>")).toBeDefined();
+    expect(tokenizer.special).toEqual({
+      ...{ pad: 0, unk: 1, cls: undefined, sep: undefined, mask: undefined },
+      ...{ bos: undefined, eos: undefined },
+    });
+    expect(tokenizer.specialIds).toEqual([0, 1]);
+  });
+});
+
 describe("files", () => {
   it("saves what it loads again, and travels to other threads", async () => {
     const tokenizer = await Unigram.train(texts, { vocabSize: 250, modelMaxLength: 64 });
@@ -168,6 +182,8 @@ describe("files", () => {
     expect(again).toBeInstanceOf(Unigram);
     expect([again.hash, again.special]).toEqual([tokenizer.hash, tokenizer.special]);
     expect(openPortable(portableTokenizer(tokenizer)!).hash).toBe(tokenizer.hash);
+    // Without them transformers' general class gives pairs no segments, and ALBERT other scores.
+    expect(tokenizer.settings.model_input_names).toEqual(["input_ids", "token_type_ids", "attention_mask"]);
   });
 
   it("reads a SentencePiece model as transformers' ALBERT does (catches ids shifted, commas behind numbers, user symbols)", async () => {
