@@ -18,7 +18,27 @@ export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
+export {
+  type GeneratedText,
+  type GenerateOptions,
+  type GenerateSettings,
+  type Generator,
+  generate,
+  generationSettings,
+  openGenerator,
+} from "./api/generate.ts";
 export { type ImportedModel, type ImportModelOptions, importModel } from "./api/import-model.ts";
+export {
+  type LikelihoodOptions,
+  likelihoods,
+  type OptionLikelihood,
+  type Perplexity,
+  type PromptAnswer,
+  type PromptOptions,
+  type PromptResult,
+  perplexity,
+  prompt,
+} from "./api/likelihood.ts";
 export { loadClassifier, loadPretrained, saveClassifier } from "./api/load.ts";
 export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
 export {
@@ -55,6 +75,9 @@ export type { TableRow, TableSource } from "./data/table.ts";
 export { textFile, textFolder } from "./data/text-file.ts";
 // Figures and reports.
 export * from "./evaluation/index.ts";
+export type { LogitsProcessor, TextSoFar } from "./generation/logits-processor.ts";
+export { comparedFigure, likeliest } from "./generation/option-likelihood.ts";
+export { type PromptTemplate, parsePromptTemplate } from "./generation/prompt-template.ts";
 export type { DType, HostTensor, TensorType } from "./ir/dtype.ts";
 export type { Graph } from "./ir/graph.ts";
 export { printGraph } from "./ir/print.ts";

@@ -1,15 +1,19 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError } from "../base/errors.ts";
+import { readJsonObject } from "../formats/json-file.ts";
 import { FeedProgram } from "../generation/feed-program.ts";
 import type { LogitsProcessor } from "../generation/logits-processor.ts";
 import { type WritingNetwork, writingNetwork } from "../generation/network.ts";
+import { type GenerationInput, settingsFromFile } from "../generation/settings.ts";
 import { type GeneratedText, type GenerateSettings, TextGenerator } from "../generation/text-generator.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
 import type { PretrainedModel } from "./model.ts";
 
-export type { GeneratedText, GenerateSettings, LogitsProcessor };
+export type { GeneratedText, GenerateSettings, GenerationInput, LogitsProcessor };
 
 /** Where and how a model writes. */
 export interface GeneratorOptions {
@@ -67,6 +71,15 @@ export async function openGenerator(model: PretrainedModel, options: GeneratorOp
       await release();
     },
   };
+}
+
+/**
+ * Settings for a model directory: those given, over those of its `generation_config.json` where it has one.
+ * @throws {ConfigError} all problems together
+ */
+export async function generationSettings(folder: string, given: GenerationInput = {}): Promise<GenerationInput> {
+  const path = join(folder, "generation_config.json");
+  return existsSync(path) ? settingsFromFile(await readJsonObject(path), given, path) : given;
 }
 
 /**

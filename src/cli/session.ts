@@ -83,6 +83,11 @@ export class Session {
     if (!process.stdout.write(`${text}\n`)) await once(process.stdout, "drain");
   }
 
+  /** A part of the result, as it is; waits where the reader is slower. */
+  async write(text: string): Promise<void> {
+    if (!process.stdout.write(text)) await once(process.stdout, "drain");
+  }
+
   /** Makes the program end with a failure, though the command ends as usual. */
   fail(): void {
     process.exitCode = 1;

@@ -2,6 +2,7 @@ import { ConfigError, DataError } from "../base/errors.ts";
 import type { Framing } from "../models/framing.ts";
 import { frameOf } from "../objectives/frame.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { joinTokens } from "./join-tokens.ts";
 import type { WritingNetwork } from "./network.ts";
 import { startTokenOf } from "./prompt-encoder.ts";
 import type { ScoredText, TokenScorer } from "./token-scorer.ts";
@@ -84,12 +85,12 @@ export async function optionLikelihoods(
     const text = ((): ScoredText => {
       if (join !== undefined) {
         const target = join([whole]).tokens;
-        return { source: join([context]).tokens, tokens: Int32Array.of(network.startTokenId!, ...target), start: 1 };
+        return { source: join([context]).tokens, tokens: joinTokens([network.startTokenId!], target), start: 1 };
       }
       const start = commonStart(context, whole);
       if (!startToken && start > 0) return { source: new Int32Array(), tokens: whole, start };
       const first = startTokenOf(tokenizer.special, path);
-      return { source: new Int32Array(), tokens: Int32Array.of(first, ...whole), start: start + 1 };
+      return { source: new Int32Array(), tokens: joinTokens([first], whole), start: start + 1 };
     })();
     if (text.start >= text.tokens.length) {
       throw new DataError("an option adds no tokens to its context. Give every option a text.", {

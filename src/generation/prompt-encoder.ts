@@ -2,6 +2,7 @@ import { DataError, FirthError } from "../base/errors.ts";
 import type { Framing } from "../models/framing.ts";
 import { frameOf } from "../objectives/frame.ts";
 import type { SpecialTokenIds, Tokenizer } from "../tokenizers/tokenizer.ts";
+import { joinTokens } from "./join-tokens.ts";
 import type { WritingNetwork } from "./network.ts";
 import type { WritingPrompt } from "./writing-rows.ts";
 
@@ -47,7 +48,7 @@ export async function encodePrompts(
     const begins = startToken || ids.length === 0;
     const prompt: WritingPrompt =
       join === undefined
-        ? { source: none, tokens: begins ? Int32Array.of(startTokenOf(tokenizer.special, path), ...ids) : ids }
+        ? { source: none, tokens: begins ? joinTokens([startTokenOf(tokenizer.special, path)], ids) : ids }
         : {
             source: join([ids]).tokens,
             tokens: network.startTokenId === undefined ? none : Int32Array.of(network.startTokenId),

@@ -7,6 +7,7 @@ import {
   type ConfigOf,
   defineFields,
   integerField,
+  jsonKeyOf,
   listField,
   nullableField,
   numberField,
@@ -14,6 +15,7 @@ import {
   textField,
 } from "../formats/config-fields.ts";
 import { defineConfig } from "../formats/config-table.ts";
+import type { JsonObject } from "../formats/json-text.ts";
 
 /** When a beam search ends, see `earlyStopping`. */
 export type EarlyStopping = boolean | "never";
@@ -112,6 +114,25 @@ function rules(settings: GenerationSettings): ConfigIssue[] {
 
 /** Reads `generation_config.json` too. */
 export const generationTable = defineConfig({ name: "generation", fields: generationFields, rules });
+
+/**
+ * Settings of a `generation_config.json` under those that were given; what would do nothing is left out.
+ * @throws {ConfigError} all problems together
+ */
+export function settingsFromFile(json: JsonObject, given: GenerationInput, where: string): GenerationInput {
+  const stated = Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
+  const { config } = generationTable.parse(stated, where);
+  const names = Object.keys(generationFields) as (keyof GenerationInput)[];
+  const isStated = (name: keyof GenerationInput) => stated[jsonKeyOf(name, generationFields[name])] !== undefined;
+  const merged: GenerationInput = {
+    ...Object.fromEntries(names.filter(isStated).map((name) => [name, config[name]])),
+    ...given,
+  };
+  const idle = new Set(idleSettings(merged).map(({ path }) => path));
+  return Object.fromEntries(
+    Object.entries(merged).filter(([name]) => !idle.has(name) || given[name as keyof GenerationInput] !== undefined),
+  );
+}
 
 /** Settings that only sampling or only beams know, which were given without them. */
 export function idleSettings(given: GenerationInput): ConfigIssue[] {

@@ -2,6 +2,7 @@ import { internalError } from "../base/errors.ts";
 import { capacityBucket, rowBucket, widthBucket } from "./bucket.ts";
 import type { FeedShape } from "./feed.ts";
 import type { FeedProgram } from "./feed-program.ts";
+import { joinTokens } from "./join-tokens.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 
 /** What a row begins with. */
@@ -41,7 +42,7 @@ export class WritingRows {
     const { order } = program.network;
     if (order === "maskByMask") {
       rows.sourceLengths = prompts.map(({ source }) => source.length);
-      await rows.feed(prompts.map(({ source, tokens }) => Int32Array.of(...source, ...tokens)));
+      await rows.feed(prompts.map(({ source, tokens }) => joinTokens(source, tokens)));
     } else {
       const sources = order === "encoderDecoder" ? prompts.map(({ source }) => source) : undefined;
       await rows.feed(
