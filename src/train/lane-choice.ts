@@ -48,9 +48,13 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Times the gradient of a step in one lane and in two, in turns. */
-export async function measureLanes(step: TimedStep, batches: readonly Batch[]): Promise<LaneTimes> {
+/**
+ * Times a gradient in one lane and in two, in turns.
+ * @param batches of a step; its first part stands for all of them
+ */
+export async function measureLanes(step: TimedStep, [first]: readonly Batch[]): Promise<LaneTimes> {
   const [one, two]: [number[], number[]] = [[], []];
+  const batches = first === undefined ? [] : [first];
   // The first runs compile, the second ones lay out memory.
   for (let i = 0; i < 2; i++) for (const lanes of [1, 2]) await step.timeGradient(batches, lanes);
   const began = performance.now();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { oneDnn } from "../../tests/support/backends.ts";
 import { cyclicExamples, plain, tinyBert, tinyObjective } from "../../tests/support/tiny-run.ts";
 import type { Backend } from "../backend/backend.ts";
 import { createOnnxBackend } from "../backend/onnx/onnx-backend.ts";
@@ -155,6 +156,23 @@ test("two lanes give the same bits again (bug: sums in the order in which lanes 
   expect(new Set(first.losses).size).toBe(6);
   for (let again = 0; again < 3; again++) expect(await run()).toEqual(first);
 });
+
+test.skipIf(oneDnn.missing !== undefined)(
+  `${oneDnn.title}: lanes in engine threads of their own give the loss and gradient of one`,
+  async () => {
+    const engine = await oneDnn.open();
+    const settings = { backend: engine, dropout: 0.3 };
+    const parts = [batchOf(11), batchOf(14)];
+    const [one, two] = [
+      await gradientOf(1, parts, { ...settings, accumulates: true }),
+      await gradientOf(2, parts, { ...settings, accumulates: true }),
+    ];
+    expect(two.figures.lanes).toBe(2);
+    expect(Math.abs(two.figures.loss / one.figures.loss - 1)).toBeLessThan(1e-5);
+    expect(worst(two.gradient, one.gradient)).toBeLessThan(1e-5);
+    await engine.dispose();
+  },
+);
 
 test("a batch of one row runs in one lane and says so, with the numbers of one lane", async () => {
   const one = [batchOf(1)];
