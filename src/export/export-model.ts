@@ -4,8 +4,9 @@ import type { ClassificationModel, Encoder, PretrainingModel } from "../models/m
 import type { Module } from "../nn/module.ts";
 import { nextWordProgram, sourceProgram, targetProgram } from "./decoder-program.ts";
 import { classesProgram, hiddenStatesProgram, maskedWordsProgram, type PlaceCounting } from "./encoder-program.ts";
+import { type FileGraph, fileGraph } from "./file-graph.ts";
 import { mergeSteps } from "./merge.ts";
-import { type FileGraph, fileGraph, type ProgramParameters } from "./program.ts";
+import type { ProgramParameters } from "./program.ts";
 import type { ExportTask } from "./task.ts";
 
 /** What an export needs to know of a model beside its module. */

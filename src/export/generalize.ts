@@ -1,14 +1,16 @@
 /** @file Two lowered graphs of one program, traced with different sizes, become nodes for every size. */
 import { isDeepStrictEqual } from "node:util";
-import type { Ref } from "../backend/onnx/lower/emitter.ts";
 import type { LoweredGraph } from "../backend/onnx/lower/lower-graph.ts";
 import type { OnnxNode, OnnxTensor } from "../backend/onnx/proto/model.ts";
 import { BackendError } from "../base/errors.ts";
 import type { Dimensions, Expression, Pair } from "./dimension.ts";
 import type { NodeBuilder, SizeNodes } from "./node-builder.ts";
 
-/** A shape in the two graphs. */
+/** Sizes of a shape in the two graphs, axis by axis. */
 type ShapePair = readonly Pair[];
+
+/** A shape in the first graph and in the second. */
+export type Shapes = readonly [readonly number[], readonly number[]];
 
 /** What a node's operands are in the two graphs. */
 export interface PairedGraphs {
@@ -85,13 +87,15 @@ export class Generalizer {
     return this.renamed;
   }
 
-  /** How each size of a value of the first graph comes of the dimensions. */
-  shapeOf(first: Ref, second: Ref): Expression[] {
-    return this.explained(pairs(first.shape, second.shape), undefined);
+  /** How each size of a shape comes of the dimensions. */
+  explainShape(...[first, second]: Shapes): Expression[] {
+    const shape = pairs(first, second);
+    if (shape === undefined) throw refuse(undefined, "has values of another rank for other sizes");
+    return this.explained(shape, undefined);
   }
 
-  private explained(shape: ShapePair | undefined, node: OnnxNode | undefined): Expression[] {
-    return (shape ?? []).map((pair) => {
+  private explained(shape: ShapePair, node: OnnxNode | undefined): Expression[] {
+    return shape.map((pair) => {
       const found = this.dimensions.explain(pair);
       if (found === undefined) throw refuse(node, `has a size of ${pair[0]} and ${pair[1]} that nothing explains`);
       return found;
@@ -149,28 +153,35 @@ export class Generalizer {
     return [first.model.graph.initializers?.[one], second.model.graph.initializers?.[other]];
   }
 
-  /**
-   * A reshape to sizes that depend on the dimensions, if it is one: with 0 for an axis that keeps its size and −1 for one
-   * more, so that nothing need be computed; only then with computed sizes.
-   */
+  /** Writes a reshape whose sizes depend on the dimensions, if the node is one. */
   private reshape(one: OnnxNode, other: OnnxNode): boolean {
     const [x, shape] = one.inputs as [string, string];
     const [a, b] = this.constants(shape, other.inputs[1]!);
     if (a === undefined || b === undefined || isDeepStrictEqual(a, b)) return false;
-    const target = pairs(numbersOf(a), numbersOf(b));
-    const given = pairs(this.shapes[0].get(x) ?? [], this.shapes[1].get(other.inputs[0]!) ?? []);
-    if (target === undefined || given === undefined) throw refuse(one, "has another rank for other sizes");
-    this.explained(target, one);
+    const given = [this.shapes[0].get(x) ?? [], this.shapes[1].get(other.inputs[0]!) ?? []] as const;
     const operand = this.operand(one, x, other.inputs[0]!);
+    this.reshaped(operand, given, [numbersOf(a), numbersOf(b)], this.renamed.get(one.outputs[0]!)!);
+    return true;
+  }
+
+  /**
+   * The elements of a value of the written graph under another shape: with 0 for an axis that keeps its size and −1 for one
+   * more, so that nothing need be computed; only then with computed sizes.
+   * @param given its shape in the two graphs; @param wanted the shape to be
+   * @throws {BackendError} EXPORT_SIZES
+   */
+  reshaped(operand: string, given: Shapes, wanted: Shapes, result?: string): string {
+    const sizes = this.explainShape(...wanted);
+    const before = pairs(...given);
     let inferred = 0;
-    const simple = target.map((pair, axis) => {
-      if (pair[0] === pair[1]) return pair[0];
-      if (axis < given.length && isDeepStrictEqual(given[axis], pair)) return 0;
+    const simple = wanted[0].map((size, axis) => {
+      const pair = [size, wanted[1][axis]!];
+      if (pair[0] === pair[1]) return size;
+      if (isDeepStrictEqual(before?.[axis], pair)) return 0;
       inferred++;
       return -1;
     });
-    if (inferred <= 1) this.write(one, [operand, this.builder.ints(simple)], {});
-    else this.write(one, [operand, this.operand(one, shape, other.inputs[1]!)], one.attributes ?? {});
-    return true;
+    if (inferred <= 1) return this.builder.op("Reshape", [operand, this.builder.ints(simple)], {}, result);
+    return this.builder.op("Reshape", [operand, this.sizes.vector(sizes)], { allowzero: { int: 1 } }, result);
   }
 }

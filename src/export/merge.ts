@@ -1,7 +1,7 @@
 /** @file One file for a decoder's first step and its further ones, as transformers.js and optimum have it. */
 import type { OnnxNode, OnnxValueInfo } from "../backend/onnx/proto/model.ts";
+import type { FileGraph } from "./file-graph.ts";
 import { NodeBuilder } from "./node-builder.ts";
-import type { FileGraph } from "./program.ts";
 
 /** Names of the dimensions of kept source keys, which need not be there in a first step. */
 const KEPT_SOURCE = "encoder_sequence_length_out";

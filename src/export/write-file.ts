@@ -5,7 +5,7 @@ import { encodeModel } from "../backend/onnx/proto/encode-model.ts";
 import type { OnnxModel, OnnxWeight } from "../backend/onnx/proto/model.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
 import type { TensorType } from "../ir/dtype.ts";
-import type { FileGraph } from "./program.ts";
+import type { FileGraph } from "./file-graph.ts";
 import type { FileWeights } from "./weights.ts";
 
 /** Version of the standard operators that files are written in (Gelu is there from 20 on). */
