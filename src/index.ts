@@ -68,9 +68,12 @@ export {
 export { csv, tsv } from "./data/delimited.ts";
 export type { TextDocument } from "./data/document.ts";
 export { jsonLines } from "./data/json-lines.ts";
+export { type MineOptions, mineSpans } from "./data/mine-spans.ts";
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from "./data/prepare-corpus.ts";
 export { inspectCorpus, ShardedCorpus } from "./data/sharded-corpus.ts";
 export { joinSources, TextSource, textDocuments } from "./data/source.ts";
+export { formatSpans, readSpans, type SpanEntry, type SpanKind } from "./data/span-file.ts";
+export { SpanLexicon } from "./data/span-lexicon.ts";
 export type { TableRow, TableSource } from "./data/table.ts";
 export { textFile, textFolder } from "./data/text-file.ts";
 // Figures and reports.
@@ -83,8 +86,12 @@ export type { Graph } from "./ir/graph.ts";
 export { printGraph } from "./ir/print.ts";
 export { tensorType } from "./ir/shape.ts";
 export { verifyGraph } from "./ir/verify.ts";
+export { type AlbertConfig, type AlbertConfigInput, albertConfig, albertPresets } from "./models/albert/config.ts";
+export { albert, albertFamily } from "./models/albert/family.ts";
 export { type BertConfig, type BertConfigInput, bertConfig, bertPresets } from "./models/bert/config.ts";
 export { bert, bertFamily } from "./models/bert/family.ts";
+export { type ErnieConfig, type ErnieConfigInput, ernieConfig, erniePresets } from "./models/ernie/config.ts";
+export { ernie, ernieFamily } from "./models/ernie/family.ts";
 export { familyOf } from "./models/families.ts";
 export { type Gpt2Config, type Gpt2ConfigInput, gpt2Config, gpt2Presets } from "./models/gpt2/config.ts";
 export { gpt2, gpt2Family } from "./models/gpt2/family.ts";
@@ -95,11 +102,18 @@ export {
   openAiGptPresets,
 } from "./models/openai-gpt/config.ts";
 export { openAiGpt, openAiGptFamily } from "./models/openai-gpt/family.ts";
+export { type RobertaConfig, type RobertaConfigInput, robertaConfig, robertaPresets } from "./models/roberta/config.ts";
+export { roberta, robertaFamily } from "./models/roberta/family.ts";
 export * as nn from "./nn/index.ts";
 export {
   type CausalLanguageModelingOptions,
   causalLanguageModeling,
 } from "./objectives/causal-language-modeling.ts";
+export {
+  type KnowledgeMaskingOptions,
+  type KnowledgeStage,
+  knowledgeMasking,
+} from "./objectives/knowledge-masking.ts";
 export {
   type MaskedLanguageModelingOptions,
   maskedLanguageModeling,
