@@ -68,10 +68,7 @@ function textsFor(task, mask) {
 async function answer(folder, task, texts) {
   const name = basename(folder);
   const tokenizer = await peer.AutoTokenizer.from_pretrained(name);
-  const model = await classes[task].from_pretrained(name, {
-    device: "cpu",
-    ...(dtype === "int8" ? { dtype: "q8" } : {}),
-  });
+  const model = await classes[task].from_pretrained(name, { device: "cpu" });
   if (task === "text-generation" || task === "text2text-generation") {
     if (task === "text-generation") tokenizer.padding_side = "left";
     const inputs = tokenizer(texts, { padding: true });

@@ -32,14 +32,11 @@ function lacks(family: string, task: ExportTask, model: ExportableModel): FirthE
     (other) => serves(model, other),
   );
   const instead = others.length === 0 ? "" : ` Choose ${others.join(" or ")}.`;
-  return new FirthError(
-    `this ${family} model cannot be exported for ${task}: it has not what that computes.${instead}`,
-    {
-      code: "EXPORT_TASK",
-      path: "export",
-      details: { family, task },
-    },
-  );
+  return new FirthError(`this ${family} model has no head for ${task}.${instead}`, {
+    code: "EXPORT_TASK",
+    path: "export",
+    details: { family, task },
+  });
 }
 
 /** Whether a model has what a task computes. */

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -57,3 +58,20 @@ it("the README's program runs, shrunk, and leaves a model directory (bug: the sh
   const files = await readdir(join(folder, "models/sentiment"));
   for (const name of ["config.json", "model.safetensors", "tokenizer.json"]) expect(files).toContain(name);
 });
+
+const peers = process.env.FIRTH_PEER_NODE;
+it.skipIf(peers === undefined)(
+  "the README's transformers.js program classifies with the exported model (skipped without FIRTH_PEER_NODE, see bench/peers)",
+  async () => {
+    const { exportModel } = await import("../../src/api/export.ts");
+    await exportModel(join(folder, "models/sentiment"), { outputDir: join(folder, "exported/sentiment") });
+    const readme = await readFile(join(root, "README.md"), "utf8");
+    const [, program] = /```js\n(import \{ env, pipeline \}[^`]*)```/.exec(readme)!;
+    const entry = createRequire(join(resolve(peers!), "index.js")).resolve("@huggingface/transformers");
+    // Of the two entries, that for import.
+    const module = pathToFileURL(entry.replace(/\.cjs$/, ".mjs"));
+    await writeFile(join(folder, "classify.mjs"), program!.replace('"@huggingface/transformers"', `"${module}"`));
+    const { stdout } = await promisify(execFile)(process.execPath, ["classify.mjs"], { cwd: folder });
+    expect(stdout).toMatch(/label: '(negative|positive)'/);
+  },
+);
