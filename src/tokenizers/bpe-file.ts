@@ -1,7 +1,7 @@
 import { CheckpointError } from "../base/errors.ts";
 import { byteTokens, type ResolvedBpe } from "./bpe-option.ts";
 import { tokenizerFileText, vocabularyText } from "./file-text.ts";
-import type { TokenizerSettings } from "./library-tokenizer.ts";
+import type { TokenizerSettings } from "./special-role.ts";
 import { addedTokens, addedTokensDecoder, namedTokens, segmentTemplate, specialTokensMap } from "./special-tokens.ts";
 import { isRecord, type TokenizerFile } from "./tokenizer-file.ts";
 

@@ -10,7 +10,8 @@ import {
   resolveBpeTraining,
 } from "./bpe-option.ts";
 import { vocabularyText } from "./file-text.ts";
-import { LibraryTokenizer, roleToken, type TokenizerSettings } from "./library-tokenizer.ts";
+import { LibraryTokenizer } from "./library-tokenizer.ts";
+import { roleToken, type TokenizerSettings } from "./special-role.ts";
 import { parseJsonObject, parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
 import { entryKind, readSettings } from "./tokenizer-folder.ts";
 import { trainBpe } from "./train-bpe.ts";

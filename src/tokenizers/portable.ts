@@ -1,5 +1,6 @@
 import { Bpe } from "./bpe.ts";
-import { LibraryTokenizer, type TokenizerSettings } from "./library-tokenizer.ts";
+import { LibraryTokenizer } from "./library-tokenizer.ts";
+import type { TokenizerSettings } from "./special-role.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { parseTokenizerFile } from "./tokenizer-file.ts";
 import { Unigram } from "./unigram.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import protobuf from "protobufjs";
 import { CheckpointError } from "../base/errors.ts";
-import { roleToken, type TokenizerSettings } from "./library-tokenizer.ts";
+import { roleToken, type TokenizerSettings } from "./special-role.ts";
 import { addedTokens } from "./special-tokens.ts";
 import type { AddedToken } from "./tokenizer-file.ts";
 import { unigramFileText, unigramSettings } from "./unigram-file.ts";

@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { TokenizerSettings } from "./library-tokenizer.ts";
+import type { TokenizerSettings } from "./special-role.ts";
 import { parseJsonObject, readTextFile } from "./tokenizer-file.ts";
 
 /** Which kind of entry a path is; undefined where there is none. */

@@ -1,6 +1,6 @@
 import { byteTokens } from "./bpe-option.ts";
 import { tokenizerFileText } from "./file-text.ts";
-import type { TokenizerSettings } from "./library-tokenizer.ts";
+import type { TokenizerSettings } from "./special-role.ts";
 import { addedTokens, addedTokensDecoder, namedTokens, segmentTemplate, specialTokensMap } from "./special-tokens.ts";
 import type { AddedToken } from "./tokenizer-file.ts";
 import type { ScoredPiece } from "./unigram-learner.ts";

@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path";
 import { CheckpointError, ConfigError } from "../base/errors.ts";
-import { LibraryTokenizer, type TokenizerSettings } from "./library-tokenizer.ts";
+import { LibraryTokenizer } from "./library-tokenizer.ts";
 import { readSentencePiece } from "./sentencepiece.ts";
+import type { TokenizerSettings } from "./special-role.ts";
 import { parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
 import { entryKind, readSettings } from "./tokenizer-folder.ts";
 import { trainUnigram } from "./train-unigram.ts";

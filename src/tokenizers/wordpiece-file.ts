@@ -1,6 +1,6 @@
 import { CheckpointError } from "../base/errors.ts";
 import { tokenizerFileText, vocabularyText } from "./file-text.ts";
-import type { TokenizerSettings } from "./library-tokenizer.ts";
+import type { TokenizerSettings } from "./special-role.ts";
 import { addedTokens, addedTokensDecoder, segmentTemplate } from "./special-tokens.ts";
 import { isRecord, type TokenizerFile } from "./tokenizer-file.ts";
 import type { ResolvedWordPiece } from "./wordpiece-option.ts";
