@@ -16,12 +16,16 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { Evaluator } from "../train/evaluator.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
 import { type OpenEvaluation, type TrainResult, train } from "../train/trainer.ts";
+import { type EvaluateWritingOptions, evaluateWriting, type WritingEvaluation } from "./evaluate-writing.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveModel, type TextModel } from "./model.ts";
 import { vocabularyIssues } from "./start-classifier.ts";
 
-export type WriterFinetuneOptions = Omit<FinetuneOptions, "freeze" | "selectionFigure">;
+export interface WriterFinetuneOptions extends Omit<FinetuneOptions, "freeze" | "selectionFigure"> {
+  /** How targets are written for held-out sources in the end, and for how many of them (`count`); not at all by default. */
+  readonly writing?: Omit<EvaluateWritingOptions, "engine" | "dtype" | "signal"> | undefined;
+}
 
 /** Figures of a model on held-out pairs, each token given those of the true target before it. */
 export interface WritingFigures {
@@ -38,6 +42,8 @@ export interface FinetunedWriter extends TextModel<PretrainingModel> {
   readonly evaluations: readonly EvaluationEvent[];
   /** Of these weights on the held-out table; undefined without one, or when the run was interrupted. */
   readonly evaluation: WritingFigures | undefined;
+  /** What it wrote for held-out sources; undefined unless asked for. */
+  readonly written: WritingEvaluation | undefined;
   /** Writes a Hugging Face model directory. */
   save(folder: string): Promise<void>;
 }
@@ -119,10 +125,11 @@ export async function finetuneSequenceToSequence(
   tables: { readonly train: TableSource; readonly eval?: TableSource | undefined },
   options: WriterFinetuneOptions = {},
 ): Promise<FinetunedWriter> {
-  const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
+  const { writing, ...others } = options;
+  const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = others;
   const { tokenizer, packed } = task.settings;
   const issues: ConfigIssue[] = [];
-  const { train: trainOptions, treatment } = resolveFinetune(options, issues);
+  const { train: trainOptions, treatment } = resolveFinetune(others, issues);
   const seed = trainOptions?.seed ?? 0;
   const opened = await openWriter(start, seed);
   const { module, config } = opened.state;
@@ -174,7 +181,9 @@ export async function finetuneSequenceToSequence(
       });
       const model: TextModel<PretrainingModel> = { ...opened.state, weights: learned, tokenizer };
       const { evaluations } = run;
-      const last = run.reason === "interrupted" ? undefined : evaluations.find(({ step }) => step === run.selectedStep);
+      const isOver = run.reason !== "interrupted";
+      const last = isOver ? evaluations.find(({ step }) => step === run.selectedStep) : undefined;
+      const isWritten = isOver && held !== undefined && writing !== undefined;
       return {
         ...model,
         run,
@@ -184,6 +193,9 @@ export async function finetuneSequenceToSequence(
           perplexity: perplexity(last.loss),
           targetAccuracy: last.means.targetAccuracy!,
         },
+        written: isWritten
+          ? await evaluateWriting(model, held, { ...writing, engine: backend, dtype, signal })
+          : undefined,
         save: (folder) => saveModel(folder, model),
       };
     },

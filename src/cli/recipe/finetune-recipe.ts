@@ -11,6 +11,7 @@ import {
   textField,
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
+import { type GenerationSettings, generationTable } from "../../generation/settings.ts";
 import { classificationFigures } from "../../tasks/index.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
@@ -62,7 +63,12 @@ export interface FinetuneRecipe<T = TaskSettings | WritingTaskSettings> {
   readonly train: TrainOptions;
   readonly seeds: readonly number[];
   readonly engine: EngineSettings;
+  /** Where a model learns to write: how it writes for held-out sources in the end. */
+  readonly generation?: WritingChoice | undefined;
 }
+
+/** How a model writes, and for how many of the held-out sources. */
+export type WritingChoice = GenerationSettings & { readonly numWritten: number };
 
 /** Whether a recipe is about writing, not about classes. */
 export function isWriting(recipe: FinetuneRecipe): recipe is FinetuneRecipe<WritingTaskSettings> {
@@ -103,6 +109,19 @@ function checkTaskParts(problems: Problems, recipe: Section, writes: boolean): v
   }
 }
 
+const numWritten = integerField({ default: 100, min: 0, doc: "Held-out sources that are written for." });
+
+/** How a model writes in the end: at most the longest target, for a hundred sources. */
+function checkGeneration(problems: Problems, value: unknown, longest: number): WritingChoice | undefined {
+  const section = problems.section("generation", value);
+  if (section === undefined) return undefined;
+  const { numWritten: given = numWritten.default, ...settings } = section;
+  const count = numWritten.check(given);
+  if ("rule" in count) problems.add("generation.numWritten", count.rule, "CONFIG_VALUE");
+  const resolved = problems.resolve("generation", generationTable, { maxNewTokens: longest, ...settings });
+  return resolved && { ...resolved, numWritten: "value" in count ? count.value : 0 };
+}
+
 const trainDefaults = { numEpochs: 3, learningRate: 5e-5 };
 
 /**
@@ -112,8 +131,9 @@ const trainDefaults = { numEpochs: 3, learningRate: 5e-5 };
  */
 export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRecipe {
   const problems = new Problems();
+  const writes = isSection(recipe.task) && recipe.task.name === "sequenceToSequence";
   const keys = ["kind", "outputDir", "model", "tokenizer", "task", "data", "transfer", "train", "seeds", "engine"];
-  problems.knownKeys("", recipe, keys);
+  problems.knownKeys("", recipe, [...keys, ...(writes ? ["generation"] : [])]);
   const text = (key: string, meaning: string): string => {
     const value = recipe[key];
     if (typeof value === "string" && value !== "") return value;
@@ -126,7 +146,6 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   if (tokenizer !== null && typeof tokenizer !== "string") {
     problems.add("tokenizer", `must be a tokenizer's folder; got ${showValue(tokenizer)}.`, "CONFIG_VALUE");
   }
-  const writes = isSection(recipe.task) && recipe.task.name === "sequenceToSequence";
   const task: TaskSettings | WritingTaskSettings | undefined = writes
     ? problems.resolve("task", writingTaskTable, recipe.task)
     : problems.resolve("task", taskTable, recipe.task);
@@ -149,6 +168,8 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   else if (seeds.value.length === 0 || new Set(seeds.value).size < seeds.value.length) {
     problems.add("seeds", `must be different seeds, one at least; got ${showValue(seeds.value)}.`, "CONFIG_VALUE");
   }
+  const longest = task !== undefined && "maxTargetLength" in task ? task.maxTargetLength : undefined;
+  const generation = longest === undefined ? undefined : checkGeneration(problems, recipe.generation, longest);
   problems.raise(where);
   return {
     kind: "finetune",
@@ -161,5 +182,6 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
     train: train!,
     seeds: "value" in seeds ? seeds.value : [],
     engine: engine!,
+    ...(generation === undefined ? {} : { generation }),
   };
 }

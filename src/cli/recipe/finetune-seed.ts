@@ -73,14 +73,18 @@ async function classifySeed(
   return { seed: train.seed, run, evaluation, figures, report, modelFolder };
 }
 
+/** What a model wrote for held-out sources, one a line. */
+const writtenFile = "written.jsonl";
+
 async function writeSeed(
-  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<WritingTaskSettings>,
+  { model, task, data, transfer, train, outputDir, generation, ...recipe }: FinetuneRecipe<WritingTaskSettings>,
   { session, engine, signal }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { name: _name, ...settings } = task;
   const tableOf = (source: string, target: string | null): TableSource =>
     target === null ? openTable(source, data) : parallelText(source, target, data);
+  const { numWritten = 0, ...writing } = generation ?? {};
   // The columns of parallel text have names of their own.
   const columns = data.trainTarget === null ? {} : { sourceColumn: "source", targetColumn: "target" };
   const finetuned = await session.watchTraining((listener) =>
@@ -91,10 +95,21 @@ async function writeSeed(
         train: tableOf(data.train, data.trainTarget),
         ...(data.eval === null ? {} : { eval: tableOf(data.eval, data.evalTarget) }),
       },
-      { ...train, fromScratch: transfer.fromScratch, outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
+      {
+        ...{
+          ...train,
+          fromScratch: transfer.fromScratch,
+          outputDir,
+          engine,
+          dtype: recipe.engine.dtype,
+          listener,
+          signal,
+        },
+        ...(numWritten === 0 ? {} : { writing: { ...writing, count: numWritten } }),
+      },
     ),
   );
-  const { run, evaluation } = finetuned;
+  const { run, evaluation: scored, written } = finetuned;
   const isWhole = run.reason !== "interrupted";
   const modelFolder = isWhole ? join(outputDir, "model") : undefined;
   if (modelFolder !== undefined) {
@@ -103,7 +118,17 @@ async function writeSeed(
       await writeFileAtomic(join(temporary, name), text);
     });
   }
-  const figures = evaluation && { ...evaluation };
+  if (written !== undefined) {
+    const lines = written.pairs.map((pair) => `${JSON.stringify(pair)}\n`);
+    await writeFileAtomic(join(outputDir, writtenFile), lines.join(""));
+  }
+  const texts = written && { bleu: written.bleu, rouge: written.rouge, numWritten: written.pairs.length };
+  const shares = written && Object.entries(written.rouge).map(([kind, { fmeasure }]) => [kind, fmeasure] as const);
+  const figures = scored && {
+    ...scored,
+    ...(written && { bleu: written.bleu.score, ...Object.fromEntries(shares!) }),
+  };
+  const evaluation = scored && { ...scored, ...texts };
   return { seed: train.seed, run, evaluation, figures, report: undefined, modelFolder };
 }
 
