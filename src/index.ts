@@ -14,10 +14,22 @@ export {
   type RowEmbedding,
 } from "./api/embed.ts";
 export { evaluate } from "./api/evaluate.ts";
+export {
+  type EvaluateWritingOptions,
+  evaluateWriting,
+  type WritingEvaluation,
+  type WrittenPair,
+} from "./api/evaluate-writing.ts";
 export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/export.ts";
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
+export {
+  type FinetunedWriter,
+  finetuneSequenceToSequence,
+  type WriterFinetuneOptions,
+  type WritingFigures,
+} from "./api/finetune-sequence-to-sequence.ts";
 export {
   type GeneratedText,
   type GenerateOptions,
@@ -69,6 +81,7 @@ export { csv, tsv } from "./data/delimited.ts";
 export type { TextDocument } from "./data/document.ts";
 export { jsonLines } from "./data/json-lines.ts";
 export { type MineOptions, mineSpans } from "./data/mine-spans.ts";
+export { parallelText } from "./data/parallel-text.ts";
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from "./data/prepare-corpus.ts";
 export { inspectCorpus, ShardedCorpus } from "./data/sharded-corpus.ts";
 export { joinSources, TextSource, textDocuments } from "./data/source.ts";
@@ -88,6 +101,8 @@ export { tensorType } from "./ir/shape.ts";
 export { verifyGraph } from "./ir/verify.ts";
 export { type AlbertConfig, type AlbertConfigInput, albertConfig, albertPresets } from "./models/albert/config.ts";
 export { albert, albertFamily } from "./models/albert/family.ts";
+export { type BartConfig, type BartConfigInput, bartConfig, bartPresets } from "./models/bart/config.ts";
+export { bart, bartFamily } from "./models/bart/family.ts";
 export { type BertConfig, type BertConfigInput, bertConfig, bertPresets } from "./models/bert/config.ts";
 export { bert, bertFamily } from "./models/bert/family.ts";
 export { type ErnieConfig, type ErnieConfigInput, ernieConfig, erniePresets } from "./models/ernie/config.ts";
@@ -109,6 +124,7 @@ export {
   type CausalLanguageModelingOptions,
   causalLanguageModeling,
 } from "./objectives/causal-language-modeling.ts";
+export { type DenoisingOptions, denoising } from "./objectives/denoising.ts";
 export {
   type KnowledgeMaskingOptions,
   type KnowledgeStage,
@@ -118,6 +134,10 @@ export {
   type MaskedLanguageModelingOptions,
   maskedLanguageModeling,
 } from "./objectives/masked-language-modeling.ts";
+export {
+  type MaskedSequenceToSequenceOptions,
+  maskedSequenceToSequence,
+} from "./objectives/masked-sequence-to-sequence.ts";
 export type { Objective } from "./objectives/objective.ts";
 export {
   type UnifiedLanguageModelingOptions,
@@ -126,6 +146,7 @@ export {
 } from "./objectives/unified-language-modeling.ts";
 export * from "./report/index.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
+export { type SequenceToSequenceOptions, sequenceToSequence } from "./tasks/sequence-to-sequence.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
 export { checkpoint, customGradient } from "./tensor/call.ts";
 export { decompose } from "./tensor/decompose/decompose.ts";
