@@ -22,6 +22,11 @@ const suffixes =
 const placeSuffixes = /^.{2,}(?:省|市|县|州|岛|镇|寺|湖|山)$/u;
 const countries = /^[^全各我本外祖爱该两多战帝他邻强大小何异]国$/u;
 
+/** Characters of a text; most text has none outside the BMP, and is cut several times as fast. */
+function charactersOf(text: string): string[] {
+  return /[\ud800-\udfff]/.test(text) ? [...text] : text.split("");
+}
+
 function kindOf(text: string): SpanKind {
   const isName = (suffixes.test(text) && text.length > 2) || placeSuffixes.test(text) || countries.test(text);
   return isName ? "entity" : "phrase";
@@ -41,15 +46,17 @@ export class CharacterSpans {
   add(sentence: string): void {
     for (const [, name] of sentence.matchAll(title)) this.titles.add(name!.trim());
     for (const [text] of sentence.matchAll(run)) {
-      const characters = [...text];
+      const characters = charactersOf(text);
       this.numCharacters += characters.length;
       // One more than the longest span: its neighbours.
+      let start = 0;
       for (let i = 0; i < characters.length; i++) {
-        let gram = "";
+        let end = start;
         for (let n = 0; n <= this.options.maxCharacters && i + n < characters.length; n++) {
-          gram += characters[i + n];
-          this.grams.add(gram);
+          end += characters[i + n]!.length;
+          this.grams.add(text.slice(start, end));
         }
+        start += characters[i]!.length;
       }
     }
   }
@@ -61,16 +68,18 @@ export class CharacterSpans {
       { readonly count: number; readonly left: Neighbours; readonly right: Neighbours }
     >();
     for (const [text, count] of this.grams.entries()) {
-      const characters = [...text];
-      if (count < minCount || characters.length < 2 || characters.length > maxCharacters) continue;
+      if (count < minCount || text.length < 2) continue;
+      const characters = charactersOf(text);
+      if (characters.length < 2 || characters.length > maxCharacters) continue;
       if (weakestLink(characters, "", this.grams, this.numCharacters) < minPmi) continue;
       candidates.set(text, { count, left: new Neighbours(), right: new Neighbours() });
     }
     for (const [text, count] of this.grams.entries()) {
-      const characters = [...text];
-      if (characters.length < 3) continue;
-      candidates.get(characters.slice(0, -1).join(""))?.right.add(count);
-      candidates.get(characters.slice(1).join(""))?.left.add(count);
+      if (text.length < 3) continue;
+      const characters = charactersOf(text);
+      const [first, last] = [characters[0]!.length, characters.at(-1)!.length];
+      candidates.get(text.slice(0, -last))?.right.add(count);
+      candidates.get(text.slice(first))?.left.add(count);
     }
     const words = [...candidates]
       .filter(([, { count, left, right }]) => Math.min(left.entropy(count), right.entropy(count)) >= minEntropy)
