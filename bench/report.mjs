@@ -13,6 +13,7 @@ const sections = [
   { name: "lanes", title: "Two lanes", command: "node bench/lanes.mjs" },
   { name: "finetuning", title: "Fine-tuning", command: "npm run bench:peers -- finetuning --data FOLDER" },
   { name: "inference", title: "Inference", command: "npm run bench:peers -- inference --data FOLDER" },
+  { name: "generation", title: "Generation", command: "npm run bench:peers -- generation" },
   { name: "int8", title: "Accuracy in int8", command: "npx tsx bench/int8.ts --data FOLDER" },
   { name: "data", title: "Data" },
   { name: "padding", title: "Padding" },

@@ -3,6 +3,7 @@
 // Python comes from --python, else FIRTH_PEER_PYTHON, else python3. Exit code 2: no Python, or a package is missing.
 
 import { finetuningUsage, runFinetuning } from "./finetuning.mjs";
+import { generationUsage, runGeneration } from "./generation.mjs";
 import { inferenceUsage, runInference } from "./inference.mjs";
 import { MissingPeer } from "./programs.mjs";
 import { SideError } from "./stepper.mjs";
@@ -17,9 +18,11 @@ ${trainingUsage}
 
 ${finetuningUsage}
 
-${inferenceUsage}`;
+${inferenceUsage}
 
-const parts = { training: runTraining, finetuning: runFinetuning, inference: runInference };
+${generationUsage}`;
+
+const parts = { training: runTraining, finetuning: runFinetuning, inference: runInference, generation: runGeneration };
 
 async function main() {
   const [part, ...args] = process.argv.slice(2);

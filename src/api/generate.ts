@@ -6,6 +6,7 @@ import { readJsonObject } from "../formats/json-file.ts";
 import { FeedProgram } from "../generation/feed-program.ts";
 import type { LogitsProcessor } from "../generation/logits-processor.ts";
 import { type WritingNetwork, writingNetwork } from "../generation/network.ts";
+import type { PromptInput } from "../generation/prompt-encoder.ts";
 import { type GenerationInput, settingsFromFile } from "../generation/settings.ts";
 import { type GeneratedText, type GenerateSettings, TextGenerator } from "../generation/text-generator.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
@@ -13,7 +14,7 @@ import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
 import type { PretrainedModel } from "./model.ts";
 
-export type { GeneratedText, GenerateSettings, GenerationInput, LogitsProcessor };
+export type { GeneratedText, GenerateSettings, GenerationInput, LogitsProcessor, PromptInput };
 
 /** Where and how a model writes. */
 export interface GeneratorOptions {
@@ -88,7 +89,7 @@ export async function generationSettings(folder: string, given: GenerationInput 
  */
 export async function generate(
   model: PretrainedModel,
-  prompts: readonly string[],
+  prompts: readonly PromptInput[],
   options: GenerateOptions = {},
 ): Promise<GeneratedText[][]> {
   const { engine, dtype, quantize, ...settings } = options;

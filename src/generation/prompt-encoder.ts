@@ -6,6 +6,9 @@ import { joinTokens } from "./join-tokens.ts";
 import type { WritingNetwork } from "./network.ts";
 import type { WritingPrompt } from "./writing-rows.ts";
 
+/** A text, or its ids with all special tokens that belong there. */
+export type PromptInput = string | ArrayLike<number>;
+
 /** What turns text into prompts. */
 export interface PromptEncoding {
   readonly tokenizer: Tokenizer;
@@ -37,20 +40,23 @@ export function promptLength({ order }: WritingNetwork, { source, tokens }: Writ
  */
 export async function encodePrompts(
   network: WritingNetwork,
-  texts: readonly string[],
+  inputs: readonly PromptInput[],
   { tokenizer, framing, startToken }: PromptEncoding,
 ): Promise<WritingPrompt[]> {
-  const encoded = await tokenizer.encodeIds(texts);
+  const texts = inputs.filter((input) => typeof input === "string");
+  const encoded = (await tokenizer.encodeIds(texts)).values();
   const none = new Int32Array();
   const join = network.order === "leftToRight" ? undefined : frameOf(framing, tokenizer, "generate").join;
-  return encoded.map(({ ids }, i): WritingPrompt => {
+  return inputs.map((input, i): WritingPrompt => {
     const path = `prompts[${i}]`;
-    const begins = startToken || ids.length === 0;
+    const isText = typeof input === "string";
+    const ids = isText ? encoded.next().value!.ids : Int32Array.from(input);
+    const begins = (isText && startToken) || ids.length === 0;
     const prompt: WritingPrompt =
       join === undefined
         ? { source: none, tokens: begins ? joinTokens([startTokenOf(tokenizer.special, path)], ids) : ids }
         : {
-            source: join([ids]).tokens,
+            source: isText ? join([ids]).tokens : ids,
             tokens: network.startTokenId === undefined ? none : Int32Array.of(network.startTokenId),
           };
     const room = network.order === "encoderDecoder" ? network.maxSourcePositions : network.maxPositions - 1;

@@ -4,7 +4,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { beamSearch } from "./beam-search.ts";
 import type { FeedProgram } from "./feed-program.ts";
 import { type LogitsProcessor, processorsFor } from "./logits-processor.ts";
-import { encodePrompts, promptLength } from "./prompt-encoder.ts";
+import { encodePrompts, type PromptInput, promptLength } from "./prompt-encoder.ts";
 import { type GenerationInput, type GenerationSettings, generationTable, idleSettings } from "./settings.ts";
 import { TextTail } from "./text-tail.ts";
 import { writeTexts } from "./write-texts.ts";
@@ -67,7 +67,7 @@ export class TextGenerator {
    * Texts for each prompt, `numReturnSequences` of them, the best first in a beam search.
    * @throws {ConfigError} all problems together; {DataError} PROMPT_TOO_LONG
    */
-  async generate(prompts: readonly string[], given: GenerateSettings = {}): Promise<GeneratedText[][]> {
+  async generate(prompts: readonly PromptInput[], given: GenerateSettings = {}): Promise<GeneratedText[][]> {
     const resolved = this.resolve(given);
     return this.inTurn(() => this.write(prompts, resolved));
   }
@@ -77,7 +77,7 @@ export class TextGenerator {
    * What the generator returns at last is the whole. Leaving the loop ends the writing.
    * @throws {ConfigError} all problems together; {DataError} PROMPT_TOO_LONG
    */
-  async *stream(prompt: string, given: GenerateSettings = {}): AsyncGenerator<string, GeneratedText, void> {
+  async *stream(prompt: PromptInput, given: GenerateSettings = {}): AsyncGenerator<string, GeneratedText, void> {
     const resolved = this.resolve(given);
     if (resolved.settings.numBeams > 1 || resolved.settings.numReturnSequences > 1) {
       const message = "a text that is streamed must be one; set numBeams and numReturnSequences to 1.";
@@ -144,7 +144,7 @@ export class TextGenerator {
   }
 
   private async write(
-    texts: readonly string[],
+    texts: readonly PromptInput[],
     resolved: Resolved,
     onText?: (piece: string) => void,
   ): Promise<GeneratedText[][]> {
