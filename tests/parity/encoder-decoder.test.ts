@@ -1,0 +1,85 @@
+/** @file What neither packing nor lanes may change in an encoder–decoder: losses and gradients, dropout included. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Backend } from "../../src/backend/backend.ts";
+import { createOnnxBackend } from "../../src/backend/onnx/onnx-backend.ts";
+import { Random } from "../../src/base/random.ts";
+import type { Batch } from "../../src/data/batch.ts";
+import type { PretrainingExample } from "../../src/data/segment.ts";
+import type { PretrainingModel } from "../../src/models/model.ts";
+import { denoising } from "../../src/objectives/denoising.ts";
+import { maskedSequenceToSequence } from "../../src/objectives/masked-sequence-to-sequence.ts";
+import type { Drawn, PretrainingObjective } from "../../src/objectives/objective.ts";
+import { adamW } from "../../src/optim/adamw.ts";
+import { TrainStep } from "../../src/train/train-step.ts";
+import { randomWeights, tinyBart } from "../support/tiny-bart.ts";
+import { numWords, tinyTokenizer } from "../support/tiny-run.ts";
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await createOnnxBackend({ threads: 2 });
+});
+afterAll(() => backend.dispose());
+
+const random = new Random(5, "texts");
+const drawn = Array.from({ length: 14 }, (_, item): Drawn<PretrainingExample> => {
+  const tokens = Int32Array.from({ length: 3 + random.nextInt(18) }, () => 5 + random.nextInt(numWords));
+  const a = { tokens, wordStarts: new Uint8Array(tokens.length).fill(1), sentenceStarts: Uint32Array.of(0, 2) };
+  return { example: { a }, epoch: 0, item };
+});
+const objectives: Readonly<Record<string, (packed: boolean) => PretrainingObjective>> = {
+  denoising: (packed) => denoising({ tokenizer: tinyTokenizer, maxSeqLength: 24, packed }),
+  "masked sequence to sequence": (packed) =>
+    maskedSequenceToSequence({ tokenizer: tinyTokenizer, maxSeqLength: 24, packed }),
+};
+
+/** Loss and gradients of one step over a batch. */
+async function measure(loss: PretrainingObjective["loss"], batch: Batch, dropout: number, lanes: 1 | 2 = 1) {
+  const model: PretrainingModel = tinyBart({
+    ...{ hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout, activationDropoutProb: dropout },
+  });
+  const step = await TrainStep.create({
+    ...{ backend, model, weights: randomWeights(model), loss, lanes },
+    optimizer: adamW(),
+    treatment: () => ({ learningRateScale: 1, weightDecay: 0 }),
+    maxGradNorm: Number.POSITIVE_INFINITY,
+    policy: { compute: "f32" },
+    accumulates: false,
+    seed: 1,
+  });
+  const figures = await step.run([batch], 1, 0);
+  const gradients = await step.store.read("gradient");
+  await step.dispose();
+  return { figures, gradients };
+}
+
+type Measured = Awaited<ReturnType<typeof measure>>;
+
+function expectSame(one: Measured, other: Measured): void {
+  expect(Math.abs(one.figures.loss - other.figures.loss)).toBeLessThan(1e-5);
+  expect(other.figures.gradientNorm).toBeGreaterThan(0.1);
+  for (const [name, gradient] of other.gradients) {
+    const own = one.gradients.get(name)!;
+    const worst = gradient.reduce((most, value, i) => Math.max(most, Math.abs(value - own[i]!)), 0);
+    expect(worst, name).toBeLessThan(2e-5);
+  }
+}
+
+describe.each(Object.entries(objectives))("%s", (_name, objective) => {
+  test("packed rows have the loss and gradients of one text a row (bug: a source of another text)", async () => {
+    const [packed, apart] = [true, false].map((isPacked) => objective(isPacked).collate(drawn, 3));
+    expect(packed!.tensors.inputIds!.shape[0]).toBeLessThan(drawn.length / 2);
+    expectSame(await measure(objective(true).loss, packed!, 0), await measure(objective(false).loss, apart!, 0));
+  });
+
+  test("two lanes have those of one, with the same dropout (bug: masks of the target's rows cut like the source's)", async () => {
+    const batch = objective(false).collate(drawn, 3);
+    const [one, two] = [
+      await measure(objective(false).loss, batch, 0.2, 1),
+      await measure(objective(false).loss, batch, 0.2, 2),
+    ];
+    expect([one.figures.lanes, two.figures.lanes]).toEqual([1, 2]);
+    expectSame(one, two);
+    const still = await measure(objective(false).loss, batch, 0);
+    expect(Math.abs(one.figures.loss - still.figures.loss)).toBeGreaterThan(1e-3);
+  });
+});
