@@ -114,6 +114,9 @@ async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Back
   const text = await textParts(recipe);
   // Learning a vocabulary keeps the processor: outside `stoppable` a signal ends the program at once.
   const tokenizer = await recipeTokenizer(session, recipe, text);
+  // Before the text is prepared, which takes long: what the objective reads may be missing.
+  const { name, ...settings } = objective;
+  const learned = await objectiveChoices[name].build(settings, tokenizer);
   return session.stoppable(async (signal) => {
     const opened: ShardedCorpus[] = [];
     const corpusOf = async (name: string, source: TextSource | undefined, prepared: string | null) => {
@@ -128,8 +131,6 @@ async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Back
     try {
       const train = await corpusOf(preparedNames[1], text?.train, data.corpus);
       const held = await corpusOf(preparedNames[2], text?.eval, data.evalCorpus);
-      const { name, ...settings } = objective;
-      const learned = await objectiveChoices[name].build(settings, tokenizer);
       const pretrained = await session.watchTraining(async (listener) =>
         pretrain(
           await startModel(recipe, tokenizer),
