@@ -46,7 +46,7 @@ export async function openWriter(model: PretrainedModel, options: GeneratorOptio
   if (issues.length > 0) throw new ConfigError("generate", issues);
   const network = writingNetwork(model.module, { maskId: model.tokenizer.special.mask });
   const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new FixedWeights(backend, model.module, model.weights, quantize);
+  const store = new FixedWeights(backend, model.module, model.weights, quantize, dtype);
   return {
     ...{ backend, store, network, dtype },
     release: async () => {

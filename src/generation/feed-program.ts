@@ -69,6 +69,7 @@ export class FeedProgram {
       network,
       parameters: store.parameters,
       quantized: store.quantized ?? new Set(),
+      weightDtype: store.dtype ?? "f32",
       policy,
       cacheType: (rows, capacity) => {
         const { dtype, numHeads, headSize } = this.layout;

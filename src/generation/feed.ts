@@ -1,5 +1,5 @@
 /** @file Tokens fed to a network in one run, as a graph. */
-import type { TensorType } from "../ir/dtype.ts";
+import type { ComputeDType, TensorType } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { tensorType } from "../ir/shape.ts";
 import type { EncoderInputs, LayerCache, PastTokens, SourceStates } from "../models/model.ts";
@@ -29,6 +29,8 @@ export interface FeedTrace {
   readonly network: WritingNetwork;
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly quantized: ReadonlySet<string>;
+  /** What the other parameters come in. */
+  readonly weightDtype: ComputeDType;
   readonly policy: DTypePolicy;
   /** Type of kept keys and values `[R, N, C, D]` for R rows with room for C tokens; undefined in a first feed. */
   readonly cacheType: ((rows: number, capacity: number) => TensorType) | undefined;
@@ -77,14 +79,20 @@ function sourceStates(
 }
 
 /** Traces one feed; outputs are `logits [R, V]`, and the new keys and values `[R, N, W, D]`. */
-export function traceFeed(shape: FeedShape, { network, parameters, quantized, policy, cacheType }: FeedTrace): Graph {
+export function traceFeed(
+  shape: FeedShape,
+  { network, parameters, quantized, weightDtype, policy, cacheType }: FeedTrace,
+): Graph {
   const { rows, capacity, sourceWidth, encodesSource } = shape;
   const { numLayers } = network;
   const hasPast = capacity > 0;
   const keptTypes = (group: "past" | "source", room: number) =>
     Object.fromEntries(cacheNames(group, numLayers).map((name) => [name, cacheType!(rows, room)]));
   const own = [...parameters].flatMap(([name, parameter]) =>
-    parameterTypes(name, parameter.shape, quantized.has(name)).map(([key, type]) => [`parameter.${key}`, type]),
+    parameterTypes(name, parameter.shape, quantized.has(name), weightDtype).map(([key, type]) => [
+      `parameter.${key}`,
+      type,
+    ]),
   );
   const inputs: Record<string, TensorType> = {
     ...(Object.fromEntries(own) as Record<string, TensorType>),

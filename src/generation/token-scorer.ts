@@ -92,6 +92,7 @@ export class TokenScorer {
             return { losses: crossEntropy(logits, labels!) };
           },
           store.quantized,
+          store.dtype,
         ),
     });
   }

@@ -1,7 +1,8 @@
 /** @file A model's weights in an engine for prediction: they never change. */
 import type { Backend, Buffer, FixedInputs } from "../backend/backend.ts";
 import { type ConfigIssue, internalError } from "../base/errors.ts";
-import type { HostData, TensorType } from "../ir/dtype.ts";
+import { encodeBfloat16 } from "../base/half-float.ts";
+import { type ComputeDType, dtypeBytes, type HostData, type TensorType } from "../ir/dtype.ts";
 import { tensorType } from "../ir/shape.ts";
 import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
 import { quantizableWeights, quantizeWeight } from "../nn/quantization.ts";
@@ -36,6 +37,8 @@ export interface ParameterSource {
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Weights of linear layers that are in 8 bits. */
   readonly quantized?: ReadonlySet<string>;
+  /** What the other weights lie in; f32 unless said otherwise. */
+  readonly dtype?: ComputeDType;
   buffer(section: string, name: string): Buffer;
   /** For work over so many places: the parameters as inputs that never change, where that makes it faster. */
   fixedFor?(numPlaces: number): FixedInputs | undefined;
@@ -51,13 +54,24 @@ const FEW_PLACES = 256;
 export class FixedWeights implements ParameterSource {
   readonly parameters: ReadonlyMap<string, Parameter>;
   readonly quantized: ReadonlySet<string>;
+  readonly dtype: ComputeDType;
   private readonly backend: Backend;
   private readonly buffers = new Map<string, Buffer>();
   private fixed: FixedInputs | undefined;
   private isFixed = false;
 
-  constructor(backend: Backend, model: Module, weights: Weights, quantize: Quantize = "none") {
+  /**
+   * @param dtype what weights lie in: where a program computes in bf16 the numbers are the same, and half as much is read
+   */
+  constructor(
+    backend: Backend,
+    model: Module,
+    weights: Weights,
+    quantize: Quantize = "none",
+    dtype: ComputeDType = "f32",
+  ) {
     this.backend = backend;
+    this.dtype = dtype;
     this.parameters = namedParameters(model);
     const chosen = quantize === "int8" ? quantizableWeights(model) : new Set<Parameter>();
     this.quantized = new Set(
@@ -68,7 +82,10 @@ export class FixedWeights implements ParameterSource {
       if (data === undefined) throw internalError(`no numbers for parameter "${name}"`);
       const isQuantized = this.quantized.has(name);
       const { levels, scale } = isQuantized ? quantizeWeight(data, shape[0]!) : { levels: data, scale: undefined };
-      const [own, beside] = parameterTypes(name, shape, isQuantized) as [[string, TensorType], [string, TensorType]?];
+      const [own, beside] = parameterTypes(name, shape, isQuantized, dtype) as [
+        [string, TensorType],
+        [string, TensorType]?,
+      ];
       this.put(own, levels);
       if (beside !== undefined) this.put(beside, scale!);
     }
@@ -76,14 +93,13 @@ export class FixedWeights implements ParameterSource {
 
   private put([name, type]: [string, TensorType], data: HostData): void {
     const buffer = this.backend.allocate(type);
-    buffer.write(data);
+    buffer.write(type.dtype === "bf16" ? Uint16Array.from(data, encodeBfloat16) : data);
     this.buffers.set(name, buffer);
   }
 
   /** Bytes of all weights as they lie in the engine, copies for its kernels not counted. */
   get bytes(): number {
-    const size = ({ dtype, shape }: Buffer): number =>
-      shape.reduce((product, dim) => product * dim, dtype === "i8" ? 1 : 4);
+    const size = ({ dtype, shape }: Buffer): number => shape.reduce((product, dim) => product * dim, dtypeBytes[dtype]);
     return [...this.buffers.values()].reduce((sum, buffer) => sum + size(buffer), 0);
   }
 

@@ -19,9 +19,17 @@ type Parameters = ReadonlyMap<string, Parameter>;
 
 const none: ReadonlySet<string> = new Set();
 
-/** How a parameter enters a graph: as it is, or in 8 bits with a scale of its own beside it. */
-export function parameterTypes(name: string, shape: readonly number[], isQuantized: boolean): [string, TensorType][] {
-  if (!isQuantized) return [[name, tensorType("f32", shape)]];
+/**
+ * How a parameter enters a graph: as it is, or in 8 bits with a scale of its own beside it.
+ * @param dtype in which those lie that are as they are
+ */
+export function parameterTypes(
+  name: string,
+  shape: readonly number[],
+  isQuantized: boolean,
+  dtype: ComputeDType = "f32",
+): [string, TensorType][] {
+  if (!isQuantized) return [[name, tensorType(dtype, shape)]];
   const [outputs, inputs] = shape as [number, number];
   return [
     [name, tensorType("i8", [inputs, outputs])],
@@ -34,8 +42,9 @@ export function inputTypes(
   parameters: Parameters,
   batch: Batch,
   quantized: ReadonlySet<string> = none,
+  dtype: ComputeDType = "f32",
 ): Record<string, TensorType> {
-  const own = [...parameters].flatMap(([name, { shape }]) => parameterTypes(name, shape, quantized.has(name)));
+  const own = [...parameters].flatMap(([name, { shape }]) => parameterTypes(name, shape, quantized.has(name), dtype));
   return {
     ...Object.fromEntries(own.map(([name, type]) => [`parameter.${name}`, type])),
     ...Object.fromEntries(
@@ -91,6 +100,7 @@ export function forwardContext(
 /**
  * Traces an evaluation: no dropout, no gradients; outputs in f32 (or as they are, if not float).
  * @param quantized weights of linear layers that come in 8 bits
+ * @param dtype what all other parameters come in
  */
 export function traceForward(
   parameters: Parameters,
@@ -98,8 +108,9 @@ export function traceForward(
   policy: DTypePolicy,
   run: (context: ForwardContext, batch: Tensors) => Tensors,
   quantized: ReadonlySet<string> = none,
+  dtype: ComputeDType = "f32",
 ): Graph {
-  return trace("evaluate", inputTypes(parameters, batch, quantized), (symbols: Tensors) => {
+  return trace("evaluate", inputTypes(parameters, batch, quantized, dtype), (symbols: Tensors) => {
     const context = forwardContext(symbols, parameters, policy, { quantized });
     const outputs = run(context, batchSymbols(symbols, batch));
     return Object.fromEntries(
