@@ -8,6 +8,7 @@ import { type FileDType, fileWeights } from "../export/weights.ts";
 import { FILE_OPSET, writeOnnxFile } from "../export/write-file.ts";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomic.ts";
 import { formatJson, readJsonObject } from "../formats/json-file.ts";
+import type { JsonObject } from "../formats/json-text.ts";
 import { familyOf } from "../models/families.ts";
 import type { LoadedState } from "../models/family.ts";
 import type { Module } from "../nn/module.ts";
@@ -60,10 +61,18 @@ function check({ task, dtype }: ExportModelOptions): void {
   if (issues.length > 0) throw new ConfigError("export", issues);
 }
 
+/** Classes of a config.json that does not name them: transformers leaves out two without names. */
+function unnamedClasses({ id2label, num_labels: count, architectures }: JsonObject): number | undefined {
+  const isClassifier = Array.isArray(architectures) && /ForSequenceClassification$/.test(String(architectures[0]));
+  if (id2label !== undefined || !isClassifier) return undefined;
+  return typeof count === "number" ? count : 2;
+}
+
 /** The state of a directory with the heads that a task needs. */
-async function load(folder: string, task: ExportTask): Promise<LoadedState<Module>> {
+async function load(folder: string, task: ExportTask, config: JsonObject): Promise<LoadedState<Module>> {
   const family = await familyOf(folder);
-  return task === "text-classification" ? family.loadClassification(folder, 0) : family.loadPretraining(folder, 0);
+  if (task !== "text-classification") return family.loadPretraining(folder, 0);
+  return family.loadClassification(folder, 0, unnamedClasses(config));
 }
 
 function requireTrained(folder: string, task: ExportTask, names: readonly string[]): void {
@@ -89,7 +98,7 @@ export async function exportModel(folder: string, options: ExportModelOptions): 
   const configPath = join(folder, "config.json");
   const config = await readJsonObject(configPath);
   const task = options.task ?? taskOf(config, configPath);
-  const { family, config: settings, module, weights: numbers, newParameters } = await load(folder, task);
+  const { family, config: settings, module, weights: numbers, newParameters } = await load(folder, task, config);
   const tokenizer = await loadTokenizer(folder);
   const weights = fileWeights(module, numbers, dtype);
   const graphs = exportGraphs(

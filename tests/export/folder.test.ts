@@ -68,6 +68,18 @@ describe("exportModel", () => {
     expect((await readdir(work)).filter((name) => name.includes("refused"))).toEqual([]);
   });
 
+  it("takes a classifier of two classes without names, as transformers writes it", async () => {
+    const model = await modelFolder("bert/sequence-classification", "unnamed");
+    const path = join(model, "config.json");
+    const { id2label: _names, label2id: _ids, ...config } = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...config, num_labels: 3 }));
+    const { task, files } = await exportModel(model, { outputDir: join(work, "unnamed-out") });
+    expect([task, files[0]!.outputs]).toEqual(["text-classification", ["logits"]]);
+    // Two is what no number means; this one has three.
+    await writeFile(path, JSON.stringify(config));
+    await expect(exportModel(model, { outputDir: join(work, "unnamed-2") })).rejects.toThrow(/classifier/);
+  });
+
   it("says where it cannot write", async () => {
     const model = await modelFolder("bert/pretraining", "pretrained-3");
     const inside = join(model, "config.json", "out");
