@@ -102,6 +102,36 @@ describe("from text to an answer", () => {
     expect(seen.labels).toEqual(["neg", "pos"]);
   });
 
+  test("pretrain an encoder–decoder, finetune it to write, generate (would catch settings of one kind of task in another)", () => {
+    const set = (...settings: string[]): string[] => settings.flatMap((setting) => ["--set", setting]);
+    const changed = set(
+      "model.family=bart",
+      "objective.name=denoising",
+      "tokenizer.train.vocabSize=290",
+      "train.maxSteps=8",
+    );
+    expect(place.json("pretrain", "pretrain.yaml", "--output-dir", "bart", ...changed)).toMatchObject({ steps: 8 });
+    const lines = ["the cat sleeps", "the dog runs", "a big house", "the old tree"];
+    writeFileSync(join(place.folder, "one.txt"), `${lines.join("\n")}\n`);
+    writeFileSync(join(place.folder, "other.txt"), `${lines.map((line) => line.toUpperCase()).join("\n")}\n`);
+    const recipe = `kind: finetune
+outputDir: writer
+model: bart/model
+task: { name: sequenceToSequence, maxSourceLength: 24, maxTargetLength: 24, labelSmoothing: 0.1 }
+data: { train: one.txt, trainTarget: other.txt, eval: one.txt, evalTarget: other.txt }
+train: { maxSteps: 6, batchSize: 4 }
+generation: { numWritten: 3, maxNewTokens: 5 }
+`;
+    writeFileSync(join(place.folder, "writing.yaml"), recipe);
+    const { figures } = place.json<{ figures: Record<string, { mean: number }> }>("finetune", "writing.yaml");
+    expect(Object.keys(figures)).toEqual(expect.arrayContaining(["loss", "perplexity", "bleu", "rougeL"]));
+    expect(figures.perplexity!.mean).toBeCloseTo(Math.exp(figures.loss!.mean), 6);
+    const written = read("writer/written.jsonl").toString().trim().split("\n");
+    expect(written.map((line) => JSON.parse(line).target)).toEqual(["THE CAT SLEEPS", "THE DOG RUNS", "A BIG HOUSE"]);
+    const texts = place.json("generate", "writer/model", "the cat sleeps", "--max-new-tokens", "5");
+    expect(texts).toMatchObject([{ prompt: "the cat sleeps", texts: [{ text: expect.any(String) }] }]);
+  });
+
   test("finetune from scratch over seeds goes to folders of its own (would catch seeds that overwrite each other)", () => {
     const args = ["--from-scratch", "--seeds", "1,2", "--set", "train.numEpochs=null", "--set", "train.maxSteps=2"];
     const { outputDir, runs, figures } = place.json<{
