@@ -44,6 +44,11 @@ export interface MaskFiller {
 /** Texts computed together. */
 const BATCH_SIZE = 8;
 const MASK_STEP = 8;
+/**
+ * Texts of one call from which laying out the weights pays: of BERT-base it takes 0.4 s, and saves a fifth of the 55 ms of a
+ * short text.
+ */
+const MANY_TEXTS = 256;
 
 interface MaskedText {
   readonly text: string;
@@ -91,9 +96,18 @@ function best(logits: ArrayLike<number>, count: number, tokenOf: (id: number) =>
  * Puts a pre-trained model into an engine to fill blanks.
  * @throws {FirthError} TOKENIZER_LACKS_TOKEN, MODEL_LACKS_HEAD
  */
-export async function openMaskFiller(
+export function openMaskFiller(
   model: PretrainedModel,
   options: Omit<FillMaskOptions, "topK"> = {},
+): Promise<MaskFiller> {
+  return open(model, options, true);
+}
+
+/** @param laysOut whether weights are laid out for the engine's kernels, see {@link MANY_TEXTS} */
+async function open(
+  model: PretrainedModel,
+  options: Omit<FillMaskOptions, "topK">,
+  laysOut: boolean,
 ): Promise<MaskFiller> {
   const problem = lacksMask(model);
   if (problem !== undefined) throw problem;
@@ -108,7 +122,7 @@ export async function openMaskFiller(
   const program = new BatchProgram({
     backend,
     store,
-    fixed: ({ numPlaces }) => store.fixedFor(numPlaces),
+    fixed: ({ numPlaces }) => (laysOut ? store.fixedFor(numPlaces) : undefined),
     trace: (batch) =>
       traceForward(store.parameters, batch, { compute: dtype }, (context, symbols) => {
         const inputs = symbols as unknown as EncoderInputs;
@@ -204,7 +218,7 @@ export async function fillMask(
   texts: readonly string[],
   options: FillMaskOptions = {},
 ): Promise<FilledText[]> {
-  const filler = await openMaskFiller(model, options);
+  const filler = await open(model, options, texts.length >= MANY_TEXTS);
   try {
     return await filler.fill(texts, options.topK);
   } finally {

@@ -11,7 +11,7 @@ import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { testTable, testTokenizer, testWords } from "../tasks/testing.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
 import { ModelStore } from "../train/model-store.ts";
-import { fillMask } from "./fill-mask.ts";
+import { fillMask, openMaskFiller } from "./fill-mask.ts";
 import type { TextClassifier } from "./model.ts";
 import { openPredictor, predict, predictRows } from "./predict.ts";
 
@@ -193,6 +193,25 @@ describe("fillMask", () => {
     });
     const top = await fillMask({ ...model, weights: big }, ["so [MASK]"], { engine: { threads: 1 }, topK: 2 });
     expect(top[0]!.masks[0]!.map(({ id }) => id)).toEqual(filled[1]!.masks[0]!.slice(0, 2).map(({ id }) => id));
+  });
+
+  it("fills the same with weights that are laid out once for many calls (catches a tied table laid out for one use only)", async () => {
+    const texts = ["the [MASK] plot [MASK]", "so [MASK]"];
+    const options = { engine: { threads: 1 } } as const;
+    const once = await fillMask({ ...model, weights: big }, texts, options);
+    const filler = await openMaskFiller({ ...model, weights: big }, options);
+    for (const filled of [await filler.fill(texts), await filler.fill(texts)]) {
+      filled.forEach(({ masks }, i) => {
+        masks.forEach((candidates, k) => {
+          const wanted = once[i]!.masks[k]!;
+          expect(candidates.map(({ id }) => id)).toEqual(wanted.map(({ id }) => id));
+          candidates.forEach(({ probability }, c) => {
+            expect(probability).toBeCloseTo(wanted[c]!.probability, 5);
+          });
+        });
+      });
+    }
+    await filler.dispose();
   });
 
   it("refuses texts without a blank, texts that are too long, and heads that were never trained", async () => {
