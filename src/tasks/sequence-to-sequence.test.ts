@@ -192,6 +192,20 @@ describe("with masks in one row (UniLM)", () => {
   });
 });
 
+test("a network with the token types of UniLM knows source and target by its own, as it was pre-trained", () => {
+  const pair = { source: words(2), target: words(1) };
+  const types = (typeVocabSize: number): number[] => {
+    const encoder = Object.create(tinyBert().module.encoder, { typeVocabSize: { value: typeVocabSize } });
+    const batch = task()
+      .objectiveFor({ isModule: true, encoder })
+      .collate(drawn([pair]), 1);
+    return values(batch, "tokenTypeIds").slice(0, 6);
+  };
+  expect(types(6)).toEqual([4, 4, 4, 4, 5, 5]);
+  expect(types(2)).toEqual([0, 0, 0, 0, 1, 1]);
+  expect(types(0)).toEqual([0, 0, 0, 0, 0, 0]);
+});
+
 test("what cannot be learned is told, all of it", () => {
   const wrong = { maxSourceLength: 2, labelSmoothing: 1, targetMaskProbability: 0, targetColumn: "source" };
   expect(() => task(wrong)).toThrow(
