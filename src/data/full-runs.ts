@@ -61,8 +61,12 @@ function fullChunks(corpus: ShardedCorpus, maxTokens: number, boundary: ChunkBou
     for (let at = offsets[0]!; at < last; ) {
       const separator = Number(at === offsets[0]! && end > start);
       const room = maxTokens - (end - start) - separators - separator;
-      if (room <= 0) close();
-      else add((at = Math.min(last, at + room)), separator === 1);
+      if (room <= 0) {
+        close();
+        continue;
+      }
+      at = Math.min(last, at + room);
+      add(at, separator === 1);
     }
   });
   close();
