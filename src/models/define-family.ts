@@ -5,6 +5,7 @@ import { writeFileAtomic } from "../formats/atomic.ts";
 import type { ConfigFields, ConfigInput, ConfigOf } from "../formats/config-fields.ts";
 import type { ConfigTable, ParsedConfig } from "../formats/config-table.ts";
 import { formatJson, readJsonObject } from "../formats/json-file.ts";
+import type { JsonObject } from "../formats/json-text.ts";
 import { openWeights, writeWeights } from "../formats/model-weights.ts";
 import type { TensorFile } from "../formats/safetensors-reader.ts";
 import type { Module } from "../nn/module.ts";
@@ -43,6 +44,8 @@ export interface FamilyDefinition<F extends ConfigFields, P extends PretrainingM
   readonly weightMap: (config: ConfigOf<F>) => readonly WeightEntry[];
   /** What the names of the encoder's tensors begin with; files of a bare encoder leave it out. */
   readonly prefix: string;
+  /** What `generation_config.json` says of models that write: the ids that texts begin and end with. */
+  readonly generation?: (config: ConfigOf<F>) => JsonObject;
   /** Tensors that files may have beside the parameters: copies of tied tensors, buffers, heads of other tasks. */
   readonly ignoredTensors: RegExp;
 }
@@ -147,13 +150,17 @@ export function defineFamily<F extends ConfigFields, P extends PretrainingModel,
       { config, module, weights, preserved }: Omit<ModelState<Module, C>, "family">,
       { labels, maxShardBytes }: SaveOptions = {},
     ) => {
-      const { architecture } = "classificationLogits" in module ? definition.classification : definition.pretraining;
+      const isClassifier = "classificationLogits" in module;
+      const { architecture } = isClassifier ? definition.classification : definition.pretraining;
       const json = table.serialize(config, {
         architectures: [architecture],
         ...(labels === undefined ? {} : { labels }),
         ...(preserved === undefined ? {} : { preserved }),
       });
       await writeFileAtomic(join(folder, "config.json"), formatJson(json));
+      if (definition.generation !== undefined && !isClassifier) {
+        await writeFileAtomic(join(folder, "generation_config.json"), formatJson(definition.generation(config)));
+      }
       await writeWeights(folder, storedTensors(module, weights, weightMap(config)), {
         ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
       });

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,6 +50,10 @@ describe("load and save gives the same keys and bits (bug: exchanged projections
     const { d_model, decoder_layers, is_encoder_decoder, architectures } = JSON.parse(
       await readFile(join(folder, "config.json"), "utf8"),
     );
+    // As transformers writes it: a text of the longest length ends too.
+    expect(JSON.parse(await readFile(join(folder, "generation_config.json"), "utf8"))).toEqual({
+      ...{ bos_token_id: 0, decoder_start_token_id: 2, eos_token_id: 2, forced_eos_token_id: 2, pad_token_id: 1 },
+    });
     expect([d_model, decoder_layers, is_encoder_decoder, architectures]).toEqual([
       12,
       3,
@@ -63,6 +68,7 @@ describe("load and save gives the same keys and bits (bug: exchanged projections
     expect(loaded.labels).toEqual(["negative", "neutral", "positive"]);
     await bartFamily.save(folder, loaded, { labels: loaded.labels });
     expect(await tensorsOf(folder)).toEqual(await tensorsOf(join(fixtures, "sequence-classification")));
+    expect(existsSync(join(folder, "generation_config.json"))).toBe(false);
   });
 });
 

@@ -38,6 +38,13 @@ export const bartFamily = defineFamily({
     architecture: "BartForSequenceClassification",
     mayBeNew: /^(dense|output)\./,
   },
+  generation: (config) => ({
+    bos_token_id: config.bosTokenId,
+    decoder_start_token_id: config.decoderStartTokenId,
+    eos_token_id: config.eosTokenId,
+    forced_eos_token_id: config.forcedEosTokenId,
+    pad_token_id: config.padTokenId,
+  }),
   weightMap: bartWeightMap,
   prefix: "model.",
   ignoredTensors:
