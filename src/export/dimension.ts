@@ -9,6 +9,9 @@ import { internalError } from "../base/errors.ts";
 /** The same number in the two traced graphs. */
 export type Pair = readonly [number, number];
 
+/** Which sizes a graph is traced with. */
+export type TracedGraph = 0 | 1 | "small";
+
 /** `factor · Π dimensions + offset`. */
 export interface Expression {
   readonly factor: number;
@@ -28,12 +31,16 @@ const SIZES: readonly Pair[] = [
   [13_033, 14_207],
 ];
 
+/** Sizes of the same dimensions in a third graph, which only checks the others. */
+const SMALL_SIZES = [2, 3, 5, 7, 11];
+
 /** Numbers added to a dimension: one token less, rows before the first position. */
 const LARGEST_OFFSET = 4;
 
 /** The open dimensions of one export. */
 export class Dimensions {
   private readonly sizes: ReadonlyMap<string, Pair>;
+  private readonly small: ReadonlyMap<string, number>;
   /** Dimensions that are the sum of two others. */
   readonly sums: Readonly<Record<string, readonly [string, string]>>;
 
@@ -47,15 +54,25 @@ export class Dimensions {
     });
     // Sums first: what they divide into is not to be taken apart.
     this.sizes = new Map([...added, ...own]);
+    const few = new Map(names.map((name, i) => [name, SMALL_SIZES[i]!] as const));
+    this.small = new Map([
+      ...few,
+      ...Object.entries(sums).map(([name, [a, b]]) => [name, few.get(a)! + few.get(b)!] as const),
+    ]);
     this.sums = sums;
   }
 
-  /** Size of a dimension in one of the two graphs; numbers stand for themselves. */
-  size(dimension: string | number, graph: 0 | 1): number {
+  /** Size of a dimension in one of the two graphs, or in the small one; numbers stand for themselves. */
+  size(dimension: string | number, graph: TracedGraph): number {
     if (typeof dimension === "number") return dimension;
-    const pair = this.sizes.get(dimension);
-    if (pair === undefined) throw internalError(`the dimension "${dimension}" is not declared`);
-    return pair[graph];
+    const size = graph === "small" ? this.small.get(dimension) : this.sizes.get(dimension)?.[graph];
+    if (size === undefined) throw internalError(`the dimension "${dimension}" is not declared`);
+    return size;
+  }
+
+  /** A number of the small graph. */
+  smallValue({ factor, dimensions, offset }: Expression): number {
+    return dimensions.reduce((product, name) => product * this.small.get(name)!, factor) + offset;
   }
 
   /** How a number comes of the dimensions; undefined where it does not. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { add, constant, convert, full, iota, mul } from "../tensor/elementwise.ts";
 import { dot } from "../tensor/linear-algebra.ts";
-import { reshape } from "../tensor/movement.ts";
+import { reshape, sliceAxis } from "../tensor/movement.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tensors } from "../tensor/trace.ts";
 import { fileGraph } from "./file-graph.ts";
@@ -47,6 +47,15 @@ describe("fileGraph", () => {
 
   it("refuses a computation whose operations hang on a size", () => {
     expect(() => graphOf((x, size) => (size("s") > 7_500 ? mul(x!, 2) : add(add(x!, 1), 2)))).toThrow(/other/);
+  });
+
+  it("refuses what hangs on a limit below the sizes of the traces (it would be taken for a fixed number)", () => {
+    const few = (size: SizeOf) => Math.min(size("s"), 512);
+    expect(() => graphOf((x, size) => sum(sliceAxis(x!, 1, 0, few(size)), [1]))).toThrow(/other operations for small/);
+    expect(() => graphOf((_x, size) => add(iota([size("b")]), constant(few(size), "i32")))).toThrow(
+      /512 for large sizes and 3 for small ones/,
+    );
+    expect(() => graphOf((x, size) => (size("b") > 8 ? mul(x!, 2) : add(x!, 2)))).toThrow(/another operation/);
   });
 
   it("writes operators of the standard only, a scaled product of stacks too", () => {

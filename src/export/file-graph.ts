@@ -1,9 +1,11 @@
 /** @file A program as the ONNX graph of a file. */
-import { type LoweredGraph, lowerGraph, weightName } from "../backend/onnx/lower/lower-graph.ts";
+import { isLoweredWhole, type LoweredGraph, lowerGraph, weightName } from "../backend/onnx/lower/lower-graph.ts";
 import type { OnnxNode, OnnxTensor, OnnxValueInfo } from "../backend/onnx/proto/model.ts";
 import { internalError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
+import { optimize } from "../ir/pass/optimize.ts";
 import { sameShape } from "../ir/shape.ts";
+import { decompose } from "../tensor/decompose/decompose.ts";
 import { Generalizer, type Shapes } from "./generalize.ts";
 import { NodeBuilder, SizeNodes } from "./node-builder.ts";
 import {
@@ -14,6 +16,7 @@ import {
   type ProgramParameters,
   traceProgram,
 } from "./program.ts";
+import { requireOneProgram, type TracedThrice } from "./size-check.ts";
 import { toStandardOperators, withoutUnused } from "./standard-operator.ts";
 
 /** What an ONNX graph is made of; parameters stand in it under their own names. */
@@ -83,8 +86,10 @@ export function fileGraph(program: FileProgram, parameters: ProgramParameters, p
   const dimensions = openDimensions(program);
   const builder = new NodeBuilder(prefix);
   const sizes = new SizeNodes(builder, dimensions, dimensionSources(program));
-  const trace = (which: 0 | 1): Graph => traceProgram(program, parameters, dimensions, which);
-  const graphs = [trace(0), trace(1)] as const;
+  const traced = ([0, 1, "small"] as const).map((which) => traceProgram(program, parameters, dimensions, which));
+  requireOneProgram(traced as unknown as TracedThrice, dimensions);
+  const simple = (graph: Graph) => optimize(decompose(graph, ({ op }) => isLoweredWhole(op)));
+  const graphs = [simple(traced[0]!), simple(traced[1]!)] as const;
   const own = new Set(graphs[0].inputs.flatMap(({ name }) => (name.startsWith(PARAMETER) ? [name] : [])));
   const lower = (graph: Graph) => lowerGraph(graph, { names: own, location: "" }, { keepsOrder: false });
   const [first, second] = [lower(graphs[0]), lower(graphs[1])];

@@ -1,14 +1,11 @@
 /** @file Computations with open sizes, and their graphs for chosen ones. */
-import { isLoweredWhole } from "../backend/onnx/lower/lower-graph.ts";
 import type { TensorType } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
-import { optimize } from "../ir/pass/optimize.ts";
 import { tensorType } from "../ir/shape.ts";
 import type { ForwardContext, Parameter } from "../nn/module.ts";
-import { decompose } from "../tensor/decompose/decompose.ts";
 import { type Tensors, trace } from "../tensor/trace.ts";
 import { forwardContext, parameterTypes } from "../train/forward-graph.ts";
-import { Dimensions } from "./dimension.ts";
+import { Dimensions, type TracedGraph } from "./dimension.ts";
 import type { DimensionSource, NodeBuilder } from "./node-builder.ts";
 
 /** An input of a file. Token ids, masks and the like come as 64-bit integers and are traced as i32. */
@@ -60,12 +57,12 @@ export function openDimensions({ inputs, sums = {} }: FileProgram): Dimensions {
   return new Dimensions(names, sums);
 }
 
-/** The program's graph for one of the two choices of sizes. */
+/** The program's graph for one choice of sizes, as the model's code wrote it. */
 export function traceProgram(
   { name, inputs, derived = {}, run }: FileProgram,
   { parameters, quantized }: ProgramParameters,
   dimensions: Dimensions,
-  which: 0 | 1,
+  which: TracedGraph,
 ): Graph {
   const shape = (dims: readonly (string | number)[]) => dims.map((dim) => dimensions.size(dim, which));
   const own = [...parameters].flatMap(([key, parameter]) =>
@@ -81,11 +78,10 @@ export function traceProgram(
     ),
     ...Object.fromEntries(Object.entries(derived).map(([key, { dims }]) => [key, tensorType("i32", shape(dims))])),
   };
-  const graph = trace(name, types, (symbols: Tensors) => {
+  return trace(name, types, (symbols: Tensors) => {
     const context = forwardContext(symbols, parameters, { compute: "f32" }, { quantized });
     return run(context, symbols, (dimension) => dimensions.size(dimension, which));
   });
-  return optimize(decompose(graph, ({ op }) => isLoweredWhole(op)));
 }
 
 /** Where open dimensions can be read: the first input that has one of them alone. */
