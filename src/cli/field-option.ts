@@ -22,6 +22,13 @@ function checked(field: ConfigField<JsonValue>, value: JsonValue, word: JsonValu
   throw new InvalidArgumentError(first.rule);
 }
 
+/** An option with a value. Commander takes every name that begins with "no" for the opposite of another option. */
+function valued(flags: string, doc: string): Option {
+  const option = new Option(flags, doc);
+  option.negate = false;
+  return option;
+}
+
 function optionsOf(name: string, field: ConfigField<JsonValue>): Option[] {
   const flag = kebab(name);
   const byDefault = field.default === undefined || field.default === null ? "" : ` (${JSON.stringify(field.default)})`;
@@ -31,16 +38,15 @@ function optionsOf(name: string, field: ConfigField<JsonValue>): Option[] {
   }
   if (field.kind.startsWith("list of")) {
     return [
-      new Option(`--${flag} <items...>`, doc).argParser((word: string, before: unknown) =>
-        checked(field, [...(Array.isArray(before) ? (before as string[]) : []), word], word),
-      ),
+      valued(`--${flag} <items...>`, doc).argParser((word: string, before: unknown) => {
+        const earlier = Array.isArray(before) ? (before as JsonValue[]) : [];
+        return checked(field, [...earlier, parseWord(word)], [...earlier, word]);
+      }),
     ];
   }
   const choices = /^one of (.*?)( or null)?$/.exec(field.kind)?.[1];
   const placeholder = choices === undefined ? "value" : choices.replaceAll('"', "").replaceAll(", ", "|");
-  return [
-    new Option(`--${flag} <${placeholder}>`, doc).argParser((word: string) => checked(field, parseWord(word), word)),
-  ];
+  return [valued(`--${flag} <${placeholder}>`, doc).argParser((word: string) => checked(field, parseWord(word), word))];
 }
 
 /** Adds one option for every setting of a table (`--vocab-size` for `vocabSize`). */
