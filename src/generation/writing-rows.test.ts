@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { createOnnxBackend } from "../backend/onnx/onnx-backend.ts";
+import { engines } from "../../tests/support/backends.ts";
+import type { Backend } from "../backend/backend.ts";
 import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import { FixedWeights } from "../train/fixed-weights.ts";
 import { FeedProgram } from "./feed-program.ts";
@@ -9,10 +10,11 @@ import { MASK, plainNext, type TestKind, testModel, testPrompt } from "./testing
 import { type WritingPrompt, WritingRows } from "./writing-rows.ts";
 
 const reference = createReferenceBackend();
-const onnx = await createOnnxBackend({ threads: 1 });
+const opened = new Map<string, Backend>();
+for (const { name, open, missing } of engines) if (missing === undefined) opened.set(name, await open());
 afterAll(async () => {
   await reference.dispose();
-  await onnx.dispose();
+  for (const backend of opened.values()) await backend.dispose();
 });
 
 const largestDifference = (a: Float32Array, b: Float32Array): number =>
@@ -24,10 +26,10 @@ const extended = ({ source, tokens }: WritingPrompt, more: readonly number[]): W
 });
 
 describe.each(["gpt", "bart", "unilm"] as const)("%s", (kind: TestKind) => {
-  test.each([
-    ["reference", reference, 1e-6],
-    ["onnx", onnx, 1e-5],
-  ] as const)("kept keys and values change nothing, %s", async (_, backend, tolerance) => {
+  test.for(engines)("kept keys and values change nothing, $title", async ({ name, missing }, { skip }) => {
+    const backend = opened.get(name);
+    if (backend === undefined) return skip(missing);
+    const tolerance = name === "reference" ? 1e-6 : 1e-5;
     const tested = testModel(kind);
     const network = writingNetwork(tested.model, { maskId: MASK });
     const store = new FixedWeights(backend, tested.model, tested.weights);
