@@ -1,27 +1,17 @@
-/** @file Times whole training steps of BERT on random ids, and the engine's own matrix product between them. */
+/** @file Times whole training steps of a model on random ids, and the engine's own matrix product between them. */
 import type { Backend } from "../../backend/backend.ts";
-import { Random } from "../../base/random.ts";
 import type { Batch } from "../../data/batch.ts";
-import type { ComputeDType, HostTensor } from "../../ir/dtype.ts";
-import { bertConfig } from "../../models/bert/config.ts";
-import { bert } from "../../models/bert/family.ts";
-import { maskedLanguageModeling } from "../../objectives/masked-language-modeling.ts";
+import type { ComputeDType } from "../../ir/dtype.ts";
+import type { PretrainingModel } from "../../models/model.ts";
 import { adamW } from "../../optim/adamw.ts";
-import { WordPiece } from "../../tokenizers/wordpiece.ts";
 import { type MemoryEstimate, requireMemory } from "../../train/memory-estimate.ts";
 import { TrainStep } from "../../train/train-step.ts";
 import type { StepWork } from "../../train/useful-work.ts";
 import { peakRssBytes } from "../steps.ts";
 import { EngineClock, timedBackend } from "./timed-backend.ts";
+import { type TrainingTaskOptions, trainingTask } from "./training-task.ts";
 
-export interface BenchmarkOptions {
-  /** A size of BERT: `base`, `mini`, … */
-  readonly preset: string;
-  /** Transformer layers, instead of the size's own. */
-  readonly layers?: number | undefined;
-  readonly vocab: number;
-  readonly batch: number;
-  readonly seq: number;
+export interface BenchmarkOptions extends Omit<TrainingTaskOptions, "seed"> {
   /** Layers are computed again in the backward pass. */
   readonly recompute?: boolean;
   /** Parts of the batch that run at the same time; 1 when left out. */
@@ -56,8 +46,6 @@ export interface BenchmarkFigures {
 }
 
 const SEED = 1;
-/** Ignored by crossEntropy. */
-const UNSCORED = -100;
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -65,50 +53,13 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** The objective's batch tensors with random ids: no padding, a loss at 15 % of every row's places. */
-function randomBatch(vocab: number, batch: number, seq: number): Batch {
-  const random = new Random(SEED, "benchmark");
-  const places = batch * seq;
-  const scoredPerRow = Math.floor(0.15 * seq);
-  const tensor = (shape: number[], fill: (i: number) => number): HostTensor => ({
-    dtype: "i32",
-    shape,
-    data: Int32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => fill(i)),
-  });
-  const scored = Array.from({ length: batch }, (_, row) => {
-    const order = Array.from({ length: seq }, (_, place) => ({ place, rank: random.next() }));
-    const chosen = order.sort((a, b) => a.rank - b.rank).slice(0, scoredPerRow);
-    return chosen.map(({ place }) => row * seq + place).sort((a, b) => a - b);
-  }).flat();
-  const scoredPlaces = [scored.length];
-  return {
-    tensors: {
-      inputIds: tensor([batch, seq], () => random.nextInt(vocab)),
-      sequenceIds: tensor([batch, seq], () => 1),
-      positionIds: tensor([batch, seq], (i) => i % seq),
-      tokenTypeIds: tensor([batch, seq], (i) => Number(i % seq >= seq / 2)),
-      maskedPositions: tensor(scoredPlaces, (i) => scored[i]!),
-      maskedLabels: tensor(scoredPlaces, () => random.nextInt(vocab)),
-    },
-    lists: { maskedPositions: { count: scored.length, beside: { maskedLabels: UNSCORED } } },
-    counts: { maskedTokens: scored.length },
-    numSequences: batch,
-    numTokens: places,
-    numPlaces: places,
-  };
-}
-
-/** A vocabulary of the right size: the objective asks its tokenizer for nothing else here. */
-function placeholderTokenizer(vocab: number): WordPiece {
-  const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  return WordPiece.fromVocabulary([...special, ...Array.from({ length: vocab - special.length }, (_, i) => `t${i}`)]);
-}
-
 /** A model, its batch and its optimizer, ready to make steps. */
 export class TrainingBenchmark {
   readonly parameters: number;
+  /** Entries of the vocabulary. */
+  readonly vocab: number;
   private readonly options: BenchmarkOptions;
-  private readonly step: TrainStep<ReturnType<typeof bert>["module"]>;
+  private readonly step: TrainStep<PretrainingModel>;
   private readonly batch: Batch;
   /** See `BenchmarkFigures`. */
   readonly memory: MemoryEstimate | undefined;
@@ -123,13 +74,14 @@ export class TrainingBenchmark {
   private readonly losses: number[] = [];
 
   private constructor(
-    options: BenchmarkOptions,
-    step: TrainStep<ReturnType<typeof bert>["module"]>,
+    options: BenchmarkOptions & { readonly vocab: number },
+    step: TrainStep<PretrainingModel>,
     batch: Batch,
     memory: MemoryEstimate | undefined,
     clock: EngineClock,
   ) {
     this.options = options;
+    this.vocab = options.vocab;
     this.step = step;
     this.batch = batch;
     this.memory = memory;
@@ -142,24 +94,15 @@ export class TrainingBenchmark {
   }
 
   static async open(options: BenchmarkOptions): Promise<TrainingBenchmark> {
-    const { preset, layers, vocab, seq } = options;
     const clock = new EngineClock();
     const backend = timedBackend(options.backend, clock);
-    const config = bertConfig({
-      preset,
-      ...(layers === undefined ? {} : { numHiddenLayers: layers }),
-      vocabSize: vocab,
-      maxPositionEmbeddings: Math.max(512, seq),
-    });
-    const { module, weights } = bert(config, { seed: SEED });
-    const { loss } = maskedLanguageModeling({ tokenizer: placeholderTokenizer(vocab), maxSeqLength: seq });
-    const batch = randomBatch(vocab, options.batch, seq);
+    const { state, objective, batch, vocab } = trainingTask({ ...options, seed: SEED });
     const policy = { compute: options.dtype };
     const step = await TrainStep.create({
       backend,
-      model: module,
-      weights,
-      loss,
+      model: state.module,
+      weights: state.weights,
+      loss: objective.loss,
       optimizer: adamW({ beta1: 0.9, beta2: 0.999, epsilon: 1e-6 }),
       treatment: (_, parameter) => ({ learningRateScale: 1, weightDecay: parameter.decays ? 0.01 : 0 }),
       maxGradNorm: 1,
@@ -171,7 +114,7 @@ export class TrainingBenchmark {
     });
     const memory = step.estimateMemory([batch]);
     if (memory !== undefined) requireMemory(memory, { recomputeLayers: options.recompute ?? false });
-    return new TrainingBenchmark(options, step, batch, memory, clock);
+    return new TrainingBenchmark({ ...options, vocab }, step, batch, memory, clock);
   }
 
   /** Makes one step, and before it measures the engine's own rate; steps of the warm-up are not counted. */

@@ -5,10 +5,10 @@ import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../base/errors.ts";
 import { booleanField, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
-import { bertPresets } from "../../models/bert/config.ts";
 import { withEngine } from "../../runtime.ts";
 import { memoryText } from "../../train/memory-estimate.ts";
 import { type BenchmarkFigures, TrainingBenchmark } from "../bench/training-benchmark.ts";
+import { benchmarkModels } from "../bench/training-task.ts";
 import { defineCommand, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { count, percent, table } from "../number-text.ts";
@@ -16,14 +16,14 @@ import { formatBytes } from "../progress/index.ts";
 import type { Session } from "../session.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 
-const models = Object.keys(bertPresets).map((preset) => `bert-${preset}`);
-
 const fields = defineFields({
-  model: choiceField(models, { default: "bert-base", doc: "Size of the network." }),
-  layers: nullableField(integerField({ min: 1, doc: "Transformer layers; the model's own when left out." })),
-  vocab: integerField({ default: 30_522, min: 16, doc: "Entries of the vocabulary." }),
-  batch: integerField({ default: 8, min: 1, doc: "Sequences in a step." }),
-  seq: integerField({ default: 128, min: 8, doc: "Tokens in a sequence." }),
+  model: choiceField(benchmarkModels, { default: "bert-base", doc: "Family and size of the network." }),
+  layers: nullableField(
+    integerField({ min: 1, doc: "Transformer layers (of each stack); the model's own when left out." }),
+  ),
+  vocab: nullableField(integerField({ min: 16, doc: "Entries of the vocabulary; the model's own when left out." })),
+  batch: integerField({ default: 8, min: 1, doc: "Rows in a step." }),
+  seq: integerField({ default: 128, min: 8, doc: "Tokens in a row; of an encoder–decoder on each side." }),
   steps: integerField({ default: 10, min: 1, doc: "Steps that are counted." }),
   warmup: integerField({ default: 2, min: 0, doc: "Steps before them." }),
   recompute: booleanField({ default: false, doc: "Compute layers again in the backward pass, to save memory." }),
@@ -73,14 +73,14 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
-  const { model, layers, vocab, batch, seq, warmup, recompute, lanes } = settings;
+  const { model, layers, batch, seq, warmup, recompute, lanes } = settings;
   const { engine: name, dtype, threads: limit, binding, onednnLibrary } = settings;
   const asked = givenEngine({ engine: name, dtype, threads: limit, binding, onednnLibrary }).engine;
   const run = async (engine: Backend): Promise<void> => {
     const benchmark = await TrainingBenchmark.open({
-      preset: model.slice("bert-".length),
+      model,
       layers: layers ?? undefined,
-      vocab,
+      vocab: settings.vocab ?? undefined,
       batch,
       seq,
       recompute,
@@ -99,6 +99,7 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
           { path: "steps", message: "must be at least 1; the input ended before a step.", code: "CONFIG_VALUE" },
         ]);
       }
+      const { vocab } = benchmark;
       const figures = benchmark.figures();
       const { threads, description } = await engine.probe();
       session.result(
@@ -129,7 +130,10 @@ async function benchTrain(session: Session, given: Readonly<Record<string, unkno
 
 function trainCommand(): Command {
   const command = addFieldOptions(
-    defineCommand("train", "time whole training steps of BERT: forward, backward, clipping, AdamW"),
+    defineCommand(
+      "train",
+      "time whole training steps of a model on random tokens, with its family's objective: forward, backward, clipping, AdamW",
+    ),
     fields,
   ).option("--interactive", 'one step for each line "step" on standard input, answered in JSON lines');
   return runs(command, benchTrain);
