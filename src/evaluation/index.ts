@@ -1,5 +1,7 @@
+export { type AnswerScore, compareWords, compareWordsOrNone, normalizeAnswer } from "./answer-score.ts";
 export { type BleuOptions, type BleuScore, type BleuSmoothing, corpusBleu, sentenceBleu } from "./bleu.ts";
 export type { BleuTokenizer } from "./bleu-tokenizer.ts";
+export { chineseAnswerFigures, compareCharacters } from "./chinese-answer.ts";
 export { type ChrfOptions, type ChrfScore, corpusChrf } from "./chrf.ts";
 export {
   type Average,
@@ -16,5 +18,14 @@ export { formatClassificationReport } from "./format-classification-report.ts";
 export { bitsPerByte, perplexity, unigramEntropy } from "./language.ts";
 export { logLoss } from "./log-loss.ts";
 export { porterStem } from "./porter-stemmer.ts";
+export {
+  type AnswerFigures,
+  type AnswerKey,
+  type AnswerTexts,
+  type SquadTwoFigures,
+  type SquadTwoOptions,
+  squadFigures,
+  squadTwoFigures,
+} from "./question-answering.ts";
 export { meanRouge, type RougeKind, type RougeOptions, type RougeScore, type RougeScores, rouge } from "./rouge.ts";
 export { formatSpread, type Spread, spread } from "./spread.ts";
