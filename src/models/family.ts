@@ -3,7 +3,7 @@ import type { JsonObject } from "../formats/json-text.ts";
 import type { Module } from "../nn/module.ts";
 import { initialWeights, type Weights } from "../nn/weights.ts";
 import type { Framing } from "./framing.ts";
-import type { ClassificationModel, NetworkFacts, PretrainingModel } from "./model.ts";
+import type { ClassificationModel, NetworkFacts, PretrainingModel, TokenModel } from "./model.ts";
 
 /** A network of some family with its numbers, in host memory. */
 export interface ModelState<M extends Module = Module, C = unknown> {
@@ -24,6 +24,9 @@ export interface LoadedState<M extends Module, C = unknown> extends ModelState<M
   /** What to tell the user once. */
   readonly notices: readonly string[];
 }
+
+/** What the networks of a family are for. */
+export type NetworkPurpose = "pretraining" | "classification" | "tokenClassification" | "questionAnswering";
 
 /** What a configuration takes over from a tokenizer. */
 export interface VocabularyFacts {
@@ -57,12 +60,26 @@ export interface ModelFamily<C = unknown> {
   configure(settings: FamilySettings, vocabulary?: VocabularyFacts): C;
   pretraining(config: C): PretrainingModel;
   classification(config: C, numLabels: number): ClassificationModel;
+  /** @throws {ConfigError} HEAD_MISSING where the family has no such network */
+  tokenClassification(config: C, numLabels: number): TokenModel;
+  /** @throws {ConfigError} HEAD_MISSING where the family has no such network */
+  questionAnswering(config: C): TokenModel;
   /** Facts other parts need of a configuration. */
   facts(config: C): NetworkFacts;
   /** A pre-training model of a directory; heads it lacks are new. */
   loadPretraining(folder: string, seed: number): Promise<LoadedState<PretrainingModel, C>>;
   /** A classifier of a directory; `numLabels` allows a new head. */
   loadClassification(folder: string, seed: number, numLabels?: number): Promise<LoadedState<ClassificationModel, C>>;
+  /** A tagger of a directory; `numLabels` allows a new head. */
+  loadTokenClassification(folder: string, seed: number, numLabels?: number): Promise<LoadedState<TokenModel, C>>;
+  /** An extractor of answers of a directory; `isNew` allows a new head. */
+  loadQuestionAnswering(
+    folder: string,
+    seed: number,
+    options?: { readonly isNew?: boolean },
+  ): Promise<LoadedState<TokenModel, C>>;
+  /** What a directory's network is for, by the class its config.json names; undefined where that is none of ours. */
+  purposeOf(folder: string): Promise<NetworkPurpose | undefined>;
   /** Writes config.json and the weights into an existing folder, as Hugging Face does. */
   save(folder: string, state: Omit<ModelState<Module, C>, "family">, options?: SaveOptions): Promise<void>;
 }

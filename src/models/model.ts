@@ -133,6 +133,19 @@ export interface ClassificationModel extends Module {
   classificationLogits(context: ForwardContext, pooled: Tensor): Tensor;
 }
 
+/** What a head over every token says: its class, or how well an answer begins and ends there. */
+export type TokenHead = "tokenClassification" | "questionAnswering";
+
+/** A model with a linear head over every token. */
+export interface TokenModel extends Module {
+  readonly encoder: Encoder;
+  readonly tokenHead: TokenHead;
+  /** Scores a token: one a class; two (begins, ends) for answers. */
+  readonly numOutputs: number;
+  /** `[P, H]` hidden states at places → `[P, numOutputs]`. */
+  tokenLogits(context: ForwardContext, hidden: Tensor): Tensor;
+}
+
 /** Whether a parameter, by its name, is carried from pre-training to tasks: those of encoders and decoders are, heads not. */
 export function isCarried(name: string): boolean {
   return /^(encoder|network)\./.test(name);

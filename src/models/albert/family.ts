@@ -1,8 +1,10 @@
+import { truncatedNormal } from "../../nn/initializer.ts";
 import { BertForPretraining, BertForSequenceClassification } from "../bert/model.ts";
 import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { tokenNetworks } from "../transformer/token-head.ts";
 import { type AlbertConfig, albertConfigTable, albertPresets, completeAlbert } from "./config.ts";
 import { albertEncoder } from "./model.ts";
 import { albertWeightMap } from "./weight-map.ts";
@@ -26,6 +28,12 @@ export const albertFamily = defineFamily({
     architecture: "AlbertForSequenceClassification",
     mayBeNew: /^(classifier|encoder\.pooler)\./,
   },
+  ...tokenNetworks<AlbertConfig>({
+    name: "Albert",
+    encoder: (config) => albertEncoder(config, { pools: false }),
+    init: (config) => truncatedNormal(config.initializerRange),
+    dropout: (config) => config.classifierDropout,
+  }),
   weightMap: albertWeightMap,
   prefix: "albert.",
   ignoredTensors: /^(predictions|sop_classifier|classifier|qa_outputs|dropout)\.|^albert\.embeddings\.position_ids$/,

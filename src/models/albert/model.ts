@@ -1,4 +1,4 @@
-import { bertEncoder } from "../bert/model.ts";
+import { bertEncoder, type EncoderChanges } from "../bert/model.ts";
 import type { TransformerEncoder } from "../transformer/encoder.ts";
 import type { AlbertConfig } from "./config.ts";
 
@@ -15,8 +15,9 @@ export function albertSharing(config: Pick<AlbertConfig, "sharing" | "numHiddenG
  * Differs from transformers: what the feed-forward part adds is dropped out (where there is dropout) as in the authors' code.
  * @source Lan et al. 2020 §3.1, arXiv:1909.11942
  */
-export function albertEncoder(config: AlbertConfig): TransformerEncoder {
+export function albertEncoder(config: AlbertConfig, changes: Pick<EncoderChanges, "pools"> = {}): TransformerEncoder {
   return bertEncoder(config, {
+    ...changes,
     embeddings: { embeddingSize: config.embeddingSize },
     layers: albertSharing(config),
   });

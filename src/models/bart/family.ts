@@ -3,7 +3,7 @@ import { type ModelState, newModel } from "../family.ts";
 import { robertaFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
 import { type BartConfig, bartConfigTable, bartPresets, completeBart } from "./config.ts";
-import { BartForConditionalGeneration, BartForSequenceClassification } from "./model.ts";
+import { BartForConditionalGeneration, BartForQuestionAnswering, BartForSequenceClassification } from "./model.ts";
 import { bartWeightMap } from "./weight-map.ts";
 
 /**
@@ -37,6 +37,11 @@ export const bartFamily = defineFamily({
     build: (config, numLabels) => new BartForSequenceClassification(config, numLabels),
     architecture: "BartForSequenceClassification",
     mayBeNew: /^(dense|output)\./,
+  },
+  questionAnswering: {
+    build: (config) => new BartForQuestionAnswering(config),
+    architecture: "BartForQuestionAnswering",
+    mayBeNew: /^answerSpan\./,
   },
   generation: (config) => ({
     bos_token_id: config.bosTokenId,

@@ -5,7 +5,7 @@ import { tanh } from "../../tensor/elementwise.ts";
 import { linear } from "../../tensor/fused.ts";
 import { reshape } from "../../tensor/movement.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import type { ClassificationModel, Encoder, PretrainingModel } from "../model.ts";
+import type { ClassificationModel, Encoder, PretrainingModel, TokenModel } from "../model.ts";
 import type { TransformerDecoder } from "../transformer/decoder.ts";
 import type { TransformerEncoder } from "../transformer/encoder.ts";
 import { EncoderDecoder } from "../transformer/encoder-decoder.ts";
@@ -105,5 +105,27 @@ export class BartForSequenceClassification extends Module implements Classificat
   classificationLogits(context: ForwardContext, pooled: Tensor): Tensor {
     const inner = tanh(this.dense.apply(context, dropout(context, pooled, this.dropoutRate)));
     return this.output.apply(context, dropout(context, inner, this.dropoutRate));
+  }
+}
+
+/** BART that finds where answers begin and end, on the decoder's states of the text it has read. */
+export class BartForQuestionAnswering extends Module implements TokenModel {
+  readonly network: EncoderDecoder;
+  readonly answerSpan: Linear;
+  readonly tokenHead = "questionAnswering";
+  readonly numOutputs = 2;
+
+  constructor(config: BartConfig) {
+    super();
+    this.network = bartNetwork(config);
+    this.answerSpan = new Linear(config.hiddenSize, this.numOutputs, normal(config.initializerRange));
+  }
+
+  get encoder(): Encoder {
+    return this.network;
+  }
+
+  tokenLogits(context: ForwardContext, hidden: Tensor): Tensor {
+    return this.answerSpan.apply(context, hidden);
   }
 }

@@ -1,9 +1,11 @@
+import { truncatedNormal } from "../../nn/initializer.ts";
 import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { tokenNetworks } from "../transformer/token-head.ts";
 import { type BertConfig, bertConfigTable, bertPresets } from "./config.ts";
-import { BertForPretraining, BertForSequenceClassification } from "./model.ts";
+import { BertForPretraining, BertForSequenceClassification, bertEncoder } from "./model.ts";
 import { bertWeightMap } from "./weight-map.ts";
 
 /** BERT as a family. @source Devlin et al. 2019, arXiv:1810.04805 */
@@ -24,6 +26,12 @@ export const bertFamily = defineFamily({
     architecture: "BertForSequenceClassification",
     mayBeNew: /^(classifier|encoder\.pooler)\./,
   },
+  ...tokenNetworks<BertConfig>({
+    name: "Bert",
+    encoder: (config) => bertEncoder(config, { pools: false }),
+    init: (config) => truncatedNormal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
   weightMap: bertWeightMap,
   prefix: "bert.",
   ignoredTensors: /^(cls|classifier|qa_outputs|dropout)\.|^bert\.embeddings\.position_ids$/,

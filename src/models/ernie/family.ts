@@ -1,8 +1,10 @@
+import { truncatedNormal } from "../../nn/initializer.ts";
 import { BertForPretraining, BertForSequenceClassification } from "../bert/model.ts";
 import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { tokenNetworks } from "../transformer/token-head.ts";
 import { type ErnieConfig, ernieConfigTable, erniePresets } from "./config.ts";
 import { ernieEncoder } from "./model.ts";
 import { ernieWeightMap } from "./weight-map.ts";
@@ -25,6 +27,12 @@ export const ernieFamily = defineFamily({
     architecture: "ErnieForSequenceClassification",
     mayBeNew: /^(classifier|encoder\.pooler)\./,
   },
+  ...tokenNetworks<ErnieConfig>({
+    name: "Ernie",
+    encoder: (config) => ernieEncoder(config, { pools: false }),
+    init: (config) => truncatedNormal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
   weightMap: ernieWeightMap,
   prefix: "ernie.",
   ignoredTensors: /^(cls|classifier|qa_outputs|dropout)\.|^ernie\.embeddings\.position_ids$/,

@@ -1,4 +1,4 @@
-import { bertEncoder } from "../bert/model.ts";
+import { bertEncoder, type EncoderChanges } from "../bert/model.ts";
 import type { TransformerEncoder } from "../transformer/encoder.ts";
 import type { ErnieConfig } from "./config.ts";
 
@@ -7,6 +7,7 @@ import type { ErnieConfig } from "./config.ts";
  * its objective.
  * @source Sun et al. 2019, arXiv:1904.09223; Sun et al. 2020, arXiv:1907.12412 (kinds of task)
  */
-export function ernieEncoder(config: ErnieConfig): TransformerEncoder {
-  return bertEncoder(config, { embeddings: { taskTypeVocabSize: config.useTaskId ? config.taskTypeVocabSize : 0 } });
+export function ernieEncoder(config: ErnieConfig, changes: Pick<EncoderChanges, "pools"> = {}): TransformerEncoder {
+  const taskTypeVocabSize = config.useTaskId ? config.taskTypeVocabSize : 0;
+  return bertEncoder(config, { ...changes, embeddings: { taskTypeVocabSize } });
 }

@@ -4,6 +4,7 @@ import { type ModelState, newModel } from "../family.ts";
 import { gptFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
 import { CausalClassifier, CausalLanguageModel } from "../transformer/causal.ts";
+import { tokenNetworks } from "../transformer/token-head.ts";
 import { type Gpt2Config, gpt2ConfigTable, gpt2Presets, leftToRightVocabulary } from "./config.ts";
 import { gpt2Encoder } from "./model.ts";
 import { gpt2WeightMap, leftToRightIgnored } from "./weight-map.ts";
@@ -32,6 +33,12 @@ export const gpt2Family = defineFamily({
     architecture: "GPT2ForSequenceClassification",
     mayBeNew: /^score$/,
   },
+  ...tokenNetworks<Gpt2Config>({
+    name: "GPT2",
+    encoder: (config) => gpt2Encoder(config),
+    init: (config) => normal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? 0.1,
+  }),
   weightMap: gpt2WeightMap,
   prefix: "transformer.",
   ignoredTensors: leftToRightIgnored,

@@ -1,9 +1,11 @@
+import { normal } from "../../nn/initializer.ts";
 import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { robertaFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { tokenNetworks } from "../transformer/token-head.ts";
 import { type RobertaConfig, robertaConfigTable, robertaPresets, usablePositions } from "./config.ts";
-import { RobertaForMaskedLm, RobertaForSequenceClassification } from "./model.ts";
+import { RobertaForMaskedLm, RobertaForSequenceClassification, robertaEncoder } from "./model.ts";
 import { robertaWeightMap } from "./weight-map.ts";
 
 /** RoBERTa as a family. @source Liu et al. 2019, arXiv:1907.11692 */
@@ -29,6 +31,12 @@ export const robertaFamily = defineFamily({
     architecture: "RobertaForSequenceClassification",
     mayBeNew: /^(dense|classifier)\./,
   },
+  ...tokenNetworks<RobertaConfig>({
+    name: "Roberta",
+    encoder: (config) => robertaEncoder(config),
+    init: (config) => normal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
   weightMap: robertaWeightMap,
   prefix: "roberta.",
   ignoredTensors: /^(lm_head|classifier|qa_outputs)\.|^roberta\.(pooler\.|embeddings\.position_ids$)/,
