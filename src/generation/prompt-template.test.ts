@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { drawShots, parsePromptTemplate, promptFor } from "./prompt-template.ts";
 
@@ -32,6 +33,14 @@ test("examples are drawn from the seed, each answer in turn, none twice", () => 
   expect(drawShots(template, rows, 8, 2)).not.toEqual(shots);
   expect(drawShots(template, rows, 30, 1)).toHaveLength(30);
   expect(() => drawShots(template, rows, 31, 1)).toThrow(expect.objectContaining({ code: "EXAMPLES_TOO_FEW" }));
+});
+
+test("the example in examples/ is a template", () => {
+  const path = new URL("../../examples/prompt-sentiment.yaml", import.meta.url);
+  const example = parsePromptTemplate(readFileSync(path, "utf8"), "prompt-sentiment.yaml");
+  expect(promptFor(example, [], { sentence: "fine", label: "positive" }).context).toBe(
+    "Is the review positive or negative?\n\nReview: fine\nSentiment:",
+  );
 });
 
 test("what does not fit is said, all of it", () => {
