@@ -102,7 +102,7 @@ export function pairedBootstrap<T>(
   const random = new Random(seed, "bootstrap");
   const [own, other] = [figure(first), figure(second)];
   const drawn = Array.from({ length: numResamples }, () => {
-    const rows = Array.from(first, () => random.below(first.length));
+    const rows = Array.from(first, () => random.nextInt(first.length));
     return [figure(rows.map((row) => first[row]!)), figure(rows.map((row) => second[row]!))] as const;
   });
   const differences = drawn.map(([a, b]) => b - a).filter((difference) => !Number.isNaN(difference));
@@ -149,7 +149,7 @@ export function approximateRandomization<T>(
   const differences = Array.from({ length: numResamples }, () => {
     const [left, right] = [[...first], [...second]];
     for (let row = 0; row < left.length; row++) {
-      if (random.below(2) === 0) continue;
+      if (random.nextInt(2) === 0) continue;
       left[row] = second[row]!;
       right[row] = first[row]!;
     }

@@ -1,6 +1,8 @@
+export { cohenKappa, type KappaWeights } from "./agreement.ts";
 export { type AnswerScore, compareWords, compareWordsOrNone, normalizeAnswer } from "./answer-score.ts";
 export { type BleuOptions, type BleuScore, type BleuSmoothing, corpusBleu, sentenceBleu } from "./bleu.ts";
 export type { BleuTokenizer } from "./bleu-tokenizer.ts";
+export { brierScore, type Calibration, type CalibrationBin, calibration } from "./calibration.ts";
 export { chineseAnswerFigures, compareCharacters } from "./chinese-answer.ts";
 export { type ChrfOptions, type ChrfScore, corpusChrf } from "./chrf.ts";
 export {
@@ -12,6 +14,14 @@ export {
   precisionRecall,
 } from "./classification.ts";
 export { type ClassificationReport, type ClassReport, classificationReport } from "./classification-report.ts";
+export {
+  approximateRandomization,
+  type BootstrapComparison,
+  type Comparison,
+  type ComparisonOptions,
+  type FigureOfRows,
+  pairedBootstrap,
+} from "./compare-systems.ts";
 export { type ClassCounts, type ConfusionMatrix, classCounts, confusionMatrix } from "./confusion.ts";
 export { averageRanks, pearsonCorrelation, spearmanCorrelation } from "./correlation.ts";
 export { formatClassificationReport } from "./format-classification-report.ts";
@@ -27,5 +37,17 @@ export {
   squadFigures,
   squadTwoFigures,
 } from "./question-answering.ts";
+export {
+  averagePrecisionOfRanking,
+  ndcgAt,
+  ndcgOfScores,
+  precisionAt,
+  type RankedResults,
+  type RankingReport,
+  rankingReport,
+  recallAt,
+  reciprocalRank,
+} from "./ranking.ts";
 export { meanRouge, type RougeKind, type RougeOptions, type RougeScore, type RougeScores, rouge } from "./rouge.ts";
 export { formatSpread, type Spread, spread } from "./spread.ts";
+export { averagePrecision, rocAuc } from "./threshold.ts";
