@@ -56,17 +56,21 @@ export function writeResult(name, text) {
   writeFileSync(join(results, name), text);
 }
 
+const readText = (path) => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
+
 /** What an earlier run left under that name; undefined if nothing. */
 export function readResult(name) {
-  const path = join(results, name);
-  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  return readText(join(results, name));
 }
 
-/** What an earlier run measured, one JSON object a line; nothing if there was none. */
-export function readRecords(name) {
-  const lines = readResult(name)?.trim().split("\n") ?? [];
+/** The records of a file, one JSON object a line; nothing if there is none. */
+export function readRecordsAt(path) {
+  const lines = readText(path)?.trim().split("\n") ?? [];
   return lines.filter(Boolean).map((line) => JSON.parse(line));
 }
+
+/** What an earlier run measured. */
+export const readRecords = (name) => readRecordsAt(join(results, name));
 
 export function writeRecords(name, records) {
   writeResult(name, records.map((record) => `${JSON.stringify(record)}\n`).join(""));

@@ -6,7 +6,15 @@ import { join } from "node:path";
 import { root } from "../section.mjs";
 import { engines as dtypes, tasks } from "./finetuning-cases.mjs";
 import { renderFinetuning } from "./finetuning-section.mjs";
-import { keepRecords, measureGroups, peerEnvironment, readPart, requireData, withSurroundings } from "./part.mjs";
+import {
+  keepRecords,
+  measureGroups,
+  peerEnvironment,
+  readPart,
+  replaceByKey,
+  requireData,
+  withSurroundings,
+} from "./part.mjs";
 import { pythonOf } from "./programs.mjs";
 import { readExamples } from "./task-data.mjs";
 
@@ -98,6 +106,6 @@ async function measure(task, options, python) {
 export async function runFinetuning(args) {
   const options = readOptions(args);
   const python = pythonOf(options.python, ["torch", "transformers", "accelerate"]);
-  const section = { part: "finetuning", render: renderFinetuning, keyOf: ({ task }) => task };
+  const section = { part: "finetuning", render: renderFinetuning, join: replaceByKey(({ task }) => task) };
   await keepRecords(options.tasks, (task) => measure(task, options, python), section);
 }

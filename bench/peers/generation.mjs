@@ -7,7 +7,7 @@ import { root } from "../section.mjs";
 import { firth } from "./firth-start.mjs";
 import { newTokens, promptsOf, works } from "./generation-cases.mjs";
 import { renderGeneration } from "./generation-section.mjs";
-import { keepRecords, measureGroups, peerEnvironment, readPart, withSurroundings } from "./part.mjs";
+import { keepRecords, measureGroups, peerEnvironment, readPart, replaceByKey, withSurroundings } from "./part.mjs";
 import { pythonOf } from "./programs.mjs";
 
 const kinds = {
@@ -86,7 +86,7 @@ export async function runGeneration(args) {
         });
         return { work, protocol, groups };
       });
-    const section = { part: "generation", render: renderGeneration, keyOf: ({ work }) => work };
+    const section = { part: "generation", render: renderGeneration, join: replaceByKey(({ work }) => work) };
     const measured = await keepRecords(options.works, measure, section);
     if (options.json) for (const one of measured) console.log(JSON.stringify(one));
   } finally {

@@ -10,7 +10,15 @@ import { works } from "./inference-cases.mjs";
 import { saveInferenceModel } from "./inference-model.mjs";
 import { renderInference } from "./inference-section.mjs";
 import { nodePeerInstall } from "./node-peer.mjs";
-import { keepRecords, measureGroups, peerEnvironment, readPart, requireData, withSurroundings } from "./part.mjs";
+import {
+  keepRecords,
+  measureGroups,
+  peerEnvironment,
+  readPart,
+  replaceByKey,
+  requireData,
+  withSurroundings,
+} from "./part.mjs";
 import { pythonOf } from "./programs.mjs";
 import { readColumn } from "./task-data.mjs";
 
@@ -132,7 +140,8 @@ async function measure(work, { folder, numTexts, ...prepared }, options, python)
   const { model, malloc, vocab, gigabytes, rounds } = options;
   const protocol = { ...works[work].protocol, ...(rounds === undefined ? {} : { rounds }) };
   const tell = (message) => console.error(`${work}: ${message}`);
-  const shown = (command) => command.replaceAll(folder, "WORK");
+  const shown = (command) =>
+    command.replaceAll(folder, "WORK").replace(/\bFIRTH_PEER_NODE=\S+/, "FIRTH_PEER_NODE=FOLDER");
   return withSurroundings(async () => {
     const sides = sidesOf(work, prepared, options, python);
     const groups = await measureGroups(sides, { gigabytes, protocol, tell, shown });
@@ -150,7 +159,7 @@ export async function runInference(args) {
     const prepared = { folder, ...(await prepare(folder, options)) };
     const missing = exportModel(prepared.model, python, (message) => console.error(message));
     if (missing !== undefined) console.error(`no ONNX model: ${missing}`);
-    const section = { part: "inference", render: renderInference, keyOf: ({ work }) => work };
+    const section = { part: "inference", render: renderInference, join: replaceByKey(({ work }) => work) };
     const measured = await keepRecords(options.works, (work) => measure(work, prepared, options, python), section);
     if (options.json) for (const one of measured) console.log(JSON.stringify(one));
   } finally {

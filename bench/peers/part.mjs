@@ -85,29 +85,36 @@ export async function measureGroups(sides, { gigabytes, protocol, tell, shown = 
   return groups;
 }
 
-/** What is measured, with when and where. */
+/** What is measured, with when (`time` in UTC) and where. */
 export async function withSurroundings(measure) {
   const loadBefore = load();
   const facts = await measure();
   const versions = { node: process.versions.node };
-  return { ...facts, versions, date: today(), machine: machine(), loadBefore, loadAfter: load() };
+  const [date, time] = [today(), new Date().toISOString().slice(11, 16)];
+  return { ...facts, versions, date, time, machine: machine(), loadBefore, loadAfter: load() };
+}
+
+/** A new record takes the place of the one with its key, or comes last. */
+export function replaceByKey(keyOf) {
+  return (known, measured) => {
+    const at = known.findIndex((one) => keyOf(one) === keyOf(measured));
+    return at === -1 ? [...known, measured] : known.with(at, measured);
+  };
 }
 
 /**
- * Measures items of a part one after the other and writes its section after each; those that are not measured again keep
- * their earlier figures.
- * @param {{ part: string, render: (records: object[]) => string, keyOf: (record: object) => string }} section
+ * Measures items of a part one after the other and writes its section after each.
+ * @param {{ part: string, render: (records: object[]) => string, join: (known: object[], measured: object) => object[] }} section
+ * `join` says what is left of the records when another is measured
  * @returns {Promise<object[]>} what was measured
  */
-export async function keepRecords(items, measure, { part, render, keyOf }) {
-  const known = readRecords(`${part}.jsonl`);
+export async function keepRecords(items, measure, { part, render, join }) {
+  let known = readRecords(`${part}.jsonl`);
   const fresh = [];
   for (const item of items) {
     const measured = await measure(item);
     fresh.push(measured);
-    const at = known.findIndex((one) => keyOf(one) === keyOf(measured));
-    if (at === -1) known.push(measured);
-    else known[at] = measured;
+    known = join(known, measured);
     writeRecords(`${part}.jsonl`, known);
     writeResult(`${part}.md`, render(known));
   }

@@ -2,12 +2,13 @@
 
     python bench/peers/pytorch_train.py --model bert-base --batch 8 --seq 128
 
-One step: forward with dropout 0.1, masked-LM loss on 15 % of the positions, backward, clipping of the gradients to a global
-norm of 1, AdamW (no decay on bias and LayerNorm). Parameters, optimizer state and loss are float32; with --dtype bf16 the
-matrix products run under autocast. Batches are drawn before the timing starts.
+One step: forward with dropout 0.1, the family's loss (pytorch_models.py: of BERT masked words, of GPT-2 and BART every token
+written), backward, clipping of the gradients to a global norm of 1, AdamW (no decay on bias and LayerNorm). Parameters,
+optimizer state and loss are float32; with --dtype bf16 the matrix products run under autocast. Batches are drawn before the
+timing starts.
 
-Two heads: `gathered` applies the masked-LM head to the scored positions only (the same work as Firth's); `stock` is the forward
-of transformers' BertForMaskedLM, which computes the logits of every position.
+Two heads: `gathered` applies the head to the scored positions only (the same work as Firth's); `stock` is the forward of
+transformers' own model with labels, which computes the logits of every position.
 
 Prints one JSON object. With --interactive each line "step" on standard input makes one step and is answered by one JSON line
 {"stepMs": …}; at the end of input the report over those steps is printed.
@@ -22,22 +23,15 @@ import statistics
 import sys
 import time
 
-SIZES = {  # layers, hidden, heads
-    "bert-tiny": (2, 128, 2),
-    "bert-mini": (4, 256, 4),
-    "bert-small": (4, 512, 8),
-    "bert-medium": (8, 512, 8),
-    "bert-base": (12, 768, 12),
-    "bert-large": (24, 1024, 16),
-}
+from pytorch_models import SIZES, family_of
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", choices=SIZES, default="bert-base")
     parser.add_argument("--vocab", type=int, default=30522)
-    parser.add_argument("--batch", type=int, default=8, help="sequences a step")
-    parser.add_argument("--seq", type=int, default=128, help="tokens a sequence")
+    parser.add_argument("--batch", type=int, default=8, help="rows a step")
+    parser.add_argument("--seq", type=int, default=128, help="tokens a row; of BART on each side")
     parser.add_argument("--head", choices=("gathered", "stock"), default="gathered")
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--attention", choices=("sdpa", "eager"), default="sdpa")
@@ -71,55 +65,29 @@ class Step:
         torch.manual_seed(options.seed)
         if options.threads:
             torch.set_num_threads(options.threads)
-        layers, hidden, heads = SIZES[options.model]
-        config = transformers.BertConfig(
-            vocab_size=options.vocab,
-            hidden_size=hidden,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * hidden,
-            max_position_embeddings=max(512, options.seq),
-            hidden_dropout_prob=options.dropout,
-            attention_probs_dropout_prob=options.dropout,
-            attn_implementation=options.attention,
-        )
-        self.model = transformers.BertForMaskedLM(config).train()
+        self.family = family_of(options, torch)
+        self.model = getattr(transformers, self.family.architecture)(self.family.config(transformers)).train()
+        self.head = getattr(self.model, self.family.head)
         self.parameters = list(self.model.parameters())
         self.parameter_count = sum(parameter.numel() for parameter in self.parameters)
-        self.scored_per_row = max(1, int(0.15 * options.seq))
-        self.batches = [self.draw() for _ in range(4)]
+        self.batches = [self.family.draw() for _ in range(4)]
         self.optimizer, self.optimizer_ms = self.choose_optimizer()
         self.loss = torch.compile(self.compute_loss) if options.compile else self.compute_loss
         self.count = 0
 
-    def draw(self):
-        """Random tokens without padding; the scored positions are drawn without repetition in each row."""
-        torch, options = self.torch, self.options
-        ids = torch.randint(1, options.vocab, (options.batch, options.seq))
-        columns = torch.rand(options.batch, options.seq).argsort(dim=1)[:, : self.scored_per_row].sort(dim=1).values
-        rows = (torch.arange(options.batch)[:, None] * options.seq + columns).flatten()
-        targets = torch.randint(1, options.vocab, (rows.numel(),))
-        labels = torch.full((options.batch * options.seq,), -100)
-        labels[rows] = targets
-        types = torch.zeros_like(ids)
-        types[:, options.seq // 2 :] = 1
-        return {"ids": ids, "types": types, "rows": rows, "targets": targets, "labels": labels.view_as(ids)}
-
-    def compute_loss(self, ids, types, rows, targets, labels):
-        torch = self.torch
+    def compute_loss(self, inputs, places, targets, labels):
+        torch, extra = self.torch, self.family.extra
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.options.dtype == "bf16"):
             if self.options.head == "stock":
-                return self.model(input_ids=ids, token_type_ids=types, labels=labels).loss
-            states = self.model.bert(input_ids=ids, token_type_ids=types).last_hidden_state
-            logits = self.model.cls(states.flatten(0, 1)[rows])
+                return self.model(**inputs, **extra, labels=labels).loss
+            states = self.model.base_model(**inputs, **extra).last_hidden_state.flatten(0, 1)
+            logits = self.head(states if places is None else states[places])
             return torch.nn.functional.cross_entropy(logits, targets)
 
     def make_optimizer(self, kind):
-        named = list(self.model.named_parameters())
-        undecayed = ("bias", "LayerNorm.weight")
         groups = [
-            {"params": [p for n, p in named if not n.endswith(undecayed)], "weight_decay": 0.01},
-            {"params": [p for n, p in named if n.endswith(undecayed)], "weight_decay": 0.0},
+            {"params": [p for p in self.parameters if p.dim() > 1], "weight_decay": 0.01},
+            {"params": [p for p in self.parameters if p.dim() < 2], "weight_decay": 0.0},
         ]
         flags = {"fused": kind == "fused", "foreach": kind == "foreach"}
         return self.torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.999), eps=1e-6, **flags)
@@ -178,9 +146,9 @@ def report(step, times, losses, torch, transformers):
         "batch": options.batch,
         "seq": options.seq,
         "dropout": options.dropout,
-        "scoredPositions": options.batch * step.scored_per_row,
+        "scoredPositions": options.batch * step.family.scored_per_row,
         "parameters": step.parameter_count,
-        "tokensPerSecond": 1000 * options.batch * options.seq / median if times else None,
+        "tokensPerSecond": 1000 * step.family.sides * options.batch * options.seq / median if times else None,
         "stepMs": median,
         "allStepMs": times,
         "losses": losses,
