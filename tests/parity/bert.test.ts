@@ -7,4 +7,5 @@ describeEncoderParity(bertFamily, {
     ["sequence-classification", "sequence-classification"],
     ["sequence-classification-sharded", "sequence-classification"],
   ],
+  tokenHeads: ["token-classification", "question-answering"],
 });

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CheckpointError } from "../../base/errors.ts";
 import { openWeights, writeWeights } from "../../formats/model-weights.ts";
 import type { TensorToWrite } from "../../formats/safetensors-writer.ts";
-import { familyOf } from "../families.ts";
+import { familyNamed, familyOf } from "../families.ts";
 import { bertFamily } from "./family.ts";
 
 const fixtures = fileURLToPath(new URL("../../../tests/fixtures/bert/", import.meta.url));
@@ -171,6 +171,36 @@ test("another family, and a directory that is no classifier, are refused by name
   await writeFile(join(folder, "config.json"), JSON.stringify({ ...json, model_type: "elmo" }));
   await expect(bertFamily.loadPretraining(folder, 1)).rejects.toThrow('model_type must be "bert"; got "elmo"');
   await expect(familyOf(folder)).rejects.toThrow('got "elmo"');
+});
+
+describe("heads over every token", () => {
+  test("a tagger comes back bit for bit, and a text classifier's head is not taken for its own", async () => {
+    const source = join(fixtures, "token-classification");
+    const loaded = await bertFamily.loadTokenClassification(source, 1);
+    const folder = await copyOf("token-classification");
+    await bertFamily.save(folder, loaded, { labels: loaded.labels });
+    expect(await tensorsOf(folder)).toEqual(await tensorsOf(source));
+    expect(await bertFamily.purposeOf(folder)).toBe("tokenClassification");
+    await expect(bertFamily.loadTokenClassification(join(fixtures, "sequence-classification"), 1)).rejects.toThrow(
+      "must be a model for tokenClassification; got one for classification.",
+    );
+  });
+
+  test("a pre-trained encoder gets a new head and loses its pooler; bare loading refuses it", async () => {
+    const source = join(fixtures, "pretraining");
+    const reader = await bertFamily.loadQuestionAnswering(source, 1, { isNew: true });
+    expect([...reader.newParameters].sort()).toEqual(["answerSpan.bias", "answerSpan.weight"]);
+    expect([...reader.weights.keys()].some((name) => name.includes("pooler"))).toBe(false);
+    await expect(bertFamily.loadQuestionAnswering(source, 1)).rejects.toMatchObject({ code: "WRONG_HEAD" });
+  });
+
+  test("a family without such a network names the missing part", () => {
+    const family = familyNamed("openai-gpt");
+    const config = family.configure({}, { vocabSize: 9, special: { pad: 0 } });
+    expect(() => family.tokenClassification(config, 3)).toThrow("its part tokenClassification is missing");
+    const bart = familyNamed("bart");
+    expect(() => bart.tokenClassification(bart.configure({}), 3)).toThrow("the family bart has no network");
+  });
 });
 
 test.skip("TensorFlow checkpoints load (skipped: their kernels are stored transposed, which needs a converter)", () => {});

@@ -2,7 +2,8 @@
 import type { NodeOf, Value } from "../../../ir/graph.ts";
 import type { LowerContext } from "./context.ts";
 import { emitSoftmax, emitSoftmaxBackward } from "./normalization.ts";
-import type { Ref } from "./ref.ts";
+import { viaDense } from "./pointwise.ts";
+import { isDense, type Ref } from "./ref.ts";
 
 /** log softmax of the logits, f32 [M, V]. */
 function logProbabilities(context: LowerContext, logits: Value): Ref {
@@ -20,10 +21,16 @@ export function crossEntropy(context: LowerContext, node: NodeOf<"crossEntropy">
   const ref = logProbabilities(context, logits);
   context.companions.set(logSum, { kind: "logProbabilities", logits, ref });
   const losses = context.target(loss);
-  context.emitter.host("labelLoss", {}, [ref, context.dense(context.ref(labels))], [losses]);
+  viaDense(context, losses, (place) =>
+    context.emitter.host("labelLoss", {}, [ref, context.dense(context.ref(labels))], [place]),
+  );
   context.define(loss, losses);
   const sums = context.target(logSum);
-  if (isRead) context.emitter.host("logSum", {}, [context.dense(context.floatAs(logits, "f32")), ref], [sums]);
+  if (isRead) {
+    viaDense(context, sums, (place) =>
+      context.emitter.host("logSum", {}, [context.dense(context.floatAs(logits, "f32")), ref], [place]),
+    );
+  }
   context.define(logSum, sums);
 }
 
@@ -46,7 +53,8 @@ export function crossEntropyGrad(context: LowerContext, node: NodeOf<"crossEntro
     [seed],
   );
   const target = context.target(y);
-  const wide = target.dtype === "f32" ? target : emitter.allocate("f32", y.shape);
+  // The kernel writes f32 without gaps; the target may be narrower, or a column of another tensor.
+  const wide = target.dtype === "f32" && isDense(target) ? target : emitter.allocate("f32", y.shape);
   emitSoftmaxBackward(context, ref, seed, wide, true);
   if (wide !== target) context.copy(wide, target);
   context.define(y, target);
