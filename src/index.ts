@@ -62,6 +62,7 @@ export {
   predictRows,
   type TableEvaluation,
 } from "./api/predict.ts";
+export { openScorer, type RowScore, type ScoreEvaluation, type Scorer, withScorer } from "./api/predict-score.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
 // For those who go deeper: graphs, tensors, gradients, engines.
 export { grad, gradients, valueAndGrad, vjp } from "./autodiff/grad.ts";

@@ -3,7 +3,7 @@ import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import { isCarried } from "../models/model.ts";
 import type { EngineOptions } from "../runtime.ts";
-import { type ClassificationFigure, classificationFigures } from "../tasks/classification-evaluation.ts";
+import { classificationFigures } from "../tasks/classification-evaluation.ts";
 import type { TrainListener } from "../train/event.ts";
 import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
 import type { ParameterTreatment } from "../train/train-step.ts";
@@ -25,8 +25,8 @@ export interface FinetuneOptions extends TrainOptionsInput {
   readonly fromScratch?: boolean | undefined;
   /** `encoder`: only the pooler and the head are trained; `none` by default. */
   readonly freeze?: "none" | "encoder" | undefined;
-  /** The figure that decides what is best, for selectBest and early stopping; `accuracy` by default. */
-  readonly selectionFigure?: ClassificationFigure | undefined;
+  /** The figure that decides what is best, for selectBest and early stopping; the task's first, as `accuracy`, by default. */
+  readonly selectionFigure?: string | undefined;
   /** How each parameter is trained, by name; replaces `freeze`. */
   readonly treatment?: ((name: string) => Partial<ParameterTreatment>) | undefined;
 }
@@ -41,11 +41,15 @@ export interface ResolvedFinetune {
   readonly train: TrainOptions | undefined;
   readonly freeze: "none" | "encoder";
   readonly treatment: FinetuneOptions["treatment"];
-  readonly selectionFigure: ClassificationFigure;
+  readonly selectionFigure: string;
 }
 
 /** Fills in options; problems are added to a list, and then there may be no `train`. */
-export function resolveFinetune(options: FinetuneOptions, issues: ConfigIssue[]): ResolvedFinetune {
+export function resolveFinetune(
+  options: FinetuneOptions,
+  issues: ConfigIssue[],
+  figures: readonly string[] = classificationFigures,
+): ResolvedFinetune {
   const {
     outputDir: _o,
     engine: _e,
@@ -56,7 +60,7 @@ export function resolveFinetune(options: FinetuneOptions, issues: ConfigIssue[])
     treatment,
     ...rest
   } = options;
-  const { freeze = "none", selectionFigure = "accuracy", ...given } = rest;
+  const { freeze = "none", selectionFigure = figures[0]!, ...given } = rest;
   const isChoice = (path: string, value: string, choices: readonly string[]) => {
     if (choices.includes(value)) return;
     const near = nearestName(value, choices);
@@ -65,7 +69,7 @@ export function resolveFinetune(options: FinetuneOptions, issues: ConfigIssue[])
     issues.push({ path, message, code: "CONFIG_UNKNOWN_VALUE" });
   };
   isChoice("freeze", freeze, ["none", "encoder"]);
-  isChoice("selectionFigure", selectionFigure, classificationFigures);
+  isChoice("selectionFigure", selectionFigure, figures);
   const { numEpochs, ...others } = defaults;
   const isGiven = Object.entries(given).filter(([, value]) => value !== undefined);
   const input = {

@@ -3,14 +3,9 @@ import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import { withEngine } from "../runtime.ts";
-import type { ClassificationData } from "../tasks/classification-data.ts";
-import {
-  type ClassificationResult,
-  classificationResult,
-  trainingFigures,
-} from "../tasks/classification-evaluation.ts";
-import type { TextClassification } from "../tasks/text-classification.ts";
+import type { ClassificationResult } from "../tasks/classification-evaluation.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
+import type { TextTask, TextTaskData } from "../tasks/text-task.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
 import { ModelStore } from "../train/model-store.ts";
 import { type TrainResult, train } from "../train/trainer.ts";
@@ -23,34 +18,35 @@ import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./sta
 export type { FinetuneOptions } from "./finetune-option.ts";
 
 /** A classifier and how it was made. */
-export interface Finetuned extends TextClassifier {
+export interface Finetuned<R = ClassificationResult> extends TextClassifier {
   readonly run: Omit<TrainResult, "weights">;
   readonly evaluations: readonly EvaluationEvent[];
   /** Figures of these weights on the held-out table; undefined without one, or when the run was interrupted. */
-  readonly evaluation: ClassificationResult | undefined;
+  readonly evaluation: R | undefined;
   /** Writes a Hugging Face model directory. */
   save(folder: string): Promise<void>;
 }
 
 /** Names data by what is in it. */
-function dataHash({ examples, labels }: ClassificationData): string {
+function dataHash({ examples, labels }: TextTaskData): string {
   const hash = createHash("sha256").update(JSON.stringify(labels));
   for (const { tokens, secondStart, label } of examples) {
-    hash.update(tokens).update(Int32Array.of(tokens.length, secondStart, label));
+    hash.update(tokens).update(Float64Array.of(tokens.length, secondStart, label));
   }
   return hash.digest("hex");
 }
 
-function tell(listener: TrainListener | undefined, data: ClassificationData, maxSeqLength: number): void {
+function tell(listener: TrainListener | undefined, data: TextTaskData, maxSeqLength: number): void {
   const { name, examples, labels, numTruncated, numSkipped } = data;
   const cut = numTruncated === 0 ? "" : `, ${numTruncated} cut to ${maxSeqLength} tokens`;
   const skipped = numSkipped === 0 ? "" : `, ${numSkipped} rows skipped for their label`;
-  const message = `${name}: ${examples.length} examples, ${labels.length} classes${cut}${skipped}`;
+  const classes = labels.length === 1 ? "numbers" : `${labels.length} classes`;
+  const message = `${name}: ${examples.length} examples, ${classes}${cut}${skipped}`;
   listener?.({ kind: "notice", message });
 }
 
 /**
- * Fine-tunes a pre-trained model to classify texts.
+ * Fine-tunes a pre-trained model to give texts classes, or numbers.
  *
  * The encoder's weights are taken from `start`; the head is new from the seed, unless `start` is a classifier of the
  * same classes. A run with an `outputDir` that holds its checkpoint goes on from there.
@@ -61,16 +57,16 @@ function tell(listener: TrainListener | undefined, data: ClassificationData, max
  * @throws {DivergenceError} NOT_FINITE; the last checkpoint stays
  * @source Devlin et al. 2019 §4.1, arXiv:1810.04805
  */
-export async function finetune(
+export async function finetune<D extends TextTaskData, R extends { readonly loss: number }>(
   start: FinetuneStart,
-  task: TextClassification,
+  task: TextTask<D, R>,
   tables: { readonly train: TableSource; readonly eval?: TableSource | undefined },
   options: FinetuneOptions = {},
-): Promise<Finetuned> {
+): Promise<Finetuned<R>> {
   const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
   const { tokenizer, maxSeqLength } = task.settings;
   const issues: ConfigIssue[] = [];
-  const { train: trainOptions, freeze, selectionFigure, treatment } = resolveFinetune(options, issues);
+  const { train: trainOptions, freeze, selectionFigure, treatment } = resolveFinetune(options, issues, task.figures);
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
   issues.push(...fitIssues(opened, task.settings));
@@ -80,7 +76,7 @@ export async function finetune(
   const { framing } = opened.state.family;
   const data = await task.read(tables.train, { framing });
   tell(listener, data, maxSeqLength);
-  const { labels, examples } = data;
+  const { labels, examples, facts: taskFacts } = data;
   const held = tables.eval === undefined ? undefined : await task.read(tables.eval, { labels, framing });
   if (held !== undefined) tell(listener, held, maxSeqLength);
   const state = startClassifier(opened, labels, { seed, fromScratch });
@@ -100,7 +96,7 @@ export async function finetune(
           padId: tokenizer.special.pad,
           packed: task.settings.packed,
         });
-      const results: ClassificationResult[] = [];
+      const results: R[] = [];
       const scored = held && { ...held, examples: held.examples.slice(0, maxEvalExamples ?? undefined) };
       const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...numeric } = trainOptions;
       const { lanes: _lanes, ...facts } = numeric;
@@ -120,14 +116,14 @@ export async function finetune(
             const program = programOf(store);
             return {
               run: async () => {
-                const result = classificationResult(scored, await program.logits(scored.examples));
+                const result = task.result(scored, await program.logits(scored.examples), taskFacts);
                 results.push(result);
-                return trainingFigures(result);
+                return task.trainingFigures(result);
               },
               dispose: () => program.dispose(),
             };
           }),
-        selection: { figure: selectionFigure, higherIsBetter: selectionFigure !== "loss" },
+        selection: { figure: selectionFigure, higherIsBetter: !["loss", "meanSquaredError"].includes(selectionFigure) },
         outputDir,
         fingerprint: fingerprintOf({
           config: state.config,
@@ -142,31 +138,40 @@ export async function finetune(
         listener,
         signal,
       });
-      const classifier: TextClassifier = { ...state, weights, tokenizer, labels, maxSeqLength };
+      const classifier: TextClassifier = {
+        ...state,
+        weights,
+        tokenizer,
+        labels,
+        maxSeqLength,
+        ...(taskFacts === undefined ? {} : { preserved: taskFacts }),
+      };
       const { evaluations } = run;
       const isWhole = scored?.examples.length === held?.examples.length;
       const known = isWhole ? results[evaluations.findIndex(({ step }) => step === run.selectedStep)] : undefined;
       const isOver = run.reason !== "interrupted";
       const evaluation =
-        known ?? (held && isOver ? await evaluateWeights(backend, classifier, held, programOf) : undefined);
+        known ??
+        (held &&
+          (isOver ? task.result(held, await scoresOf(backend, classifier, held, programOf), taskFacts) : undefined));
       return { ...classifier, run, evaluations, evaluation, save: (folder) => saveClassifier(folder, classifier) };
     },
     dtype,
   );
 }
 
-/** Figures of the final weights on all held-out examples. */
-async function evaluateWeights(
+/** Scores that the final weights give to all held-out examples. */
+async function scoresOf(
   backend: Backend,
   { module, weights }: TextClassifier,
-  data: ClassificationData,
+  data: TextTaskData,
   programOf: (store: ModelStore) => TextClassifierProgram,
-): Promise<ClassificationResult> {
+): Promise<Float32Array[]> {
   const store = new ModelStore(backend, module, ["value"]);
   store.write("value", weights);
   const program = programOf(store);
   try {
-    return classificationResult(data, await program.logits(data.examples));
+    return await program.logits(data.examples);
   } finally {
     await program.dispose();
     store.dispose();

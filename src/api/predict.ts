@@ -1,8 +1,5 @@
-import type { Backend } from "../backend/backend.ts";
-import { ConfigError, DataError, FirthError } from "../base/errors.ts";
+import { ConfigError } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
-import type { ComputeDType } from "../ir/dtype.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { readLabelled } from "../tasks/classification-data.ts";
 import {
   argMax,
@@ -10,11 +7,13 @@ import {
   classificationResult,
   softmax,
 } from "../tasks/classification-evaluation.ts";
-import { type EncodedText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
+import type { EncodedText, TextInput } from "../tasks/encode-text.ts";
+import { isRegression } from "../tasks/regression-data.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
-import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
 import type { TextClassifier } from "./model.ts";
+import { openTextScorer, type PredictOptions } from "./text-scorer.ts";
+
+export type { PredictOptions } from "./text-scorer.ts";
 
 /** What a classifier says about one text. */
 export interface Prediction {
@@ -29,20 +28,6 @@ export interface RowPrediction extends Prediction {
   readonly fields: Readonly<Record<string, unknown>>;
   /** Number of the row's first line in the file, from 1. */
   readonly line: number;
-}
-
-export interface PredictOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
-  /** What activations and matrix products are computed in; `f32` by default. */
-  readonly dtype?: ComputeDType | undefined;
-  /** Texts computed together; 32 by default. */
-  readonly batchSize?: number | undefined;
-  /** Longest text in tokens; the classifier's own by default. */
-  readonly maxSeqLength?: number | undefined;
-  /** `int8`: linear layers in 8 bits, two to three times as fast, with slightly different scores; `none` by default. */
-  readonly quantize?: Quantize | undefined;
-  /** Is told what a user should know before the first result. */
-  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 export interface RowOptions {
@@ -91,33 +76,17 @@ export interface TableEvaluation extends ClassificationResult {
   readonly numSkipped: number;
 }
 
-function emptyText(input: number): never {
-  throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
-}
-
-function checkOptions(
-  classifier: TextClassifier,
-  {
-    maxSeqLength,
-    batchSize,
-    quantize,
-    dtype,
-  }: Required<Pick<PredictOptions, "quantize" | "dtype">> & {
-    readonly maxSeqLength: number;
-    readonly batchSize: number;
-  },
-): void {
-  const { maxPositionEmbeddings } = classifier.family.facts(classifier.config);
-  const issues = quantizeIssues(quantize ?? "none", dtype ?? "f32");
-  if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= 5 && maxSeqLength <= maxPositionEmbeddings)) {
-    const message = `must be a whole number from 5 to the model's maxPositionEmbeddings, ${maxPositionEmbeddings}; got ${maxSeqLength}.`;
-    issues.push({ path: "maxSeqLength", message, code: "CONFIG_RANGE" });
-  }
-  if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
-    const message = `must be a whole number ≥ 1; got ${batchSize}.`;
-    issues.push({ path: "batchSize", message, code: "CONFIG_RANGE" });
-  }
-  if (issues.length > 0) throw new ConfigError("predict", issues);
+/** Classes are not what a model of numbers gives. */
+function refuseRegression({ preserved }: TextClassifier): void {
+  if (!isRegression(preserved)) return;
+  throw new ConfigError("predict", [
+    {
+      path: "model",
+      message:
+        "gives numbers, not classes (problem_type: regression). Use openScorer, predictScoreRows or evaluateScores.",
+      code: "NOT_A_CLASSIFIER",
+    },
+  ]);
 }
 
 /**
@@ -125,32 +94,12 @@ function checkOptions(
  * @throws {ConfigError} for a wrong batchSize or maxSeqLength
  */
 export async function openPredictor(classifier: TextClassifier, options: PredictOptions = {}): Promise<Predictor> {
-  const { tokenizer, labels, module } = classifier;
-  const { engine, dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
-  checkOptions(classifier, { maxSeqLength, batchSize, quantize, dtype });
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const notice = quantizeNotice(backend, quantize);
-  if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, classifier.weights, quantize);
-  const encoding = { tokenizer, framing: classifier.family.framing, maxSeqLength };
-  const padId = tokenizer.special.pad;
-  const program = new TextClassifierProgram({
-    backend,
-    store,
-    model: module,
-    batchSize,
-    maxSeqLength,
-    padId,
-    policy: { compute: dtype },
-  });
-  let isDisposed = false;
-
-  const logitsOf = (texts: readonly EncodedText[]): Promise<Float32Array[]> => {
-    if (!isDisposed) return program.logits(texts);
-    throw new FirthError("the predictor was disposed. Open another.", { code: "DISPOSED", path: "Predictor" });
-  };
+  refuseRegression(classifier);
+  const { labels } = classifier;
+  const scorer = await openTextScorer(classifier, options);
+  const { encoding } = scorer;
   const predictEncoded = async (texts: readonly EncodedText[]): Promise<Prediction[]> =>
-    (await logitsOf(texts)).map((logits) => {
+    (await scorer.scores(texts)).map((logits) => {
       const shares = softmax(logits);
       return {
         label: labels[argMax(logits)]!,
@@ -160,8 +109,8 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
 
   return {
     labels,
-    weightBytes: store.bytes,
-    predict: async (texts) => predictEncoded(await encodeTexts(encoding, texts, emptyText)),
+    weightBytes: scorer.weightBytes,
+    predict: async (texts) => predictEncoded(await scorer.encode(texts)),
     predictRows: async function* (source, { textColumns = "text" } = {}) {
       const reading = { ...encoding, textColumns: columnList(textColumns) };
       for await (const rows of encodedRows(source, reading)) {
@@ -177,15 +126,9 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
       const reading = { ...encoding, ...columns, skipLabels, labelNames };
       const data = await readLabelled(source, reading, labels);
       const { numTruncated, numSkipped, examples } = data;
-      return { ...classificationResult(data, await logitsOf(examples)), labels, numTruncated, numSkipped };
+      return { ...classificationResult(data, await scorer.scores(examples)), labels, numTruncated, numSkipped };
     },
-    dispose: async () => {
-      if (isDisposed) return;
-      isDisposed = true;
-      await program.dispose();
-      store.dispose();
-      await release();
-    },
+    dispose: () => scorer.dispose(),
   };
 }
 

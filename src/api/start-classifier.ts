@@ -5,7 +5,7 @@ import type { ModelState } from "../models/family.ts";
 import { type ClassificationModel, type Encoder, isCarried } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { adoptWeights, initialWeights } from "../nn/weights.ts";
-import type { TextClassificationSettings } from "../tasks/text-classification.ts";
+import type { TextTaskSettings } from "../tasks/text-task.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 
@@ -60,7 +60,7 @@ export function vocabularyIssues(
 /** Rules between model and task that are broken. */
 export function fitIssues(
   opened: Pick<Pretraining, "state" | "tokenizer">,
-  { tokenizer, maxSeqLength, textColumns }: TextClassificationSettings,
+  { tokenizer, maxSeqLength, textColumns }: TextTaskSettings,
 ): ConfigIssue[] {
   const { state } = opened;
   const { maxPositionEmbeddings, typeVocabSize } = state.family.facts(state.config);

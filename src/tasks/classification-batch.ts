@@ -1,6 +1,7 @@
 /** @file Encoded texts in rows, with the places of their first and last tokens. */
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
+import type { HostTensor } from "../ir/dtype.ts";
 import { tokenTypes } from "../objectives/frame.ts";
 import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
@@ -48,15 +49,32 @@ export function textBatch(texts: readonly EncodedText[], options: TextBatchOptio
   };
 }
 
+/** A batch with more tensors `[S]` beside its texts, and what their surplus is filled with. */
+function beside(
+  batch: Batch,
+  tensors: Readonly<Record<string, HostTensor>>,
+  fills: Readonly<Record<string, number>>,
+): Batch {
+  const firstTokens = { count: batch.numSequences, beside: fills };
+  return { ...batch, tensors: { ...batch.tensors, ...tensors }, lists: { ...batch.lists, firstTokens } };
+}
+
 /** A batch with `labels` i32 `[S]`, −100 in the surplus. */
 export function withLabels(batch: Batch, labels: readonly number[]): Batch {
   const shape = batch.tensors.firstTokens!.shape;
   const data = new Int32Array(shape[0]!).fill(UNSCORED);
   data.set(labels);
-  const firstTokens = { count: labels.length, beside: { labels: UNSCORED } };
-  return {
-    ...batch,
-    tensors: { ...batch.tensors, labels: integers(data, shape) },
-    lists: { ...batch.lists, firstTokens },
+  return beside(batch, { labels: integers(data, shape) }, { labels: UNSCORED });
+}
+
+/** A batch with `scores` f32 `[S]` and `scored` f32 `[S]`: 1 for each text, 0 in the surplus. */
+export function withScores(batch: Batch, scores: readonly number[]): Batch {
+  const shape = batch.tensors.firstTokens!.shape;
+  const floats = (values: readonly number[]): HostTensor => {
+    const data = new Float32Array(shape[0]!);
+    data.set(values);
+    return { dtype: "f32", shape, data };
   };
+  const tensors = { scores: floats(scores), scored: floats(scores.map(() => 1)) };
+  return beside(batch, tensors, { scores: 0, scored: 0 });
 }

@@ -4,24 +4,13 @@ import type { ColumnRef, TableSource } from "../data/table.ts";
 import type { EncodedText } from "./encode-text.ts";
 import { showLabels, sortLabels } from "./label-name.ts";
 import { encodedRows, rowLabel, type TextReading } from "./table-text.ts";
+import type { LabelledText, TextTaskData } from "./text-task.ts";
 
-export interface ClassificationExample extends EncodedText {
-  /** Number of the class; −100 when it is not known. */
-  readonly label: number;
-}
+/** `label` is the number of the class; −100 when it is not known. */
+export type ClassificationExample = LabelledText;
 
 /** What a table of labelled texts holds. */
-export interface ClassificationData {
-  /** The table's name. */
-  readonly name: string;
-  readonly examples: readonly ClassificationExample[];
-  /** Class names, by number. */
-  readonly labels: readonly string[];
-  /** Examples that were longer than maxSeqLength. */
-  readonly numTruncated: number;
-  /** Rows left out for their label. */
-  readonly numSkipped: number;
-}
+export type ClassificationData = TextTaskData<ClassificationExample>;
 
 export interface LabelledReading extends TextReading {
   readonly labelColumn: ColumnRef;

@@ -47,7 +47,7 @@ export function classificationResult(
 }
 
 /** Names of the figures that {@link trainingFigures} gives. */
-export const classificationFigures = ["loss", "accuracy", "f1", "macroF1", "matthews"] as const;
+export const classificationFigures = ["accuracy", "f1", "macroF1", "matthews", "loss"] as const;
 export type ClassificationFigure = (typeof classificationFigures)[number];
 
 /** The figures that a training run logs; `f1` is that of the second of two classes, else the macro mean. */

@@ -11,6 +11,8 @@ export {
   classificationResult,
 } from "./classification-evaluation.ts";
 export { type EncodedText, encodeTexts, type TextInput } from "./encode-text.ts";
+export type { RegressionData, ScoreRange } from "./regression-data.ts";
+export { type RegressionResult, regressionFigures, regressionResult } from "./regression-evaluation.ts";
 export {
   type SequenceToSequence,
   type SequenceToSequenceOptions,
@@ -26,3 +28,5 @@ export {
   textClassification,
 } from "./text-classification.ts";
 export { TextClassifierProgram, type TextClassifierProgramOptions } from "./text-classifier-program.ts";
+export { type TextRegression, type TextRegressionOptions, textRegression } from "./text-regression.ts";
+export type { LabelledText, TextTask, TextTaskData, TextTaskOptions, TextTaskSettings } from "./text-task.ts";

@@ -1,8 +1,9 @@
 /** @file `firth evaluate`, `firth predict`: what a fine-tuned classifier says. */
 import type { Command } from "commander";
 import { evaluate } from "../../api/evaluate.ts";
-import { loadClassifier } from "../../api/load.ts";
-import { predictRows } from "../../api/predict.ts";
+import { type LoadedClassifier, loadClassifier } from "../../api/load.ts";
+import { type PredictOptions, predictRows, type RowOptions } from "../../api/predict.ts";
+import { openScorer, withScorer } from "../../api/predict-score.ts";
 import { ConfigError, DataError } from "../../base/errors.ts";
 import { TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
@@ -15,9 +16,10 @@ import {
   textField,
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
+import { isRegression } from "../../tasks/regression-data.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues, parseWord } from "../field-option.ts";
-import { count } from "../number-text.ts";
+import { count, table } from "../number-text.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, tableFields } from "../settings/text.ts";
@@ -89,6 +91,17 @@ export function evaluateCommand(command: Command): Command {
     const columns = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const source = openTable(given.data as string, reading);
+    if (isRegression(classifier.preserved)) {
+      const figures = await withScorer(classifier, { ...options, onNotice }, (scorer) =>
+        scorer.evaluate(source, columns),
+      );
+      const rows = Object.entries(figures).map(([name, value]): [string, string] => [
+        name,
+        Number.isInteger(value) ? count(value) : value.toFixed(4),
+      ]);
+      session.result({ model, data: given.data, ...figures }, table(rows));
+      return;
+    }
     const skipLabels = given.skipLabels as readonly string[] | undefined;
     const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels, onNotice });
     session.result({ model, data: given.data, ...evaluation }, formatClassificationReport(evaluation).trimEnd());
@@ -100,10 +113,35 @@ export function evaluateCommand(command: Command): Command {
 
 const defaultField = "prediction";
 
+/** The fields that a model adds to a row: a class and its probabilities, or a number alone. */
+async function* predictedFields(
+  classifier: LoadedClassifier,
+  source: TableSource,
+  options: PredictOptions & RowOptions,
+  [as, shares]: readonly [string, string],
+) {
+  if (!isRegression(classifier.preserved)) {
+    for await (const { fields: own, line, label, probabilities } of predictRows(classifier, source, options)) {
+      yield { own, line, added: { [as]: label, [shares]: probabilities } };
+    }
+    return;
+  }
+  const scorer = await openScorer(classifier, options);
+  try {
+    for await (const { fields: own, line, score } of scorer.predictRows(source, options)) {
+      yield { own, line, added: { [as]: score } };
+    }
+  } finally {
+    await scorer.dispose();
+  }
+}
+
 /** `firth predict MODEL --data FILE|-`. */
 export function predictCommand(command: Command): Command {
   addOptions(
-    command.description("classes of texts, as JSON lines with the fields of the input and two more"),
+    command.description(
+      "classes of texts, as JSON lines with the fields of the input and two more; or numbers, with one more",
+    ),
     "table, or - for JSON lines on standard input",
   ).option("--as <field>", "field for the class; <field>Probabilities beside it", defaultField);
   return runs(command, async (session, given, [model]) => {
@@ -114,15 +152,16 @@ export function predictCommand(command: Command): Command {
     const { data, as } = given as { readonly data: string; readonly as: string };
     const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
     const shares = as === defaultField ? "probabilities" : `${as}Probabilities`;
-    for await (const row of predictRows(classifier, source, { ...options, textColumns, onNotice })) {
-      const taken = [as, shares].find((name) => Object.hasOwn(row.fields, name));
+    const settings = { ...options, textColumns, onNotice };
+    for await (const row of predictedFields(classifier, source, settings, [as, shares])) {
+      const taken = Object.keys(row.added).find((name) => Object.hasOwn(row.own, name));
       if (taken !== undefined) {
         throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give --as another name.`, {
           code: "FIELD_TAKEN",
           path: source.name,
         });
       }
-      await session.line(JSON.stringify({ ...row.fields, [as]: row.label, [shares]: row.probabilities }));
+      await session.line(JSON.stringify({ ...row.own, ...row.added }));
     }
   });
 }

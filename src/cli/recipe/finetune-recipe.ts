@@ -12,7 +12,7 @@ import {
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { type GenerationSettings, generationTable } from "../../generation/settings.ts";
-import { classificationFigures } from "../../tasks/index.ts";
+import { classificationFigures, regressionFigures } from "../../tasks/index.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
@@ -41,10 +41,11 @@ const transferTable = defineConfig({
   fields: defineFields({
     fromScratch: booleanField({ default: false, doc: "The control: the same network with new weights." }),
     freeze: choiceField(["none", "encoder"], { default: "none", doc: "What stays as it is." }),
-    selectionFigure: choiceField(classificationFigures, {
-      default: "accuracy",
-      doc: "Decides which weights are best.",
-    }),
+    selectionFigure: nullableField(
+      choiceField([...new Set([...classificationFigures, ...regressionFigures])], {
+        doc: "Decides which weights are best; null: accuracy, or pearson for numbers.",
+      }),
+    ),
   }),
 });
 
@@ -59,7 +60,9 @@ export interface FinetuneRecipe<T = TaskSettings | WritingTaskSettings> {
   readonly tokenizer: string | null;
   readonly task: T;
   readonly data: ConfigOf<typeof dataTable.fields>;
-  readonly transfer: ConfigOf<typeof transferTable.fields>;
+  readonly transfer: Omit<ConfigOf<typeof transferTable.fields>, "selectionFigure"> & {
+    readonly selectionFigure: string;
+  };
   readonly train: TrainOptions;
   readonly seeds: readonly number[];
   readonly engine: EngineSettings;
@@ -152,7 +155,8 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
   const chosen = problems.resolve("transfer", transferTable, recipe.transfer);
-  const transfer = chosen && writes ? { ...chosen, selectionFigure: "loss" as const } : chosen;
+  const usual = writes ? "loss" : task?.name === "textRegression" ? regressionFigures[0] : classificationFigures[0];
+  const transfer = chosen && { ...chosen, selectionFigure: chosen.selectionFigure ?? usual };
   const given = isSection(recipe.train) ? recipe.train : {};
   const { numEpochs, ...rest } = trainDefaults;
   const length = (given.maxSteps ?? null) === null ? { numEpochs } : {};

@@ -9,7 +9,15 @@ import { parallelText } from "../../data/parallel-text.ts";
 import type { TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
-import { sequenceToSequence, textClassification } from "../../tasks/index.ts";
+import {
+  type ClassificationResult,
+  type RegressionResult,
+  sequenceToSequence,
+  type TextTask,
+  type TextTaskData,
+  textClassification,
+  textRegression,
+} from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { TrainResult } from "../../train/trainer.ts";
 import type { Session } from "../session.ts";
@@ -38,25 +46,56 @@ export interface SeedPlace {
   readonly signal: AbortSignal;
 }
 
-async function classifySeed(
+/** What a run says of held-out data: figures to compare over seeds, and a report. */
+type Told = Pick<FinetuneOutcome, "figures" | "report">;
+
+function tellClasses(evaluation: ClassificationResult): Told {
+  const { accuracy, matthews, macro, binary, loss } = evaluation;
+  const figures = { accuracy, f1: (binary ?? macro).f1, macroF1: macro.f1, matthews, loss };
+  return { figures, report: formatClassificationReport(evaluation) };
+}
+
+function tellScores({ pearson, spearman, meanSquaredError, loss }: RegressionResult): Told {
+  return { figures: { pearson, spearman, meanSquaredError, loss }, report: undefined };
+}
+
+async function labelSeed(
   { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaskSettings>,
   { session, engine, signal }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
-  const { labels, skipLabels, name: _name, ...settings } = task;
-  const finetuned = await session.watchTraining((listener) =>
-    finetune(
-      model,
-      textClassification({
-        ...settings,
-        tokenizer,
-        ...(labels === null ? {} : { labels }),
-        ...(skipLabels === null ? {} : { skipLabels }),
+  const { labels, skipLabels, name, ...settings } = task;
+  const tables = {
+    train: openTable(data.train, data),
+    ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }),
+  };
+  const learn = async <D extends TextTaskData, R extends { readonly loss: number }>(
+    learnt: TextTask<D, R>,
+    tell: (evaluation: R) => Told,
+  ) => {
+    const finetuned = await session.watchTraining((listener) =>
+      finetune(model, learnt, tables, {
+        ...train,
+        ...transfer,
+        outputDir,
+        engine,
+        dtype: recipe.engine.dtype,
+        listener,
+        signal,
       }),
-      { train: openTable(data.train, data), ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }) },
-      { ...train, ...transfer, outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
-    ),
-  );
+    );
+    return { finetuned, told: finetuned.evaluation && tell(finetuned.evaluation) };
+  };
+  const classes = {
+    ...settings,
+    tokenizer,
+    ...(labels === null ? {} : { labels }),
+    ...(skipLabels === null ? {} : { skipLabels }),
+  };
+  const { finetuned, told } =
+    name === "textRegression"
+      ? await learn(textRegression({ ...settings, tokenizer }), tellScores)
+      : await learn(textClassification(classes), tellClasses);
   const { run, evaluation } = finetuned;
   const isWhole = run.reason !== "interrupted";
   const modelFolder = isWhole ? join(outputDir, "model") : undefined;
@@ -66,11 +105,7 @@ async function classifySeed(
       await writeFileAtomic(join(temporary, name), text);
     });
   }
-  const report = evaluation && formatClassificationReport(evaluation);
-  if (evaluation === undefined) return { seed: train.seed, run, evaluation, figures: undefined, report, modelFolder };
-  const { accuracy, matthews, macro, binary, loss } = evaluation;
-  const figures = { accuracy, f1: (binary ?? macro).f1, macroF1: macro.f1, matthews, loss };
-  return { seed: train.seed, run, evaluation, figures, report, modelFolder };
+  return { seed: train.seed, run, evaluation, figures: told?.figures, report: told?.report, modelFolder };
 }
 
 /** What a model wrote for held-out sources, one a line. */
@@ -134,5 +169,5 @@ async function writeSeed(
 
 /** One run whose folder has been claimed. */
 export function runSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<FinetuneOutcome> {
-  return isWriting(recipe) ? writeSeed(recipe, place) : classifySeed(recipe as FinetuneRecipe<TaskSettings>, place);
+  return isWriting(recipe) ? writeSeed(recipe, place) : labelSeed(recipe as FinetuneRecipe<TaskSettings>, place);
 }

@@ -44,9 +44,9 @@ function textColumnsField(doc: string): ConfigField<ColumnList, true> {
 export const taskTable = defineConfig({
   name: "task",
   fields: defineFields({
-    name: choiceField(["textClassification"], {
+    name: choiceField(["textClassification", "textRegression"], {
       default: "textClassification",
-      doc: "What is decided; sequenceToSequence has settings of its own.",
+      doc: "Classes, or numbers; sequenceToSequence has settings of its own.",
     }),
     textColumns: textColumnsField("Column of the text, or two columns that are read together."),
     labelColumn: columnField("Column of the class."),
@@ -57,6 +57,12 @@ export const taskTable = defineConfig({
     maxSeqLength: integerField({ default: 128, min: 5, doc: "Longest text in tokens, special tokens included." }),
     packed: booleanField({ default: true, doc: "Put several short texts into one row." }),
   }),
+  rules: ({ name, labels, skipLabels }) => {
+    const given = Object.entries({ labels, skipLabels }).filter(([, value]) => value !== null);
+    return name === "textClassification"
+      ? []
+      : given.map(([path]) => ({ path, message: "is for classes, not numbers.", code: "CONFIG_AMBIGUOUS" }));
+  },
 });
 
 export type TaskSettings = ConfigOf<typeof taskTable.fields>;
@@ -70,8 +76,12 @@ export interface TaskColumns {
 const taskFile = "task.json";
 
 /** The content of the file beside a classifier. */
-export function taskFileText({ textColumns, labelColumn }: TaskColumns): readonly [name: string, text: string] {
-  return [taskFile, formatJson({ task: "textClassification", textColumns, labelColumn })];
+export function taskFileText({
+  name,
+  textColumns,
+  labelColumn,
+}: TaskColumns & Pick<TaskSettings, "name">): readonly [name: string, text: string] {
+  return [taskFile, formatJson({ task: name, textColumns, labelColumn })];
 }
 
 /** The columns of a classifier's folder; `text` and `label` where it does not say. */
