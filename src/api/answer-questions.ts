@@ -1,0 +1,107 @@
+import type { Backend } from "../backend/backend.ts";
+import { ConfigError, FirthError } from "../base/errors.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
+import { borrowEngine, type EngineOptions } from "../runtime.ts";
+import type { Answer } from "../tasks/answer-span.ts";
+import { windowQuestions } from "../tasks/answer-window.ts";
+import { answersOf } from "../tasks/question-answering-evaluation.ts";
+import { QuestionAnsweringProgram } from "../tasks/question-answering-program.ts";
+import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
+import { type AnswerModel, readingOf } from "./answer-model.ts";
+
+/** A question to a text. */
+export interface AskedQuestion {
+  readonly question: string;
+  readonly context: string;
+}
+
+export interface AnswerOptions {
+  readonly engine?: Backend | EngineOptions | undefined;
+  /** What activations and matrix products are computed in; `f32` by default. */
+  readonly dtype?: ComputeDType | undefined;
+  /** Windows of 128 tokens computed together; 32 by default. */
+  readonly batchSize?: number | undefined;
+  /** Candidates that are kept; 5 by default. */
+  readonly numBest?: number | undefined;
+  /** "No answer" must be better than the best answer by more than this; the model's own by default. */
+  readonly noneThreshold?: number | undefined;
+  /** `int8`: linear layers in 8 bits, faster, with slightly different scores; `none` by default. */
+  readonly quantize?: Quantize | undefined;
+  /** Is told what a user should know before the first result. */
+  readonly onNotice?: ((message: string) => void) | undefined;
+}
+
+/** A model in an engine that answers questions; dispose it when done. */
+export interface Answerer {
+  /**
+   * Answers in the order of the questions, in letters of their texts; places are UTF-16 units.
+   * @throws {DataError} TEXT_EMPTY for a question or a text without any token
+   */
+  answer(questions: readonly AskedQuestion[]): Promise<Answer[]>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Puts a model that answers questions into an engine.
+ * @throws {ConfigError} for wrong options
+ */
+export async function openAnswerer(model: AnswerModel, options: AnswerOptions = {}): Promise<Answerer> {
+  const { engine, dtype = "f32", batchSize = 32, numBest = 5, quantize = "none" } = options;
+  const { answering, tokenizer, module } = model;
+  const issues = quantizeIssues(quantize, dtype);
+  for (const [path, value] of Object.entries({ batchSize, numBest })) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    issues.push({ path, message: `must be a whole number ≥ 1; got ${value}.`, code: "CONFIG_RANGE" });
+  }
+  if (issues.length > 0) throw new ConfigError("answer", issues);
+  const { backend, release } = await borrowEngine(engine, dtype);
+  const notice = quantizeNotice(backend, quantize);
+  if (notice !== undefined) options.onNotice?.(notice);
+  const store = new FixedWeights(backend, module, model.weights, quantize);
+  const { maxSeqLength, noneThreshold } = answering;
+  const program = new QuestionAnsweringProgram({
+    ...{ backend, store, model: module, batchSize, maxSeqLength, padId: tokenizer.special.pad },
+    policy: { compute: dtype },
+  });
+  let isDisposed = false;
+  return {
+    answer: async (asked) => {
+      if (isDisposed) {
+        throw new FirthError("the answerer was disposed. Open another.", { code: "DISPOSED", path: "Answerer" });
+      }
+      const questions = asked.map(({ question, context }, i) => ({ id: `${i}`, question, context, answers: [] }));
+      const source = { name: "questions", questions, hasUnanswerable: answering.allowsNone };
+      const data = await windowQuestions(source, { ...answering, ...readingOf(model), tokenizer });
+      const scores = await program.scores(data.windows);
+      return answersOf(data, scores, {
+        ...answering,
+        numBest,
+        noneThreshold: options.noneThreshold ?? noneThreshold,
+      });
+    },
+    dispose: async () => {
+      if (isDisposed) return;
+      isDisposed = true;
+      await program.dispose();
+      store.dispose();
+      await release();
+    },
+  };
+}
+
+/**
+ * Answers to questions, in their order; for many calls open an answerer once.
+ * @throws {DataError} TEXT_EMPTY
+ */
+export async function answerQuestions(
+  model: AnswerModel,
+  questions: readonly AskedQuestion[],
+  options: AnswerOptions = {},
+): Promise<Answer[]> {
+  const answerer = await openAnswerer(model, options);
+  try {
+    return await answerer.answer(questions);
+  } finally {
+    await answerer.dispose();
+  }
+}
