@@ -4,6 +4,14 @@
  * Everyday use needs the first two groups; the others are for those who build models, objectives or engines.
  */
 
+export { type AnswerModel, loadAnswerModel, saveAnswerModel } from "./api/answer-model.ts";
+export {
+  type Answerer,
+  type AnswerOptions,
+  type AskedQuestion,
+  answerQuestions,
+  openAnswerer,
+} from "./api/answer-questions.ts";
 export {
   type Embedder,
   type EmbeddingModel,
@@ -24,6 +32,11 @@ export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/
 // Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
+export {
+  type AnswerFinetuneOptions,
+  type FinetunedAnswerer,
+  finetuneQuestionAnswering,
+} from "./api/finetune-question-answering.ts";
 export {
   type FinetunedWriter,
   finetuneSequenceToSequence,
@@ -84,6 +97,7 @@ export { jsonLines } from "./data/json-lines.ts";
 export { type MineOptions, mineSpans } from "./data/mine-spans.ts";
 export { parallelText } from "./data/parallel-text.ts";
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from "./data/prepare-corpus.ts";
+export { parseQuestions, type Question, type QuestionData, questionFile } from "./data/question-file.ts";
 export { inspectCorpus, ShardedCorpus } from "./data/sharded-corpus.ts";
 export { joinSources, TextSource, textDocuments } from "./data/source.ts";
 export { formatSpans, readSpans, type SpanEntry, type SpanKind } from "./data/span-file.ts";
@@ -147,6 +161,8 @@ export {
 } from "./objectives/unified-language-modeling.ts";
 export * from "./report/index.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
+export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";
+export { type QuestionAnsweringOptions, questionAnswering } from "./tasks/question-answering.ts";
 export { type SequenceToSequenceOptions, sequenceToSequence } from "./tasks/sequence-to-sequence.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
 export { checkpoint, customGradient } from "./tensor/call.ts";

@@ -1,3 +1,4 @@
+export type { Answer, AnswerCandidate } from "./answer-span.ts";
 export {
   type ClassificationData,
   type ClassificationExample,
@@ -11,6 +12,16 @@ export {
   classificationResult,
 } from "./classification-evaluation.ts";
 export { type EncodedText, encodeTexts, type TextInput } from "./encode-text.ts";
+export {
+  type AnswerMeasure,
+  type AnswerSettings,
+  answerMeasures,
+  type QuestionAnswering,
+  type QuestionAnsweringOptions,
+  type QuestionAnsweringSettings,
+  questionAnswering,
+} from "./question-answering.ts";
+export type { QuestionAnsweringResult } from "./question-answering-evaluation.ts";
 export type { RegressionData, ScoreRange } from "./regression-data.ts";
 export { type RegressionResult, regressionFigures, regressionResult } from "./regression-evaluation.ts";
 export {

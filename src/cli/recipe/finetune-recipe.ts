@@ -1,4 +1,6 @@
 /** @file What a fine-tuning recipe may say; all of it is checked before anything is done. */
+
+import { answerFigures } from "../../api/finetune-question-answering.ts";
 import {
   booleanField,
   type ConfigOf,
@@ -14,6 +16,7 @@ import { defineConfig } from "../../formats/config-table.ts";
 import { type GenerationSettings, generationTable } from "../../generation/settings.ts";
 import { classificationFigures, regressionFigures } from "../../tasks/index.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
+import { type AnswerTaskSettings, answerTaskTable } from "../settings/answer-task.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { tableFields } from "../settings/text.ts";
@@ -42,8 +45,8 @@ const transferTable = defineConfig({
     fromScratch: booleanField({ default: false, doc: "The control: the same network with new weights." }),
     freeze: choiceField(["none", "encoder"], { default: "none", doc: "What stays as it is." }),
     selectionFigure: nullableField(
-      choiceField([...new Set([...classificationFigures, ...regressionFigures])], {
-        doc: "Decides which weights are best; null: accuracy, or pearson for numbers.",
+      choiceField([...new Set([...classificationFigures, ...regressionFigures, ...answerFigures])], {
+        doc: "Decides which weights are best; null: accuracy, pearson for numbers, f1 for answers.",
       }),
     ),
   }),
@@ -51,8 +54,10 @@ const transferTable = defineConfig({
 
 const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
+type AnyTaskSettings = TaskSettings | WritingTaskSettings | AnswerTaskSettings;
+
 /** A whole, checked recipe; written as YAML it is a recipe again. */
-export interface FinetuneRecipe<T = TaskSettings | WritingTaskSettings> {
+export interface FinetuneRecipe<T = AnyTaskSettings> {
   readonly kind: "finetune";
   readonly outputDir: string;
   readonly model: string;
@@ -76,6 +81,26 @@ export type WritingChoice = GenerationSettings & { readonly numWritten: number }
 /** Whether a recipe is about writing, not about classes. */
 export function isWriting(recipe: FinetuneRecipe): recipe is FinetuneRecipe<WritingTaskSettings> {
   return recipe.task.name === "sequenceToSequence";
+}
+
+/** Whether a recipe is about answering questions. */
+export function isAnswering(recipe: FinetuneRecipe): recipe is FinetuneRecipe<AnswerTaskSettings> {
+  return recipe.task.name === "questionAnswering";
+}
+
+/** A task's settings by the table of its kind. */
+function checkTask(problems: Problems, task: unknown): AnyTaskSettings | undefined {
+  const name = isSection(task) ? task.name : undefined;
+  if (name === "sequenceToSequence") return problems.resolve("task", writingTaskTable, task);
+  if (name === "questionAnswering") return problems.resolve("task", answerTaskTable, task);
+  return problems.resolve("task", taskTable, task);
+}
+
+/** The figure that decides where a recipe does not say. */
+function usualFigure(task: AnyTaskSettings | undefined): string {
+  if (task?.name === "sequenceToSequence") return "loss";
+  if (task?.name === "questionAnswering") return answerFigures[0];
+  return task?.name === "textRegression" ? regressionFigures[0] : classificationFigures[0];
 }
 
 /** What a task cannot have that another can. */
@@ -149,14 +174,11 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   if (tokenizer !== null && typeof tokenizer !== "string") {
     problems.add("tokenizer", `must be a tokenizer's folder; got ${showValue(tokenizer)}.`, "CONFIG_VALUE");
   }
-  const task: TaskSettings | WritingTaskSettings | undefined = writes
-    ? problems.resolve("task", writingTaskTable, recipe.task)
-    : problems.resolve("task", taskTable, recipe.task);
+  const task = checkTask(problems, recipe.task);
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
   const chosen = problems.resolve("transfer", transferTable, recipe.transfer);
-  const usual = writes ? "loss" : task?.name === "textRegression" ? regressionFigures[0] : classificationFigures[0];
-  const transfer = chosen && { ...chosen, selectionFigure: chosen.selectionFigure ?? usual };
+  const transfer = chosen && { ...chosen, selectionFigure: chosen.selectionFigure ?? usualFigure(task) };
   const given = isSection(recipe.train) ? recipe.train : {};
   const { numEpochs, ...rest } = trainDefaults;
   const length = (given.maxSteps ?? null) === null ? { numEpochs } : {};

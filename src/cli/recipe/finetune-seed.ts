@@ -24,7 +24,8 @@ import type { Session } from "../session.ts";
 import { type TaskSettings, taskFileText } from "../settings/task.ts";
 import { openTable } from "../settings/text.ts";
 import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
-import { type FinetuneRecipe, isWriting } from "./finetune-recipe.ts";
+import { answerSeed } from "./answer-seed.ts";
+import { type FinetuneRecipe, isAnswering, isWriting } from "./finetune-recipe.ts";
 
 /** One seed's run, and where its model is; no model when it was interrupted. */
 export interface FinetuneOutcome {
@@ -169,5 +170,6 @@ async function writeSeed(
 
 /** One run whose folder has been claimed. */
 export function runSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<FinetuneOutcome> {
+  if (isAnswering(recipe)) return answerSeed(recipe, place);
   return isWriting(recipe) ? writeSeed(recipe, place) : labelSeed(recipe as FinetuneRecipe<TaskSettings>, place);
 }
