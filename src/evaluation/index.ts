@@ -24,6 +24,7 @@ export {
 } from "./compare-systems.ts";
 export { type ClassCounts, type ConfusionMatrix, classCounts, confusionMatrix } from "./confusion.ts";
 export { averageRanks, pearsonCorrelation, spearmanCorrelation } from "./correlation.ts";
+export { type EntityReport, type EntityScore, entityReport, tagAccuracy } from "./entity-report.ts";
 export { formatClassificationReport } from "./format-classification-report.ts";
 export { bitsPerByte, perplexity, unigramEntropy } from "./language.ts";
 export { logLoss } from "./log-loss.ts";
@@ -50,4 +51,13 @@ export {
 } from "./ranking.ts";
 export { meanRouge, type RougeKind, type RougeOptions, type RougeScore, type RougeScores, rouge } from "./rouge.ts";
 export { formatSpread, type Spread, spread } from "./spread.ts";
+export {
+  areEntityTags,
+  convertTags,
+  type Entity,
+  entitiesOf,
+  strictEntitiesOf,
+  type TagScheme,
+  tagsOf,
+} from "./tag-scheme.ts";
 export { averagePrecision, rocAuc } from "./threshold.ts";
