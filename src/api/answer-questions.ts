@@ -1,10 +1,15 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, FirthError } from "../base/errors.ts";
+import type { Question, QuestionData } from "../data/question-file.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import type { Answer } from "../tasks/answer-span.ts";
 import { windowQuestions } from "../tasks/answer-window.ts";
-import { answersOf } from "../tasks/question-answering-evaluation.ts";
+import {
+  answersOf,
+  type QuestionAnsweringResult,
+  questionAnsweringResult,
+} from "../tasks/question-answering-evaluation.ts";
 import { QuestionAnsweringProgram } from "../tasks/question-answering-program.ts";
 import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
 import { type AnswerModel, readingOf } from "./answer-model.ts";
@@ -38,7 +43,14 @@ export interface Answerer {
    * @throws {DataError} TEXT_EMPTY for a question or a text without any token
    */
   answer(questions: readonly AskedQuestion[]): Promise<Answer[]>;
+  /** Figures on questions with right answers, and what was answered, by the questions' ids. @throws {DataError} TEXT_EMPTY */
+  evaluate(data: QuestionData): Promise<AnswerEvaluation>;
   dispose(): Promise<void>;
+}
+
+/** Figures of a model on a file of questions. */
+export interface AnswerEvaluation extends QuestionAnsweringResult {
+  readonly answers: ReadonlyMap<string, Answer>;
 }
 
 /**
@@ -64,20 +76,25 @@ export async function openAnswerer(model: AnswerModel, options: AnswerOptions = 
     policy: { compute: dtype },
   });
   let isDisposed = false;
+  const decoding = { ...answering, numBest, noneThreshold: options.noneThreshold ?? noneThreshold };
+  const run = async (name: string, questions: readonly Question[]) => {
+    if (isDisposed) {
+      throw new FirthError("the answerer was disposed. Open another.", { code: "DISPOSED", path: "Answerer" });
+    }
+    const source = { name, questions, hasUnanswerable: answering.allowsNone };
+    const data = await windowQuestions(source, { ...answering, ...readingOf(model), tokenizer });
+    const scores = await program.scores(data.windows);
+    return { data, scores, answers: answersOf(data, scores, decoding) };
+  };
   return {
     answer: async (asked) => {
-      if (isDisposed) {
-        throw new FirthError("the answerer was disposed. Open another.", { code: "DISPOSED", path: "Answerer" });
-      }
       const questions = asked.map(({ question, context }, i) => ({ id: `${i}`, question, context, answers: [] }));
-      const source = { name: "questions", questions, hasUnanswerable: answering.allowsNone };
-      const data = await windowQuestions(source, { ...answering, ...readingOf(model), tokenizer });
-      const scores = await program.scores(data.windows);
-      return answersOf(data, scores, {
-        ...answering,
-        numBest,
-        noneThreshold: options.noneThreshold ?? noneThreshold,
-      });
+      return (await run("questions", questions)).answers;
+    },
+    evaluate: async ({ name, questions }) => {
+      const { data, scores, answers } = await run(name, questions);
+      const result = questionAnsweringResult(data, scores, answers, decoding);
+      return { ...result, answers: new Map(questions.map(({ id }, q) => [id, answers[q]!])) };
     },
     dispose: async () => {
       if (isDisposed) return;

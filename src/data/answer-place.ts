@@ -57,3 +57,10 @@ export function placeAnswer(
   const start = nearest(text, answer.text, given ?? answer.start);
   return start === undefined ? { start, finding: "absent" } : { start, finding: "moved" };
 }
+
+/** The number of code points before a UTF-16 unit, as Python counts places. */
+export function codePointsBefore(text: string, unit: number): number {
+  let count = 0;
+  for (let at = 0; at < unit; count++) at += text.codePointAt(at)! > 0xffff ? 2 : 1;
+  return count;
+}

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { codePointPlaces, placeAnswer } from "./answer-place.ts";
+import { codePointPlaces, codePointsBefore, placeAnswer } from "./answer-place.ts";
 import { parseQuestions, placesNotice, questionFile } from "./question-file.ts";
 
 const file = (qas: readonly object[], context = "𠀀 in 1066 the king fell; the king rose") => ({
@@ -22,6 +22,7 @@ describe("codePointPlaces", () => {
           const characters = Array.from(text);
           const counted = [...characters, ""].map((_, i) => characters.slice(0, i).join("").length);
           expect(counted.map((_, i) => places(i))).toEqual(counted);
+          expect(counted.map((unit) => codePointsBefore(text, unit))).toEqual(counted.map((_, i) => i));
           expect(places(-1)).toBeUndefined();
           expect(places(characters.length + 1)).toBeUndefined();
         },

@@ -1,5 +1,6 @@
 /** @file `firth evaluate`, `firth predict`: what a fine-tuned classifier says. */
 import type { Command } from "commander";
+import { isAnswerModel } from "../../api/answer-model.ts";
 import { evaluate } from "../../api/evaluate.ts";
 import { type LoadedClassifier, loadClassifier } from "../../api/load.ts";
 import { type PredictOptions, predictRows, type RowOptions } from "../../api/predict.ts";
@@ -23,6 +24,7 @@ import { count, table } from "../number-text.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, tableFields } from "../settings/text.ts";
+import { answerFieldNames, answerRows, evaluateAnswers } from "./answer.ts";
 import { standardInput } from "./standard-input.ts";
 
 const fields = defineFields({
@@ -80,14 +82,30 @@ function settingsOf(given: Given) {
   return { reading, options };
 }
 
+/** What a model that answers questions takes of these options: its windows are as long as in fine-tuning. */
+function answerOptions({ maxSeqLength, ...options }: ReturnType<typeof settingsOf>["options"]) {
+  if (maxSeqLength === undefined) return options;
+  const message = "is fixed in models that answer questions. Leave it out.";
+  throw new ConfigError("predict", [{ path: "maxSeqLength", message, code: "CONFIG_AMBIGUOUS" }]);
+}
+
 /** `firth evaluate MODEL --data FILE`. */
 export function evaluateCommand(command: Command): Command {
   addOptions(command.description("figures of a fine-tuned classifier on a labelled table"), "labelled table")
     .option("--label <column>", "column of the class; as in fine-tuning")
-    .option("--skip-labels <labels...>", "leave out rows with one of these labels");
+    .option("--skip-labels <labels...>", "leave out rows with one of these labels")
+    .option(
+      "--answers <folder>",
+      "for a model that answers questions: write its answers there, as official scripts read them",
+    );
   return runs(command, async (session, given, [model]) => {
     const { reading, options } = settingsOf(given);
     const onNotice = (message: string): void => session.say(message);
+    if (await isAnswerModel(model!)) {
+      const files = { file: given.data as string, outputDir: given.answers as string | undefined };
+      await evaluateAnswers(session, model!, files, { ...answerOptions(options), onNotice });
+      return;
+    }
     const columns = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const source = openTable(given.data as string, reading);
@@ -140,17 +158,27 @@ async function* predictedFields(
 export function predictCommand(command: Command): Command {
   addOptions(
     command.description(
-      "classes of texts, as JSON lines with the fields of the input and two more; or numbers, with one more",
+      "classes of texts, as JSON lines with the fields of the input and two more; numbers, with one more; or answers to questions, with their places",
     ),
     "table, or - for JSON lines on standard input",
   ).option("--as <field>", "field for the class; <field>Probabilities beside it", defaultField);
   return runs(command, async (session, given, [model]) => {
     const { reading, options } = settingsOf(given);
     const onNotice = (message: string): void => session.say(message);
-    const { textColumns } = await columnsOf(model!, given);
-    const classifier = await loadClassifier(model!);
     const { data, as } = given as { readonly data: string; readonly as: string };
     const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
+    if (await isAnswerModel(model!)) {
+      const columns = givenColumns(given.text as string[] | undefined) ?? ["question", "context"];
+      if (columns.length !== 2) {
+        const message = `must be two columns, of the question and its text; got ${columns.length}.`;
+        throw new ConfigError("--text", [{ path: "textColumns", message, code: "CONFIG_RANGE" }]);
+      }
+      const rows = { source, columns, names: answerFieldNames(as, as === defaultField) };
+      await answerRows(session, model!, rows, { ...answerOptions(options), onNotice });
+      return;
+    }
+    const { textColumns } = await columnsOf(model!, given);
+    const classifier = await loadClassifier(model!);
     const shares = as === defaultField ? "probabilities" : `${as}Probabilities`;
     const settings = { ...options, textColumns, onNotice };
     for await (const row of predictedFields(classifier, source, settings, [as, shares])) {
