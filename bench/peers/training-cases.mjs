@@ -29,16 +29,16 @@ const memory = (bertBase, bertMini, writing) => ({
 
 /** Our engines and dtypes. */
 export const engines = [
-  { id: "onnx-f32", engine: "onnx", dtype: "f32", gigabytes: memory(4.9, 1.5, 6.5) },
-  { id: "onednn-f32", engine: "onednn", dtype: "f32", gigabytes: memory(4.9, 1.5, 6.5) },
-  { id: "onednn-bf16", engine: "onednn", dtype: "bf16", gigabytes: memory(4.4, 1.3, 6) },
+  { id: "onnx-f32", engine: "onnx", dtype: "f32", gigabytes: memory(4.9, 1.5, 5.5) },
+  { id: "onednn-f32", engine: "onednn", dtype: "f32", gigabytes: memory(4.9, 1.5, 5.5) },
+  { id: "onednn-bf16", engine: "onednn", dtype: "bf16", gigabytes: memory(4.4, 1.3, 5) },
 ];
 
 /** PyTorch's ways. `stock` is transformers' own head with logits at every position, `gathered` the strongest form. */
 export const peers = [
-  { id: "torch-f32", head: "gathered", dtype: "f32", gigabytes: memory(3.9, 1.6, 5.5) },
+  { id: "torch-f32", head: "gathered", dtype: "f32", gigabytes: memory(3.9, 1.6, 5) },
   { id: "torch-f32-compile", head: "gathered", dtype: "f32", compile: true, gigabytes: memory(4.2, 1.9, 5.8) },
-  { id: "torch-bf16", head: "gathered", dtype: "bf16", gigabytes: memory(3.8, 1.5, 5.5) },
+  { id: "torch-bf16", head: "gathered", dtype: "bf16", gigabytes: memory(3.8, 1.5, 5) },
   { id: "torch-bf16-compile", head: "gathered", dtype: "bf16", compile: true, gigabytes: memory(4.2, 1.9, 5.8) },
   { id: "torch-f32-stock", head: "stock", dtype: "f32", gigabytes: memory(4.1, 2.1, 5.8) },
 ];

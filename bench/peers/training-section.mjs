@@ -124,8 +124,9 @@ Written by \`npm run bench:peers -- training\`; do not edit.
 - Firth on Node ${distinct(all.map(({ versions }) => versions.node)).join(", ")}; ${peers.length === 0 ? "no peer ran" : peers.join("; ")}.
 - A step is forward with dropout 0.1, the loss, backward, clipping to norm 1, AdamW (PyTorch's fused one, the fastest of its three). The
   loss is the family's own, on random tokens in full rows: of BERT masked words at 15 % of the places, of GPT-2 every token, of BART
-  every token of a target (rows of the given length on both sides; tokens/s count both). All sides of a table stay loaded and take turns; only the side whose turn it is runs. Medians. A ratio is
-  taken in each round; the median over the rounds is given.
+  every token of a target (rows of the given length on both sides; tokens/s count both).
+- All sides of a table stay loaded and take turns; only the side whose turn it is runs. Medians. A ratio is taken in each round; the median
+  over the rounds is given.
 - For each pair of sides the newest figures are given; every table says when it was measured.
 - The peers compute logits at the scored positions only, as Firth does, which is faster than transformers' own \`BertForMaskedLM\`
   (*stock head*: logits at every position). *bf16 autocast*: matrix products under autocast. Their allocator: ${last.malloc === "tuned" ? "glibc told to keep freed memory (faster than the default)" : "as it comes"}.
