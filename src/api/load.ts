@@ -5,6 +5,7 @@ import { formatJson, readJsonObject } from "../formats/json-file.ts";
 import { familyOf } from "../models/families.ts";
 import type { LoadedState } from "../models/family.ts";
 import type { ClassificationModel, PretrainingModel } from "../models/model.ts";
+import type { Module } from "../nn/module.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
 import { saveModel, type TextClassifier, type TextModel } from "./model.ts";
 
@@ -17,7 +18,8 @@ export interface LoadedClassifier extends TextClassifier, Omit<LoadedState<Class
 /** Where Hugging Face directories keep the longest input. */
 const TOKENIZER_SETTINGS = "tokenizer_config.json";
 
-async function maxLengthIn(folder: string): Promise<number> {
+/** The longest input that a directory says; infinite where it says none. */
+export async function maxLengthIn(folder: string): Promise<number> {
   const path = join(folder, TOKENIZER_SETTINGS);
   const length = existsSync(path) ? (await readJsonObject(path)).model_max_length : undefined;
   return typeof length === "number" && length >= 1 ? length : Number.POSITIVE_INFINITY;
@@ -54,14 +56,14 @@ export async function loadClassifier(folder: string): Promise<LoadedClassifier> 
 }
 
 /**
- * Writes a classifier as a Hugging Face model directory that {@link loadClassifier} reads back: class names in
+ * Writes a classifier or tagger as a Hugging Face model directory that {@link loadClassifier} reads back: class names in
  * `config.json`, the longest input as `model_max_length` in `tokenizer_config.json`.
  * @param write adds files of one's own; all appear together or not at all
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
 export async function saveClassifier(
   folder: string,
-  classifier: TextClassifier,
+  classifier: TextModel<Module> & Pick<TextClassifier, "labels" | "maxSeqLength">,
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
   await saveModel(folder, classifier, async (temporary) => {

@@ -1,0 +1,178 @@
+/** @file Taggers: loading, saving, and what they say of sentences. */
+import type { Backend } from "../backend/backend.ts";
+import { FirthError } from "../base/errors.ts";
+import { joinWords, TextPositions, type TextSpan, wordSpans } from "../data/alignment.ts";
+import type { TaggedSource } from "../data/tagged-sentence.ts";
+import { areEntityTags, type Entity, entitiesOf } from "../evaluation/index.ts";
+import type { ComputeDType } from "../ir/dtype.ts";
+import { familyOf } from "../models/families.ts";
+import type { LoadedState } from "../models/family.ts";
+import type { TokenModel } from "../models/model.ts";
+import { borrowEngine, type EngineOptions } from "../runtime.ts";
+import { readTagged, tagWindows } from "../tasks/tagging-data.ts";
+import { type TaggingResult, taggingResult, type WordTag, wordTags } from "../tasks/tagging-evaluation.ts";
+import { TokenClassifierProgram } from "../tasks/token-classifier-program.ts";
+import { loadTokenizer } from "../tokenizers/load.ts";
+import { FixedWeights } from "../train/fixed-weights.ts";
+import { maxLengthIn } from "./load.ts";
+import type { TextModel } from "./model.ts";
+
+/** A model that gives a tag to every word. */
+export interface Tagger extends TextModel<TokenModel> {
+  readonly labels: readonly string[];
+  /** Longest window in tokens that it was fine-tuned with. */
+  readonly maxSeqLength: number;
+}
+
+export interface LoadedTagger extends Tagger, Omit<LoadedState<TokenModel>, "labels"> {}
+
+/**
+ * Loads the directory of a fine-tuned tagger (`…ForTokenClassification`).
+ * @throws {CheckpointError} WRONG_HEAD, NOT_A_CLASSIFIER, and for missing or damaged files or tensors that do not fit
+ */
+export async function loadTagger(folder: string): Promise<LoadedTagger> {
+  const family = await familyOf(folder);
+  const { labels, ...state } = await family.loadTokenClassification(folder, 0);
+  const { maxPositionEmbeddings } = family.facts(state.config);
+  return {
+    ...state,
+    tokenizer: await loadTokenizer(folder),
+    labels: labels ?? Array.from({ length: state.module.numOutputs }, (_, i) => `LABEL_${i}`),
+    maxSeqLength: Math.min(maxPositionEmbeddings, await maxLengthIn(folder)),
+  };
+}
+
+/** A word and its tag, and where it lies in the text: in UTF-16 code units, and in code points. */
+export interface TaggedWord extends WordTag, TextSpan {
+  readonly word: string;
+  readonly codePointStart: number;
+  readonly codePointEnd: number;
+}
+
+/** An entity of a text: words from `firstWord` to before `endWord`, and where it lies. */
+export interface TextEntity extends TextSpan {
+  readonly type: string;
+  readonly text: string;
+  readonly firstWord: number;
+  readonly endWord: number;
+  readonly codePointStart: number;
+  readonly codePointEnd: number;
+  /** Mean of the probabilities of its tags. */
+  readonly probability: number;
+}
+
+export interface TaggedText {
+  /** The text; of words given one by one, these joined by spaces. */
+  readonly text: string;
+  readonly words: readonly TaggedWord[];
+  /** What the tags mark, faulty ones mended as in evaluation; undefined where the labels mark no entities. */
+  readonly entities: readonly TextEntity[] | undefined;
+}
+
+export interface TagOptions {
+  readonly engine?: Backend | EngineOptions | undefined;
+  /** What activations and matrix products are computed in; `f32` by default. */
+  readonly dtype?: ComputeDType | undefined;
+  /** Windows computed together; 32 by default. */
+  readonly batchSize?: number | undefined;
+  /** Tokens that neighbouring windows of a long text have in common; 32 by default, less for short windows. */
+  readonly overlap?: number | undefined;
+  /** Language by whose rules running texts are cut into words (BCP 47); `en` by default. */
+  readonly locale?: string | undefined;
+}
+
+/** A tagger in an engine, ready for many calls; dispose it when done. */
+export interface TagPredictor {
+  /** Tags of sentences, in their order: of their words, or of running texts, which are cut by Unicode's rules. */
+  tag(sentences: readonly (string | readonly string[])[]): Promise<TaggedText[]>;
+  /** Figures on tagged sentences; tags that the model does not have count as wrong. */
+  evaluate(source: TaggedSource): Promise<TaggingResult>;
+  dispose(): Promise<void>;
+}
+
+function described(
+  text: string,
+  spans: readonly TextSpan[],
+  tags: readonly WordTag[],
+  marksEntities: boolean,
+): TaggedText {
+  const positions = new TextPositions(text);
+  const place = (start: number, end: number) => ({
+    ...{ start, end },
+    codePointStart: positions.toCodePoint(start),
+    codePointEnd: positions.toCodePoint(end),
+  });
+  const words = tags.map(({ tag, probability }, i) => {
+    const { start, end } = spans[i]!;
+    return { word: text.slice(start, end), tag, probability, ...place(start, end) };
+  });
+  const entityOf = ({ type, start: firstWord, end: endWord }: Entity): TextEntity => {
+    const [start, end] = [spans[firstWord]!.start, spans[endWord - 1]!.end];
+    const own = tags.slice(firstWord, endWord);
+    const probability = own.reduce((sum, { probability: share }) => sum + share, 0) / own.length;
+    return { type, text: text.slice(start, end), firstWord, endWord, ...place(start, end), probability };
+  };
+  const names = tags.map(({ tag }) => tag);
+  return { text, words, entities: marksEntities ? entitiesOf(names).map(entityOf) : undefined };
+}
+
+/** Puts a tagger into an engine. */
+export async function openTagger(tagger: Tagger, options: TagOptions = {}): Promise<TagPredictor> {
+  const { tokenizer, labels, module, family, maxSeqLength } = tagger;
+  const { engine, dtype = "f32", batchSize = 32, locale = "en" } = options;
+  const overlap = Math.min(options.overlap ?? 32, Math.floor(maxSeqLength / 2));
+  const { backend, release } = await borrowEngine(engine, dtype);
+  const store = new FixedWeights(backend, module, tagger.weights, "none");
+  const encoding = { tokenizer, framing: family.framing, maxSeqLength, overlap };
+  const padId = tokenizer.special.pad;
+  const policy = { compute: dtype };
+  const program = new TokenClassifierProgram({ backend, store, model: module, batchSize, maxSeqLength, padId, policy });
+  const marksEntities = areEntityTags(labels);
+  let isDisposed = false;
+  const check = (): void => {
+    if (isDisposed)
+      throw new FirthError("the tagger was disposed. Open another.", { code: "DISPOSED", path: "tagger" });
+  };
+  return {
+    tag: async (sentences) => {
+      check();
+      const cut = sentences.map((sentence) =>
+        typeof sentence === "string" ? { text: sentence, spans: wordSpans(sentence, locale) } : joinWords(sentence),
+      );
+      const words = cut.map(({ text, spans }) => spans.map(({ start, end }) => text.slice(start, end)));
+      // Sentences without a word have no window, and no tags.
+      const full = words.flatMap((list, i) => (list.length === 0 ? [] : [i]));
+      const windows = await tagWindows(
+        encoding,
+        full.map((i) => words[i]!),
+        () => 0,
+      );
+      const logits = await program.logits(windows);
+      const lengths = full.map((i) => words[i]!.length);
+      const found = wordTags(windows, logits, labels, lengths);
+      const tags = words.map((): WordTag[] => []);
+      full.forEach((i, n) => {
+        tags[i] = found[n]!;
+      });
+      return cut.map(({ text, spans }, i) => described(text, spans, tags[i]!, marksEntities));
+    },
+    evaluate: async (source) => {
+      check();
+      const data = await readTagged(source, { ...encoding, scheme: schemeOf(labels) }, labels);
+      return taggingResult(data, await program.logits(data.windows));
+    },
+    dispose: async () => {
+      if (isDisposed) return;
+      isDisposed = true;
+      await program.dispose();
+      store.dispose();
+      await release();
+    },
+  };
+}
+
+/** The scheme that labels are in, as far as they tell. */
+function schemeOf(labels: readonly string[]): "IOB2" | "BIOES" | null {
+  if (labels.some((label) => /^[ES]-/.test(label))) return "BIOES";
+  return labels.some((label) => label.startsWith("B-")) ? "IOB2" : null;
+}
