@@ -52,6 +52,14 @@ export {
   generationSettings,
   openGenerator,
 } from "./api/generate.ts";
+export {
+  type GlueGrid,
+  type GlueOptions,
+  type GlueReport,
+  type GlueTaskReport,
+  type GlueTrial,
+  glue,
+} from "./api/glue.ts";
 export { type ImportedModel, type ImportModelOptions, importModel } from "./api/import-model.ts";
 export {
   type LikelihoodOptions,

@@ -9,6 +9,7 @@ import { exportCommand } from "./commands/export.ts";
 import { fillMaskCommand } from "./commands/fill-mask.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
 import { generateCommand } from "./commands/generate.ts";
+import { glueCommand } from "./commands/glue.ts";
 import { importCommand } from "./commands/import.ts";
 import { infoCommand } from "./commands/info.ts";
 import { perplexityCommand, promptCommand } from "./commands/likelihood.ts";
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   dataCommands(program.command("data"));
   program.addCommand(pretrainCommand(defineCommand("pretrain")));
   program.addCommand(finetuneCommand(defineCommand("finetune")));
+  program.addCommand(glueCommand(defineCommand("glue")));
   program.addCommand(evaluateCommand(defineCommand("evaluate")));
   program.addCommand(predictCommand(defineCommand("predict")));
   program.addCommand(embedCommand(defineCommand("embed")));

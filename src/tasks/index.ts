@@ -12,6 +12,8 @@ export {
   classificationResult,
 } from "./classification-evaluation.ts";
 export { type EncodedText, encodeTexts, type TextInput } from "./encode-text.ts";
+export { type GlueFigures, type GlueTask, type GlueTaskName, glueTaskNames, glueTasks } from "./glue.ts";
+export { findGlueData, type GlueData } from "./glue-files.ts";
 export {
   type AnswerMeasure,
   type AnswerSettings,

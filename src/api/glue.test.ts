@@ -1,0 +1,109 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Backend } from "../backend/backend.ts";
+import { bertConfig } from "../models/bert/config.ts";
+import { bert } from "../models/bert/family.ts";
+import { openEngine } from "../runtime.ts";
+import { testTokenizer } from "../tasks/testing.ts";
+import { type GlueReport, glue } from "./glue.ts";
+
+const tokenizer = testTokenizer();
+const config = bertConfig({
+  vocabSize: tokenizer.vocabSize,
+  hiddenSize: 16,
+  numHiddenLayers: 1,
+  numAttentionHeads: 2,
+  intermediateSize: 16,
+  maxPositionEmbeddings: 32,
+});
+const lines = (rows: readonly (readonly string[])[]): string => rows.map((row) => `${row.join("\t")}\n`).join("");
+const words = ["good film", "bad film", "fine book", "poor plot", "good cast", "bad cast"];
+
+describe("glue", () => {
+  let engine: Backend;
+  let folder: string;
+  let report: GlueReport;
+  const notices: string[] = [];
+  const put = async (path: string, rows: readonly (readonly string[])[]): Promise<void> => {
+    await mkdir(join(folder, path, ".."), { recursive: true });
+    await writeFile(join(folder, path), lines(rows));
+  };
+  const submission = (name: string): Promise<string> => readFile(join(folder, "out", "submission", name), "utf8");
+
+  beforeAll(async () => {
+    engine = await openEngine({ threads: 1 });
+    folder = await mkdtemp(join(tmpdir(), "firth-glue-"));
+    const scored = words.map((text, i) => [String(i), text, words[(i + 1) % 6]!, String(i % 5)]);
+    const stsHeader = ["index", "sentence1", "sentence2", "score"];
+    await put("STS-B/train.tsv", [stsHeader, ...scored]);
+    await put("STS-B/dev.tsv", [stsHeader, ...scored]);
+    await put("STS-B/test.tsv", [stsHeader.slice(0, 3), ...scored.map((row) => row.slice(0, 3))]);
+    const pairs = words.map((text, i) => [String(i), text, "so", ["entailment", "not_entailment"][i % 2]!]);
+    const rteHeader = ["index", "sentence1", "sentence2", "label"];
+    await put("RTE/train.tsv", [rteHeader, ...pairs, ["6", "good film"], ["7", "", "so", "entailment"]]);
+    await put("RTE/dev.tsv", [rteHeader, ...pairs]);
+    await put("RTE/test.tsv", [rteHeader.slice(0, 3), ["0", "good", "so"], ["1", "", "so"], ["2", "bad", "a"]]);
+    await put("qnli/dev.tsv", [["index", "question", "sentence", "label"]]);
+    report = await glue(bert(config, { seed: 1 }), folder, {
+      tokenizer,
+      tasks: ["rte", "stsb", "qnli"],
+      seeds: [1, 2],
+      learningRates: [1e-3, 1e-2],
+      batchSizes: [4],
+      maxSeqLength: 16,
+      outputDir: join(folder, "out"),
+      train: { engine, numEpochs: 2 },
+      onNotice: (message) => notices.push(message),
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await engine.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  it("tries every setting with every seed, and spreads over the seeds of the best setting only", () => {
+    const [rte] = report.tasks;
+    expect(rte!.trials.map(({ learningRate, seed }) => [learningRate, seed])).toEqual([
+      [1e-3, 1],
+      [1e-3, 2],
+      [1e-2, 1],
+      [1e-2, 2],
+    ]);
+    expect(rte!.best.score).toBe(Math.max(...rte!.trials.map(({ score }) => score)));
+    const alike = rte!.trials.filter(({ learningRate }) => learningRate === rte!.best.learningRate);
+    expect(rte!.spread).toMatchObject({ count: 2, mean: (alike[0]!.score + alike[1]!.score) / 2 });
+  });
+
+  it("names what is missing, and does not call three tasks GLUE (bug: a silent average over fewer)", () => {
+    expect(report.missing).toEqual([{ name: "qnli", reason: expect.stringContaining("no QNLI/train.tsv") }]);
+    expect(notices).toContainEqual(expect.stringContaining("QNLI is left out"));
+    expect(report.isWhole).toBe(false);
+    expect(report.selection).toContain("dev set");
+  });
+
+  it("passes over rows that lack cells or text, and counts each once (bug: once a run)", () => {
+    expect(report.tasks[0]!.numBroken).toBe(2);
+  });
+
+  it("writes submissions in GLUE's form: every row of the test set, names of classes, numbers in the range", async () => {
+    const rte = (await submission("RTE.tsv")).split("\n");
+    expect(rte[0]).toBe("index\tprediction");
+    expect(rte.slice(1, -1).map((line) => line.split("\t")[0])).toEqual(["0", "1", "2"]);
+    for (const line of rte.slice(1, -1)) expect(line).toMatch(/\t(not_)?entailment$/);
+    const sts = (await submission("STS-B.tsv")).split("\n").slice(1, -1);
+    expect(sts).toHaveLength(6);
+    for (const line of sts) {
+      expect(line).toMatch(/^\d\t\d\.\d{3}$/);
+      expect(Number(line.split("\t")[1])).toBeLessThanOrEqual(4);
+    }
+    expect(report.tasks.map(({ submissions }) => submissions)).toEqual([["RTE.tsv"], ["STS-B.tsv"]]);
+  });
+
+  it("refuses tasks that GLUE has not, and no seeds at all", async () => {
+    const start = bert(config, { seed: 1 });
+    await expect(glue(start, folder, { tokenizer, tasks: ["squad" as "rte"] })).rejects.toThrow("TASK_UNKNOWN");
+    await expect(glue(start, folder, { tokenizer, seeds: [] })).rejects.toThrow("seeds");
+  });
+});
