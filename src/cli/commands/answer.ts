@@ -1,4 +1,5 @@
 /** @file `firth predict` and `firth evaluate` with a model that answers questions. */
+import { mkdir } from "node:fs/promises";
 import { loadAnswerModel } from "../../api/answer-model.ts";
 import { type Answerer, type AnswerOptions, openAnswerer } from "../../api/answer-questions.ts";
 import { DataError } from "../../base/errors.ts";
@@ -108,7 +109,10 @@ export async function evaluateAnswers(
   if (notice !== undefined) session.say(notice);
   await withAnswerer(folder, options, async (answerer) => {
     const { answers, kinds, ...figures } = await answerer.evaluate(data);
-    if (outputDir !== undefined) await writeAnswerFiles(outputDir, answers, kinds !== undefined);
+    if (outputDir !== undefined) {
+      await mkdir(outputDir, { recursive: true });
+      await writeAnswerFiles(outputDir, answers, kinds !== undefined);
+    }
     const rows = Object.entries(figures).map(([name, value]): [string, string] => [
       name,
       name === "total" ? `${value}` : value.toFixed(4),

@@ -9,8 +9,8 @@ import type { JsonObject } from "../../formats/json-text.ts";
 import { type Answer, questionAnswering } from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { AnswerTaskSettings } from "../settings/answer-task.ts";
+import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import type { FinetuneOutcome, SeedPlace } from "./finetune-seed.ts";
 
 /**
  * Writes answers as the official scripts read them: `predictions.json` (text by id), `nbest_predictions.json`, and where

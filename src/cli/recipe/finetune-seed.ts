@@ -4,7 +4,6 @@ import { finetune } from "../../api/finetune.ts";
 import { finetuneSequenceToSequence } from "../../api/finetune-sequence-to-sequence.ts";
 import { saveClassifier } from "../../api/load.ts";
 import { saveModel } from "../../api/model.ts";
-import type { Backend } from "../../backend/backend.ts";
 import { parallelText } from "../../data/parallel-text.ts";
 import type { TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
@@ -19,33 +18,13 @@ import {
   textRegression,
 } from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
-import type { TrainResult } from "../../train/trainer.ts";
-import type { Session } from "../session.ts";
 import { type TaskSettings, taskFileText } from "../settings/task.ts";
 import { openTable } from "../settings/text.ts";
 import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
 import { answerSeed } from "./answer-seed.ts";
-import { type FinetuneRecipe, isAnswering, isWriting } from "./finetune-recipe.ts";
-
-/** One seed's run, and where its model is; no model when it was interrupted. */
-export interface FinetuneOutcome {
-  readonly seed: number;
-  readonly run: Omit<TrainResult, "weights">;
-  /** All figures on held-out data; undefined without any, or when the run was interrupted. */
-  readonly evaluation: object | undefined;
-  /** Those of them that are compared over seeds. */
-  readonly figures: Readonly<Record<string, number>> | undefined;
-  /** They as a text, where there is more to say. */
-  readonly report: string | undefined;
-  readonly modelFolder: string | undefined;
-}
-
-/** A run's place: an engine that is open, and what ends it early. */
-export interface SeedPlace {
-  readonly session: Session;
-  readonly engine: Backend;
-  readonly signal: AbortSignal;
-}
+import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import { type FinetuneRecipe, isAnswering, isTagging, isWriting } from "./finetune-recipe.ts";
+import { taggingSeed } from "./tagging-seed.ts";
 
 /** What a run says of held-out data: figures to compare over seeds, and a report. */
 type Told = Pick<FinetuneOutcome, "figures" | "report">;
@@ -171,5 +150,6 @@ async function writeSeed(
 /** One run whose folder has been claimed. */
 export function runSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<FinetuneOutcome> {
   if (isAnswering(recipe)) return answerSeed(recipe, place);
+  if (isTagging(recipe)) return taggingSeed(recipe, place);
   return isWriting(recipe) ? writeSeed(recipe, place) : labelSeed(recipe as FinetuneRecipe<TaskSettings>, place);
 }

@@ -4,11 +4,12 @@ import type { Backend } from "../../backend/backend.ts";
 import { withEngine } from "../../runtime.ts";
 import type { Session } from "../session.ts";
 import { engineOptions } from "../settings/engine.ts";
+import type { FinetuneOutcome } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import { type FinetuneOutcome, runSeed } from "./finetune-seed.ts";
+import { runSeed } from "./finetune-seed.ts";
 import { claimRunFolder, releaseRunFolder } from "./run-recipe.ts";
 
-export type { FinetuneOutcome } from "./finetune-seed.ts";
+export type { FinetuneOutcome } from "./finetune-outcome.ts";
 
 /** Runs a recipe: in its own folder, or with several seeds in one below it for each. */
 export async function runFinetune(session: Session, recipe: FinetuneRecipe): Promise<FinetuneOutcome[]> {

@@ -1,0 +1,106 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { randomWeights } from "../../../tests/support/random-model.ts";
+import { saveAnswerModel } from "../../api/answer-model.ts";
+import { bertConfig } from "../../models/bert/config.ts";
+import { bertFamily } from "../../models/bert/family.ts";
+import { questionAnswering } from "../../tasks/index.ts";
+import { testTokenizer } from "../../tasks/testing.ts";
+import { createProgram } from "../program.ts";
+import { answerFieldNames } from "./answer.ts";
+
+const tokenizer = testTokenizer();
+const config = bertConfig({
+  ...{ vocabSize: tokenizer.vocabSize, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2, intermediateSize: 32 },
+  maxPositionEmbeddings: 32,
+});
+
+let folder = "";
+let model = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "firth-answer-command-"));
+  model = join(folder, "model");
+  const module = bertFamily.questionAnswering(config);
+  const settings = { maxSeqLength: 24, maxQueryLength: 4, docStride: 6, allowsNone: false };
+  const { tokenizer: _t, packed: _p, ...answering } = questionAnswering({ tokenizer, ...settings }).settings;
+  const state = { family: bertFamily, config, module, weights: randomWeights(module), tokenizer };
+  await saveAnswerModel(model, { ...state, answering: { ...answering, allowsNone: false } });
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = undefined;
+});
+
+async function run(...args: string[]): Promise<{ out: string; error: string }> {
+  const texts = { out: "", error: "" };
+  const take = (stream: "out" | "error") => (text: unknown) => {
+    texts[stream] += String(text);
+    return true;
+  };
+  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
+  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
+  await createProgram().parseAsync(["node", "firth", ...args]);
+  return texts;
+}
+
+const context = "𠀀𠀀 so very good the film a book";
+
+// Places in UTF-16 units, which Python would read two letters off; fields of the input lost.
+test("rows keep their fields and get answers with places in code points", async () => {
+  const data = join(folder, "rows.jsonl");
+  await writeFile(data, `${JSON.stringify({ id: 7, question: "the film", context })}\n`);
+  const { out, error } = await run("predict", model, "--data", data, "--engine", "reference");
+  const row = JSON.parse(out) as Record<string, unknown> & { best: Record<string, unknown>[] };
+  expect(row, error).toMatchObject({ id: 7, question: "the film", context });
+  const characters = Array.from(context);
+  for (const { text, start, end } of [{ ...row, text: row.prediction } as never, ...row.best] as {
+    text: string;
+    start: number;
+    end: number;
+  }[]) {
+    expect(characters.slice(start, end).join("")).toBe(text);
+  }
+  expect(row.best).toHaveLength(5);
+  expect(row.probability).toBe(row.best[0]!.probability);
+});
+
+// Answers of an evaluation that official scripts cannot read, or figures that are not those of the answers.
+test("an evaluation writes the official predictions", async () => {
+  const file = join(folder, "dev.json");
+  const answer = { text: "very good", answer_start: 6 };
+  const qas = [{ id: "q1", question: "the film", answers: [answer] }];
+  await writeFile(file, JSON.stringify({ version: "1.1", data: [{ paragraphs: [{ context, qas }] }] }));
+  const answers = join(folder, "answers", "here");
+  const args = ["--data", file, "--answers", answers, "--engine", "reference", "--json"];
+  const { out, error } = await run("evaluate", model, ...args);
+  expect(JSON.parse(out), error).toMatchObject({ total: 1, exact: expect.any(Number), loss: expect.any(Number) });
+  const predictions = JSON.parse(await readFile(join(answers, "predictions.json"), "utf8")) as Record<string, string>;
+  expect(context).toContain(predictions.q1);
+  const best = JSON.parse(await readFile(join(answers, "nbest_predictions.json"), "utf8")) as Record<string, object[]>;
+  expect(best.q1![0]).toMatchObject({ text: predictions.q1 });
+});
+
+test.each([
+  [{ question: " ", context: "a" }, [], /line 1: the question or its text is empty/],
+  [{ question: "a", context: "a", start: 3 }, [], /line 1: has a field start of its own. Give --as another name/],
+  [{ question: "a", context: "a" }, ["--text", "question"], /must be two columns/],
+  [{ question: "a", context: "a" }, ["--max-seq-length", "9"], /maxSeqLength: is fixed/],
+  [{ question: "a" }, [], /context/],
+])("bad input %j %j is told", async (row, args, message) => {
+  const data = join(folder, "bad.jsonl");
+  await writeFile(data, `${JSON.stringify(row)}\n`);
+  const { out, error } = await run("predict", model, "--data", data, "--engine", "reference", ...args);
+  expect(out).toBe("");
+  expect(error).toMatch(message);
+});
+
+// A field of one's own that another added field overwrites.
+test("names of fields follow --as", () => {
+  expect(Object.values(answerFieldNames("reply", false))).toEqual([
+    ...["reply", "replyStart", "replyEnd", "replyProbability", "replyBest"],
+  ]);
+});

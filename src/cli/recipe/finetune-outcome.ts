@@ -1,0 +1,24 @@
+/** @file What comes of a run of a fine-tuning recipe, and where it runs. */
+import type { Backend } from "../../backend/backend.ts";
+import type { TrainResult } from "../../train/trainer.ts";
+import type { Session } from "../session.ts";
+
+/** One seed's run, and where its model is; no model when it was interrupted. */
+export interface FinetuneOutcome {
+  readonly seed: number;
+  readonly run: Omit<TrainResult, "weights">;
+  /** All figures on held-out data; undefined without any, or when the run was interrupted. */
+  readonly evaluation: object | undefined;
+  /** Those of them that are compared over seeds. */
+  readonly figures: Readonly<Record<string, number>> | undefined;
+  /** They as a text, where there is more to say. */
+  readonly report: string | undefined;
+  readonly modelFolder: string | undefined;
+}
+
+/** A run's place: an engine that is open, and what ends it early. */
+export interface SeedPlace {
+  readonly session: Session;
+  readonly engine: Backend;
+  readonly signal: AbortSignal;
+}
