@@ -1,7 +1,9 @@
 import type { Graph } from "../../ir/graph.ts";
 import type { Buffer, Executable } from "../backend.ts";
-import { type BoundMask, fillMasks } from "../wasm/mask-filler.ts";
-import type { MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
+import { fillMasks } from "../wasm/mask-filler.ts";
+import type { MaskMemory } from "../wasm/mask-memory.ts";
+import type { PlannedMask } from "../wasm/mask-plan.ts";
+import type { MemoryBuffer } from "../wasm/memory.ts";
 import type { MaskWriter } from "../wasm/random-mask.ts";
 import { checkRun, executableError, requireApart } from "../wasm/run-buffers.ts";
 import type { LoweredGraph } from "./lower/lower-graph.ts";
@@ -10,7 +12,7 @@ import type { CompiledProgram, EngineThread } from "./thread.ts";
 /** What an executable shares with its engine. */
 export interface ExecutableSurroundings {
   readonly thread: EngineThread;
-  readonly pool: MemoryPool;
+  readonly maskMemory: MaskMemory;
   readonly maskWriter: MaskWriter;
 }
 
@@ -19,7 +21,7 @@ export class OneDnnExecutable implements Executable {
   readonly graph: Graph;
   readonly program: CompiledProgram;
   private readonly surroundings: ExecutableSurroundings;
-  private readonly masks: readonly BoundMask[];
+  private readonly masks: readonly PlannedMask[];
   private readonly onDispose: (executable: OneDnnExecutable) => void;
   private tail: Promise<unknown> = Promise.resolve();
   private disposed: Promise<void> | undefined;
@@ -35,7 +37,8 @@ export class OneDnnExecutable implements Executable {
     this.program = program;
     this.surroundings = surroundings;
     this.onDispose = onDispose;
-    this.masks = lowered.masks.map((plan) => ({ plan, buffer: surroundings.pool.allocate(plan.value) }));
+    this.masks = lowered.masks;
+    surroundings.maskMemory.join();
   }
 
   /** @throws {ShapeError} BUFFER_TYPE naming the graph's input or output whose buffer does not fit */
@@ -51,11 +54,17 @@ export class OneDnnExecutable implements Executable {
   }
 
   private async execute(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): Promise<void> {
-    const { thread, maskWriter } = this.surroundings;
-    if (this.masks.length > 0) await fillMasks(maskWriter, this.masks, (index) => inputs[index]!.view());
-    const masks = this.masks.map(({ buffer }) => buffer);
+    const { thread, maskMemory, maskWriter } = this.surroundings;
     const regions = (buffers: readonly MemoryBuffer[]) => buffers.map(({ region }) => region);
-    await thread.run(this.program, regions([...inputs, ...masks]), regions(outputs));
+    if (this.masks.length === 0) {
+      await thread.run(this.program, regions(inputs), regions(outputs));
+      return;
+    }
+    await maskMemory.use(this.masks, async ({ masks }) => {
+      await fillMasks(maskWriter, masks, (index) => inputs[index]!.view());
+      const filled = masks.map(({ buffer }) => buffer);
+      await thread.run(this.program, regions([...inputs, ...filled]), regions(outputs));
+    });
   }
 
   /** Waits for the runs in flight, then gives everything back; repeating it does nothing. */
@@ -67,7 +76,7 @@ export class OneDnnExecutable implements Executable {
   private async release(): Promise<void> {
     await this.tail;
     await this.surroundings.thread.release(this.program);
-    for (const { buffer } of this.masks) buffer.dispose();
+    this.surroundings.maskMemory.leave();
     this.onDispose(this);
   }
 }

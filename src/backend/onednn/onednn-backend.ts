@@ -3,6 +3,7 @@ import { type ComputeDType, type DType, dtypeBytes, type TensorType } from "../.
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
 import { sizeOf } from "../../ir/shape.ts";
 import type { Backend, CompileOptions, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
+import { LaneMaskMemories } from "../wasm/mask-memory.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -46,6 +47,7 @@ export class OneDnnBackend implements Backend {
   readonly description: string;
   readonly thread: EngineThread;
   readonly pool = new MemoryPool();
+  private readonly maskMemories = new LaneMaskMemories(this.pool);
   readonly maskWriter: MaskWriter;
   private readonly team: KernelTeam;
   private readonly executables = new Set<OneDnnExecutable>();
@@ -87,8 +89,7 @@ export class OneDnnBackend implements Backend {
     const lowered = lowerGraph(graph);
     const thread = await this.threadOf(options);
     const program = await thread.compile(lowered.program);
-    const { pool, maskWriter } = this;
-    const surroundings = { thread, pool, maskWriter };
+    const surroundings = { thread, maskMemory: this.maskMemories.of(options), maskWriter: this.maskWriter };
     const executable = new OneDnnExecutable(graph, lowered, program, surroundings, (done) =>
       this.executables.delete(done),
     );

@@ -3,6 +3,8 @@ import { inPlaceSums } from "../../ir/in-place-sum.ts";
 import type { Buffer, Executable } from "../backend.ts";
 import { addRows } from "../wasm/add-rows.ts";
 import { type BoundMask, fillMasks } from "../wasm/mask-filler.ts";
+import type { MaskMemory } from "../wasm/mask-memory.ts";
+import type { PlannedMask } from "../wasm/mask-plan.ts";
 import type { MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import type { MaskWriter } from "../wasm/random-mask.ts";
 import { checkRun, executableError } from "../wasm/run-buffers.ts";
@@ -32,6 +34,7 @@ function regionOf(buffer: MemoryBuffer, ref: Ref): MemoryRegion {
 export interface ExecutableMemory {
   readonly pool: MemoryPool;
   readonly maskWriter: MaskWriter;
+  readonly maskMemory: MaskMemory;
 }
 
 /** A compiled graph: one session of ONNX Runtime, with one binding for each set of buffers it is run on. */
@@ -40,13 +43,15 @@ export class OnnxExecutable implements Executable {
   private readonly session: OrtSession;
   private readonly lowered: LoweredGraph;
   private readonly maskWriter: MaskWriter;
-  private readonly masks: readonly BoundMask[];
+  private readonly maskMemory: MaskMemory;
+  private readonly masks: readonly PlannedMask[];
   /** Memory of the outputs that only this executable reads. */
   private readonly ownOutputs: ReadonlyMap<Ref, MemoryBuffer>;
   /** Outputs that may lie where an input lies, both by their positions in the ONNX graph. */
   private readonly inPlace: ReadonlyMap<number, number>;
   private readonly bindings = new Map<string, OrtBoundRun>();
   private readonly onDispose: (executable: OnnxExecutable) => void;
+  private maskGeneration = 0;
   private tail: Promise<unknown> = Promise.resolve();
   private disposed: Promise<void> | undefined;
 
@@ -62,9 +67,9 @@ export class OnnxExecutable implements Executable {
     this.session = session;
     this.onDispose = onDispose;
     this.maskWriter = memory.maskWriter;
-    this.masks = lowered.inputs.flatMap(({ origin }) =>
-      origin.kind === "mask" ? [{ plan: origin.mask, buffer: memory.pool.allocate(origin.mask.value) }] : [],
-    );
+    this.maskMemory = memory.maskMemory;
+    this.maskMemory.join();
+    this.masks = lowered.inputs.flatMap(({ origin }) => (origin.kind === "mask" ? [origin.mask] : []));
     const positions = new Map(
       lowered.inputs.flatMap(({ origin }, i) => (origin.kind === "input" ? [[origin.index, i] as const] : [])),
     );
@@ -92,14 +97,33 @@ export class OnnxExecutable implements Executable {
   }
 
   private async execute(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): Promise<void> {
-    if (this.masks.length > 0) await fillMasks(this.maskWriter, this.masks, (index) => inputs[index]!.view());
-    await this.bindingFor(inputs, outputs).run();
+    if (this.masks.length === 0) {
+      await this.bindingFor(inputs, outputs, []).run();
+    } else {
+      await this.maskMemory.use(this.masks, async ({ masks, generation }) => {
+        this.forgetMoved(generation);
+        await fillMasks(this.maskWriter, masks, (index) => inputs[index]!.view());
+        await this.bindingFor(inputs, outputs, masks).run();
+      });
+    }
     for (const { output, ids, rows } of this.lowered.lateSums) {
       addRows(outputs[output]!, inputs[ids]!, this.ownOutputs.get(rows)!);
     }
   }
 
-  private bindingFor(inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): OrtBoundRun {
+  /** Bindings name the places of masks: they are of no use when these have moved. */
+  private forgetMoved(generation: number): void {
+    if (generation === this.maskGeneration) return;
+    this.maskGeneration = generation;
+    for (const run of this.bindings.values()) void run.dispose();
+    this.bindings.clear();
+  }
+
+  private bindingFor(
+    inputs: readonly MemoryBuffer[],
+    outputs: readonly MemoryBuffer[],
+    masks: readonly BoundMask[],
+  ): OrtBoundRun {
     const key = `${inputs.map(idOf).join(",")};${outputs.map(idOf).join(",")}`;
     const known = this.bindings.get(key);
     if (known !== undefined) {
@@ -110,7 +134,7 @@ export class OnnxExecutable implements Executable {
     let nextMask = 0;
     const bound = this.session.bind(
       this.lowered.inputs.map(({ ref, origin }) =>
-        regionOf(origin.kind === "input" ? inputs[origin.index]! : this.masks[nextMask++]!.buffer, ref),
+        regionOf(origin.kind === "input" ? inputs[origin.index]! : masks[nextMask++]!.buffer, ref),
       ),
       this.lowered.outputs.map((ref, i) => regionOf(outputs[i] ?? this.ownOutputs.get(ref)!, ref)),
       this.inPlace,
@@ -135,7 +159,7 @@ export class OnnxExecutable implements Executable {
     await Promise.all([...this.bindings.values()].map((run) => run.dispose()));
     this.bindings.clear();
     await this.session.dispose();
-    for (const { buffer } of this.masks) buffer.dispose();
+    this.maskMemory.leave();
     for (const buffer of this.ownOutputs.values()) buffer.dispose();
     this.onDispose(this);
   }

@@ -11,6 +11,7 @@ import type {
   Sweep,
   SweepProgram,
 } from "../backend.ts";
+import { LaneMaskMemories } from "../wasm/mask-memory.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
 import { MemoryStore } from "../wasm/store.ts";
@@ -63,6 +64,7 @@ export class OnnxBackend implements Backend {
   private readonly opened: OpenedBinding;
   private readonly sessionOptions: OrtSessionOptions;
   readonly pool = new MemoryPool();
+  private readonly maskMemories = new LaneMaskMemories(this.pool);
   private readonly team: KernelTeam;
   readonly maskWriter: MaskWriter;
   private readonly executables = new Set<OnnxExecutable>();
@@ -92,7 +94,8 @@ export class OnnxBackend implements Backend {
     return this.opened.binding.kind === "c-api" ? Math.min(MAX_LANES, this.threads) : 1;
   }
 
-  async compile(graph: Graph, { fixed, lanes = 1 }: CompileOptions = {}): Promise<OnnxExecutable> {
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<OnnxExecutable> {
+    const { fixed, lanes = 1 } = options;
     const weights = fixed instanceof OnnxFixedInputs ? fixed.weights : undefined;
     const lowered = lowerGraph(
       graph,
@@ -101,7 +104,9 @@ export class OnnxBackend implements Backend {
     const model = encodeModel(lowered.model);
     const intraOpThreads = Math.max(1, Math.floor(this.threads / lanes));
     const session = await this.opened.binding.createSession(model, { ...this.sessionOptions, intraOpThreads }, weights);
-    const executable = new OnnxExecutable(graph, lowered, session, this, (done) => this.executables.delete(done));
+    const { pool, maskWriter } = this;
+    const memory = { pool, maskWriter, maskMemory: this.maskMemories.of(options) };
+    const executable = new OnnxExecutable(graph, lowered, session, memory, (done) => this.executables.delete(done));
     this.executables.add(executable);
     return executable;
   }
