@@ -5,6 +5,7 @@ import { evaluate } from "../../api/evaluate.ts";
 import { type LoadedClassifier, loadClassifier } from "../../api/load.ts";
 import { type PredictOptions, predictRows, type RowOptions } from "../../api/predict.ts";
 import { openScorer, withScorer } from "../../api/predict-score.ts";
+import type { TagOptions } from "../../api/tagger.ts";
 import { ConfigError, DataError } from "../../base/errors.ts";
 import { TableSource } from "../../data/table.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
@@ -26,6 +27,7 @@ import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.t
 import { openTable, tableFields } from "../settings/text.ts";
 import { answerFieldNames, answerRows, evaluateAnswers } from "./answer.ts";
 import { standardInput } from "./standard-input.ts";
+import { evaluateTags, isTaggerModel, tagRows } from "./tag.ts";
 
 const fields = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
@@ -89,6 +91,16 @@ function answerOptions({ maxSeqLength, ...options }: ReturnType<typeof settingsO
   throw new ConfigError("predict", [{ path: "maxSeqLength", message, code: "CONFIG_AMBIGUOUS" }]);
 }
 
+/** Options that taggers have too. @throws {ConfigError} CONFIG_UNSUPPORTED for others */
+function tagOptions({ quantize, maxSeqLength, ...options }: ReturnType<typeof settingsOf>["options"]): TagOptions {
+  const given = Object.entries({ quantize: quantize !== "none", maxSeqLength: maxSeqLength !== undefined });
+  const issues = given
+    .filter(([, isGiven]) => isGiven)
+    .map(([path]) => ({ path, message: "is not for taggers. Leave it out.", code: "CONFIG_UNSUPPORTED" }));
+  if (issues.length > 0) throw new ConfigError("tagger", issues);
+  return options;
+}
+
 /** `firth evaluate MODEL --data FILE`. */
 export function evaluateCommand(command: Command): Command {
   addOptions(command.description("figures of a fine-tuned classifier on a labelled table"), "labelled table")
@@ -104,6 +116,10 @@ export function evaluateCommand(command: Command): Command {
     if (await isAnswerModel(model!)) {
       const files = { file: given.data as string, outputDir: given.answers as string | undefined };
       await evaluateAnswers(session, model!, files, { ...answerOptions(options), onNotice });
+      return;
+    }
+    if (await isTaggerModel(model!)) {
+      await evaluateTags(session, model!, { file: given.data as string, reading }, tagOptions(options));
       return;
     }
     const columns = await columnsOf(model!, given);
@@ -158,7 +174,7 @@ async function* predictedFields(
 export function predictCommand(command: Command): Command {
   addOptions(
     command.description(
-      "classes of texts, as JSON lines with the fields of the input and two more; numbers, with one more; or answers to questions, with their places",
+      "classes of texts, as JSON lines with the fields of the input and two more; numbers, with one more; answers to questions, or tags of words and entities, with their places",
     ),
     "table, or - for JSON lines on standard input",
   ).option("--as <field>", "field for the class; <field>Probabilities beside it", defaultField);
@@ -175,6 +191,12 @@ export function predictCommand(command: Command): Command {
       }
       const rows = { source, columns, names: answerFieldNames(as, as === defaultField) };
       await answerRows(session, model!, rows, { ...answerOptions(options), onNotice });
+      return;
+    }
+    if (await isTaggerModel(model!)) {
+      const column = givenColumns(given.text as string[] | undefined)?.[0];
+      const rows = { source, column, as, isUsual: as === defaultField };
+      await tagRows(session, model!, rows, tagOptions(options));
       return;
     }
     const { textColumns } = await columnsOf(model!, given);

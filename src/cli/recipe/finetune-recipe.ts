@@ -15,9 +15,11 @@ import {
 import { defineConfig } from "../../formats/config-table.ts";
 import { type GenerationSettings, generationTable } from "../../generation/settings.ts";
 import { classificationFigures, regressionFigures } from "../../tasks/index.ts";
+import { taggingFigureNames } from "../../tasks/tagging-evaluation.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type AnswerTaskSettings, answerTaskTable } from "../settings/answer-task.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
+import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { tableFields } from "../settings/text.ts";
 import { type WritingTaskSettings, writingTaskTable } from "../settings/writing-task.ts";
@@ -46,7 +48,7 @@ const transferTable = defineConfig({
     freeze: choiceField(["none", "encoder"], { default: "none", doc: "What stays as it is." }),
     selectionFigure: nullableField(
       choiceField([...new Set([...classificationFigures, ...regressionFigures, ...answerFigures])], {
-        doc: "Decides which weights are best; null: accuracy, pearson for numbers, f1 for answers.",
+        doc: "Decides which weights are best; null: accuracy, pearson for numbers, f1 for answers and tags.",
       }),
     ),
   }),
@@ -54,7 +56,7 @@ const transferTable = defineConfig({
 
 const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
-type AnyTaskSettings = TaskSettings | WritingTaskSettings | AnswerTaskSettings;
+type AnyTaskSettings = TaskSettings | WritingTaskSettings | AnswerTaskSettings | TaggingTaskSettings;
 
 /** A whole, checked recipe; written as YAML it is a recipe again. */
 export interface FinetuneRecipe<T = AnyTaskSettings> {
@@ -88,11 +90,17 @@ export function isAnswering(recipe: FinetuneRecipe): recipe is FinetuneRecipe<An
   return recipe.task.name === "questionAnswering";
 }
 
+/** Whether a recipe is about tags of words. */
+export function isTagging(recipe: FinetuneRecipe): recipe is FinetuneRecipe<TaggingTaskSettings> {
+  return recipe.task.name === "tokenClassification";
+}
+
 /** A task's settings by the table of its kind. */
 function checkTask(problems: Problems, task: unknown): AnyTaskSettings | undefined {
   const name = isSection(task) ? task.name : undefined;
   if (name === "sequenceToSequence") return problems.resolve("task", writingTaskTable, task);
   if (name === "questionAnswering") return problems.resolve("task", answerTaskTable, task);
+  if (name === "tokenClassification") return problems.resolve("task", taggingTaskTable, task);
   return problems.resolve("task", taskTable, task);
 }
 
@@ -100,6 +108,7 @@ function checkTask(problems: Problems, task: unknown): AnyTaskSettings | undefin
 function usualFigure(task: AnyTaskSettings | undefined): string {
   if (task?.name === "sequenceToSequence") return "loss";
   if (task?.name === "questionAnswering") return answerFigures[0];
+  if (task?.name === "tokenClassification") return taggingFigureNames[0];
   return task?.name === "textRegression" ? regressionFigures[0] : classificationFigures[0];
 }
 

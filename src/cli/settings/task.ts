@@ -46,7 +46,7 @@ export const taskTable = defineConfig({
   fields: defineFields({
     name: choiceField(["textClassification", "textRegression"], {
       default: "textClassification",
-      doc: "Classes, or numbers; sequenceToSequence and questionAnswering have settings of their own.",
+      doc: "Classes, or numbers; sequenceToSequence, questionAnswering and tokenClassification have settings of their own.",
     }),
     textColumns: textColumnsField("Column of the text, or two columns that are read together."),
     labelColumn: columnField("Column of the class."),

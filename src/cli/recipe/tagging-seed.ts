@@ -1,0 +1,57 @@
+/** @file One seed's run of a recipe that tags words. */
+import { join } from "node:path";
+import { finetuneTagging } from "../../api/finetune-tagging.ts";
+import { saveClassifier } from "../../api/load.ts";
+import { writeFileAtomic } from "../../formats/atomic.ts";
+import { formatTaggingResult, taggingFigures } from "../../tasks/tagging-evaluation.ts";
+import { tokenClassification } from "../../tasks/token-classification.ts";
+import { loadTokenizer } from "../../tokenizers/load.ts";
+import { openTagged, type TaggingTaskSettings, taggingTaskFile } from "../settings/tagging-task.ts";
+import type { FinetuneRecipe } from "./finetune-recipe.ts";
+import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+
+/** Fine-tunes a tagger, and writes its model. */
+export async function taggingSeed(
+  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaggingTaskSettings>,
+  { session, engine, signal }: SeedPlace,
+): Promise<FinetuneOutcome> {
+  const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
+  const { scheme, labels, maxSeqLength, overlap, packed } = task;
+  const learnt = tokenClassification({
+    ...{ tokenizer, maxSeqLength, overlap, packed },
+    labels: labels ?? undefined,
+    scheme: scheme === "keep" ? null : scheme,
+  });
+  const files = {
+    train: openTagged(data.train, task, data),
+    ...(data.eval === null ? {} : { eval: openTagged(data.eval, task, data) }),
+  };
+  const finetuned = await session.watchTraining((listener) =>
+    finetuneTagging(model, learnt, files, {
+      ...train,
+      ...transfer,
+      outputDir,
+      engine,
+      dtype: recipe.engine.dtype,
+      listener,
+      signal,
+    }),
+  );
+  const { run, evaluation } = finetuned;
+  const modelFolder = run.reason === "interrupted" ? undefined : join(outputDir, "model");
+  if (modelFolder !== undefined) {
+    await saveClassifier(modelFolder, finetuned, async (temporary) => {
+      const [name, text] = taggingTaskFile(task);
+      await writeFileAtomic(join(temporary, name), text);
+    });
+  }
+  const shown = evaluation && taggingFigures(evaluation);
+  return {
+    seed: train.seed,
+    run,
+    evaluation,
+    figures: shown && { ...shown.means, loss: shown.loss },
+    report: evaluation && formatTaggingResult(evaluation),
+    modelFolder,
+  };
+}

@@ -1,0 +1,63 @@
+/** @file Settings of tagging words: the same for recipes and for the command line. */
+import { conllColumns, conllU, type TaggedSource } from "../../data/tagged-sentence.ts";
+import {
+  booleanField,
+  type ConfigOf,
+  choiceField,
+  defineFields,
+  integerField,
+  listField,
+  nullableField,
+  textField,
+} from "../../formats/config-fields.ts";
+import { defineConfig } from "../../formats/config-table.ts";
+import { formatJson } from "../../formats/json-file.ts";
+import type { TableSettings } from "./text.ts";
+
+/** How files of tagged sentences are read. */
+export const taggedFileFields = defineFields({
+  format: choiceField(["auto", "conllu", "columns"], {
+    default: "auto",
+    doc: "CoNLL-U, or a word a line with columns; auto goes by the name (.conllu).",
+  }),
+  conlluTag: choiceField(["upos", "xpos"], { default: "upos", doc: "Which tag of CoNLL-U is learned." }),
+  wordColumn: integerField({ default: 0, min: 0, doc: "Column of the word, from 0." }),
+  tagColumn: nullableField(integerField({ min: 0, doc: "Column of the tag, from 0; null: the last." })),
+});
+
+export type TaggedFileSettings = ConfigOf<typeof taggedFileFields>;
+
+export const taggingTaskTable = defineConfig({
+  name: "task",
+  fields: defineFields({
+    name: choiceField(["tokenClassification"], { default: "tokenClassification", doc: "What is learned." }),
+    ...taggedFileFields,
+    scheme: choiceField(["IOB1", "IOB2", "BIOES", "keep"], {
+      default: "IOB2",
+      doc: "What tags of entities are converted to, faults mended; tags that mark no entities are kept.",
+    }),
+    labels: nullableField(listField(textField({ doc: "" }), { doc: "Tags; null: those of the training data." })),
+    maxSeqLength: integerField({ default: 128, min: 5, doc: "Longest window in tokens, special tokens included." }),
+    overlap: integerField({ default: 32, min: 0, doc: "Tokens that windows of a long sentence have in common." }),
+    packed: booleanField({ default: true, doc: "Put several short sentences into one row." }),
+  }),
+});
+
+export type TaggingTaskSettings = ConfigOf<typeof taggingTaskTable.fields>;
+
+/** A file of tagged sentences. */
+export function openTagged(
+  file: string,
+  { format, conlluTag, wordColumn, tagColumn }: TaggedFileSettings,
+  { encoding, invalid }: Pick<TableSettings, "encoding" | "invalid">,
+): TaggedSource {
+  const isConllU = format === "conllu" || (format === "auto" && /\.conllu(\.gz)?$/i.test(file));
+  if (isConllU) return conllU(file, { encoding, invalid, tag: conlluTag });
+  return conllColumns(file, { encoding, invalid, wordColumn, tagColumn: tagColumn ?? undefined });
+}
+
+/** The content of the file beside a tagger: how it reads tagged sentences. */
+export function taggingTaskFile(task: TaggingTaskSettings): readonly [name: string, text: string] {
+  const { name, format, conlluTag, wordColumn, tagColumn } = task;
+  return ["task.json", formatJson({ task: name, format, conlluTag, wordColumn, tagColumn })];
+}
