@@ -1,5 +1,6 @@
 /** @file From scores of tokens to an answer in the text's own letters. */
 import type { AnswerWindow, TokenPlaces } from "./answer-window.ts";
+import { isInsideWord } from "./word-boundary.ts";
 
 /** What a network says of a window: scores of each of its places as the first and the last of the answer. */
 export interface EndScores {
@@ -46,8 +47,16 @@ interface Span {
   readonly score: number;
 }
 
-/** The best spans of windows, by tokens of the text: first ≤ last, not too long, beginning where it is seen best. */
+/** Which tokens of a text begin a word, and which end one. */
+function wordEnds(context: string, { starts, ends }: TokenPlaces) {
+  const begins = Array.from(starts, (place) => !isInsideWord(context, place));
+  const finishes = Array.from(ends, (place) => !isInsideWord(context, place));
+  return { begins, finishes };
+}
+
+/** The best spans of windows, by tokens of the text: first ≤ last, whole words, not too long, beginning where it is seen best. */
 function bestSpans(
+  words: ReturnType<typeof wordEnds>,
   windows: readonly AnswerWindow[],
   scores: readonly EndScores[],
   most: number,
@@ -63,11 +72,11 @@ function bestSpans(
   windows.forEach(({ range, secondStart, isMaxContext }, w) => {
     const { starts, ends } = scores[w]!;
     for (let i = 0; i < range.count; i++) {
-      if (isMaxContext[i] === 0) continue;
+      if (isMaxContext[i] === 0 || words.begins[range.first + i] === false) continue;
       const limit = Math.min(range.count, i + maxAnswerLength);
       for (let j = i; j < limit; j++) {
         const score = starts[secondStart + i]! + ends[secondStart + j]!;
-        if (score <= least) continue;
+        if (score <= least || words.finishes[range.first + j] === false) continue;
         kept.push({ first: range.first + i, last: range.first + j, score });
         if (kept.length >= 4 * most) cut();
       }
@@ -95,6 +104,7 @@ function withProbabilities(candidates: readonly Omit<AnswerCandidate, "probabili
 /**
  * The answer to a question from the scores of all its windows.
  *
+ * Answers are whole words: none begins or ends between two letters or digits, but of scripts without spaces between words.
  * Of the parts of the text with the same letters only the best is kept. "No answer" scores as in the window where it
  * scores least: the one most likely to hold an answer.
  * @source Devlin et al. 2019 §4.2–4.3, arXiv:1810.04805, and the authors' repository. Differs: all spans are looked at, not
@@ -109,7 +119,7 @@ export function answerOf(
   const { context, places } = question;
   const found = new Map<string, Omit<AnswerCandidate, "probability">>();
   // Several spans may have the same letters.
-  for (const span of bestSpans(windows, scores, 3 * numBest, maxAnswerLength)) {
+  for (const span of bestSpans(wordEnds(context, places), windows, scores, 3 * numBest, maxAnswerLength)) {
     const letters = lettersOf(context, places, span);
     if (letters.text === "" || found.has(letters.text) || found.size >= numBest) continue;
     found.set(letters.text, { ...letters, score: span.score });

@@ -5,6 +5,7 @@ import { bertFraming, gptFraming } from "../models/framing.ts";
 import { WordPiece } from "../tokenizers/wordpiece.ts";
 import { answerOf, type EndScores } from "./answer-span.ts";
 import { type AnswerWindow, maxContextMarks, tokensOf, windowQuestions, windowRanges } from "./answer-window.ts";
+import { isInsideWord } from "./word-boundary.ts";
 
 const words = ["who", "?", "a", "b", "c", "d", "e", "f", "g", "h", "king", "##s", "中", "国"];
 const tokenizer = WordPiece.fromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...words]);
@@ -140,6 +141,8 @@ describe("answerOf", () => {
           for (let i = 0; i < range.count; i++) {
             for (let j = i; j < Math.min(range.count, i + 3); j++) {
               const score = scores[w]!.starts[secondStart + i]! + scores[w]!.ends[secondStart + j]!;
+              // "kings" is two pieces, tokens 3 and 4: no answer begins with its second or ends with its first.
+              if (range.first + i === 4 || range.first + j === 3) continue;
               if (isMaxContext[i] === 1) best = Math.max(best, score);
             }
           }
@@ -166,6 +169,13 @@ describe("answerOf", () => {
     scores[0]!.ends[windows[0]!.secondStart + 3] = 9;
     const answer = answerOf({ context, places: places[0]! }, windows, scores, span);
     expect(answer).toMatchObject({ text: "KINGS,", start: 3, end: 9 });
+  });
+
+  // Answers that begin or end inside a word: "185" of 1850, "s" of kings; Chinese cut at spaces only.
+  it("answers in whole words", () => {
+    const text = "aé1 b-c 中国x 𠀀国 e\u0301";
+    const inside = Array.from({ length: text.length + 1 }, (_, place) => isInsideWord(text, place));
+    expect(inside.flatMap((is, place) => (is ? [place] : []))).toEqual([1, 2, 13, 17]);
   });
 
   // The threshold turned round, or asked of a model that has always an answer.
