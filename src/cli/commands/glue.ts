@@ -1,25 +1,17 @@
 /** @file `firth glue`: the nine tasks as a whole. */
 import { type Command, InvalidArgumentError } from "commander";
 import { type GlueReport, glue } from "../../api/glue.ts";
+import type { Backend } from "../../backend/backend.ts";
 import { formatSpread } from "../../evaluation/index.ts";
-import { booleanField, defineFields, integerField, nullableField, textField } from "../../formats/config-fields.ts";
-import { defineConfig } from "../../formats/config-table.ts";
 import { withEngine } from "../../runtime.ts";
-import { type GlueTaskName, glueTaskNames } from "../../tasks/glue.ts";
+import { glueTaskNames } from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import { runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { table } from "../number-text.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
-
-const fields = defineFields({
-  tokenizer: nullableField(textField({ doc: "Folder of a tokenizer; the model's own if not given." })),
-  numEpochs: integerField({ default: 3, min: 1, doc: "Passes over each training set." }),
-  maxSeqLength: integerField({ default: 128, min: 5, doc: "Longest text in tokens, special tokens included." }),
-  fromScratch: booleanField({ default: false, doc: "The control: the same network with new weights." }),
-  ...engineFields,
-});
-const glueTable = defineConfig({ name: "glue", fields });
+import { checkGlueRecipe, glueFields } from "../recipe/glue-recipe.ts";
+import { readRecipe } from "../recipe/read-recipe.ts";
+import { givenEngine } from "../settings/engine.ts";
 
 /** Numbers with commas. */
 function numbers(isRight: (value: number) => boolean, what: string) {
@@ -57,44 +49,59 @@ function reportText({ tasks, missing, average, averageOfMeans, averageRelativeTo
   return `${table([...rows, ...left, ...tail])}\n\nSelection: ${rest.selection}.`;
 }
 
-/** `firth glue --data DIR --model MODEL`. */
+const ownOptions = ["data", "model", "outputDir", "tasks", "seeds", "learningRates", "batchSizes"];
+
+/** `firth glue [RECIPE] --data DIR --model MODEL`. */
 export function glueCommand(command: Command): Command {
   command
     .description("fine-tune for the tasks of GLUE: official figures on the dev sets, submission files")
-    .requiredOption("-d, --data <folder>", "folder with CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI")
-    .requiredOption("-m, --model <folder>", "folder of a pre-trained model")
+    .argument("[recipe]", "YAML file of these settings; options override it")
+    .option("-d, --data <folder>", "folder with CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI, RTE, WNLI")
+    .option("-m, --model <folder>", "folder of a pre-trained model")
     .option("-o, --output-dir <folder>", "runs, report.json and submission files; nothing is kept without it")
     .option("--tasks <names...>", `among ${glueTaskNames.join(", ")}; all if not given`)
     .option("--seeds <list>", "each setting with each of these, as 1,2,3 (1)", seedList)
     .option("--learning-rates <list>", "peak rates that are tried (5e-5,4e-5,3e-5,2e-5)", rates)
     .option("--batch-sizes <list>", "batch sizes that are tried (32)", sizes);
-  addFieldOptions(command, fields);
-  return runs(command, async (session, given) => {
-    const settings = glueTable.resolve(fieldValues(given, fields));
-    const { tokenizer, numEpochs, maxSeqLength, fromScratch, ...engineGiven } = settings;
-    const { engine: chosen, dtype } = givenEngine(engineGiven);
-    const model = given.model as string;
-    const read = await loadTokenizer(tokenizer ?? model);
-    const report = await withEngine(
-      chosen,
-      (engine) =>
-        session.stoppable((signal) =>
-          session.watchTraining((listener) =>
-            glue(model, given.data as string, {
-              tokenizer: read,
-              tasks: given.tasks as readonly GlueTaskName[] | undefined,
-              seeds: given.seeds as readonly number[] | undefined,
-              learningRates: given.learningRates as readonly number[] | undefined,
-              batchSizes: given.batchSizes as readonly number[] | undefined,
-              maxSeqLength,
-              outputDir: given.outputDir as string | undefined,
-              train: { numEpochs, fromScratch, engine, dtype, listener, signal },
-              onNotice: (message) => listener({ kind: "notice", message }),
-            }),
-          ),
-        ),
-      dtype,
+  addFieldOptions(command, glueFields);
+  return runs(command, async (session, given, [path]) => {
+    const own = Object.fromEntries(
+      ownOptions.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
     );
+    const written = path === undefined ? {} : await readRecipe(path);
+    const settings = checkGlueRecipe({ ...written, ...fieldValues(given, glueFields), ...own }, path ?? "glue");
+    const {
+      kind: _kind,
+      data,
+      model,
+      outputDir,
+      tasks,
+      seeds,
+      learningRates,
+      batchSizes,
+      maxSeqLength,
+      ...rest
+    } = settings;
+    const { tokenizer, numEpochs, fromScratch, ...engineGiven } = rest;
+    const { engine: chosen, dtype } = givenEngine(engineGiven);
+    const read = await loadTokenizer(tokenizer ?? model);
+    const run = (engine: Backend): Promise<GlueReport> =>
+      session.stoppable((signal) =>
+        session.watchTraining((listener) =>
+          glue(model, data, {
+            tokenizer: read,
+            tasks,
+            seeds,
+            learningRates,
+            batchSizes,
+            maxSeqLength,
+            outputDir: outputDir ?? undefined,
+            train: { numEpochs, fromScratch, engine, dtype, listener, signal },
+            onNotice: (message) => listener({ kind: "notice", message }),
+          }),
+        ),
+      );
+    const report = await withEngine(chosen, run, dtype);
     session.result(report, reportText(report));
   });
 }

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { tokenizerTraining } from "../settings/tokenizer.ts";
 import { checkFinetuneRecipe } from "./finetune-recipe.ts";
+import { checkGlueRecipe } from "./glue-recipe.ts";
 import { checkPretrainRecipe } from "./pretrain-recipe.ts";
 import type { Section } from "./problems.ts";
 import { applyOverrides, parseOverride, readRecipe } from "./read-recipe.ts";
@@ -22,7 +23,8 @@ describe("recipes of the package", () => {
     "%s is right, and so is what it resolves to (bug: a setting that is not one)",
     async (name) => {
       const recipe = await readRecipe(join(recipes, name));
-      const check = recipe.kind === "pretrain" ? checkPretrainRecipe : checkFinetuneRecipe;
+      const checks = { pretrain: checkPretrainRecipe, finetune: checkFinetuneRecipe, glue: checkGlueRecipe };
+      const check = checks[recipe.kind as keyof typeof checks];
       const resolved = check(recipe, name);
       expect(check(parse(stringify(resolved)) as Section, name)).toEqual(resolved);
     },
