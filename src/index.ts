@@ -29,7 +29,6 @@ export {
   type WrittenPair,
 } from "./api/evaluate-writing.ts";
 export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/export.ts";
-// Pre-train, fine-tune, evaluate, predict.
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
 export {
@@ -43,6 +42,8 @@ export {
   type WriterFinetuneOptions,
   type WritingFigures,
 } from "./api/finetune-sequence-to-sequence.ts";
+// Pre-train, fine-tune, evaluate, predict.
+export { type FinetunedTagger, finetuneTagging } from "./api/finetune-tagging.ts";
 export {
   type GeneratedText,
   type GenerateOptions,
@@ -85,6 +86,17 @@ export {
 } from "./api/predict.ts";
 export { openScorer, type RowScore, type ScoreEvaluation, type Scorer, withScorer } from "./api/predict-score.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
+export {
+  type LoadedTagger,
+  loadTagger,
+  openTagger,
+  type TaggedText,
+  type TaggedWord,
+  type Tagger,
+  type TagOptions,
+  type TagPredictor,
+  type TextEntity,
+} from "./api/tagger.ts";
 // For those who go deeper: graphs, tensors, gradients, engines.
 export { grad, gradients, valueAndGrad, vjp } from "./autodiff/grad.ts";
 export type { Backend, Executable, ParameterStore, Sweep } from "./backend/backend.ts";
@@ -111,6 +123,13 @@ export { joinSources, TextSource, textDocuments } from "./data/source.ts";
 export { formatSpans, readSpans, type SpanEntry, type SpanKind } from "./data/span-file.ts";
 export { SpanLexicon } from "./data/span-lexicon.ts";
 export type { TableRow, TableSource } from "./data/table.ts";
+export {
+  type ConllColumnOptions,
+  conllColumns,
+  conllU,
+  type TaggedSentence,
+  type TaggedSource,
+} from "./data/tagged-sentence.ts";
 export { textFile, textFolder } from "./data/text-file.ts";
 // Figures and reports.
 export * from "./evaluation/index.ts";
@@ -172,7 +191,13 @@ export { type EngineOptions, openEngine } from "./runtime.ts";
 export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";
 export { type QuestionAnsweringOptions, questionAnswering } from "./tasks/question-answering.ts";
 export { type SequenceToSequenceOptions, sequenceToSequence } from "./tasks/sequence-to-sequence.ts";
+export type { TaggingResult, WordTag } from "./tasks/tagging-evaluation.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
+export {
+  type TokenClassification,
+  type TokenClassificationOptions,
+  tokenClassification,
+} from "./tasks/token-classification.ts";
 export { checkpoint, customGradient } from "./tensor/call.ts";
 export { decompose } from "./tensor/decompose/decompose.ts";
 export * as ops from "./tensor/index.ts";

@@ -7,8 +7,8 @@ import { formatTaggingResult, taggingFigures } from "../../tasks/tagging-evaluat
 import { tokenClassification } from "../../tasks/token-classification.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import { openTagged, type TaggingTaskSettings, taggingTaskFile } from "../settings/tagging-task.ts";
-import type { FinetuneRecipe } from "./finetune-recipe.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import type { FinetuneRecipe } from "./finetune-recipe.ts";
 
 /** Fine-tunes a tagger, and writes its model. */
 export async function taggingSeed(
