@@ -101,6 +101,11 @@ describe("glue", () => {
     expect(report.tasks.map(({ submissions }) => submissions)).toEqual([["RTE.tsv"], ["STS-B.tsv"]]);
   });
 
+  it("does not end well where no task has its files (bug: an empty report that looks like success)", async () => {
+    const nothing = glue(bert(config, { seed: 1 }), join(folder, "out"), { tokenizer, tasks: ["rte"] });
+    await expect(nothing).rejects.toMatchObject({ code: "GLUE_MISSING" });
+  });
+
   it("refuses tasks that GLUE has not, and no seeds at all", async () => {
     const start = bert(config, { seed: 1 });
     await expect(glue(start, folder, { tokenizer, tasks: ["squad" as "rte"] })).rejects.toThrow("TASK_UNKNOWN");

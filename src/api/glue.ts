@@ -1,7 +1,7 @@
 /** @file GLUE as a whole: every task in several settings and seeds, the best by the dev figure, and submission files. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import { type Spread, spread } from "../evaluation/index.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
 import { formatJson } from "../formats/json-file.ts";
@@ -179,7 +179,7 @@ function summary(tasks: readonly GlueTaskReport[], missing: GlueReport["missing"
  * become submission files. An interrupted run ends with the tasks that were done.
  * @param data folder of GLUE's archive, or of the same sets as they lie at their sources
  * @throws {ConfigError} TASK_UNKNOWN, CONFIG_VALUE, and those of `finetune`
- * @throws {DataError} for rows that cannot be used, naming file and line
+ * @throws {DataError} GLUE_MISSING where no task has its files, and for rows that cannot be used, naming file and line
  * @source Wang et al. 2018, arXiv:1804.07461; settings of Devlin et al. 2019 §4.1, arXiv:1810.04805
  */
 export async function glue(start: FinetuneStart, data: string, options: GlueOptions): Promise<GlueReport> {
@@ -206,6 +206,13 @@ export async function glue(start: FinetuneStart, data: string, options: GlueOpti
       : await tryTask({ start, run: { task, data: found, tokenizer, maxSeqLength }, options });
     if (report === undefined) missing.push({ name, reason: "interrupted" });
     else reports.push(report);
+  }
+  if (reports.length === 0 && options.train?.signal?.aborted !== true) {
+    const reasons = missing.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
+    throw new DataError(`no task can be run; ${reasons}. Is this the folder that holds RTE, CoLA and so on?`, {
+      code: "GLUE_MISSING",
+      path: data,
+    });
   }
   const report = summary(reports, missing);
   if (outputDir !== undefined) {
