@@ -3,7 +3,7 @@ import type { Backend } from "../backend/backend.ts";
 import { FirthError } from "../base/errors.ts";
 import { joinWords, TextPositions, type TextSpan, wordSpans } from "../data/alignment.ts";
 import type { TaggedSource } from "../data/tagged-sentence.ts";
-import { areEntityTags, type Entity, entitiesOf } from "../evaluation/index.ts";
+import { areEntityTags, type Entity, entitiesOf, type TagScheme } from "../evaluation/index.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import { familyOf } from "../models/families.ts";
 import type { LoadedState } from "../models/family.ts";
@@ -86,7 +86,13 @@ export interface TagPredictor {
   /** Tags of sentences, in their order: of their words, or of running texts, which are cut by Unicode's rules. */
   tag(sentences: readonly (string | readonly string[])[]): Promise<TaggedText[]>;
   /** Figures on tagged sentences; tags that the model does not have count as wrong. */
-  evaluate(source: TaggedSource): Promise<TaggingResult>;
+  evaluate(
+    source: TaggedSource,
+    options?: {
+      /** What tags are converted to; by default BIOES or IOB2, by the model's labels; null keeps them. */
+      readonly scheme?: TagScheme | null | undefined;
+    },
+  ): Promise<TaggingResult>;
   dispose(): Promise<void>;
 }
 
@@ -156,9 +162,9 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
       });
       return cut.map(({ text, spans }, i) => described(text, spans, tags[i]!, marksEntities));
     },
-    evaluate: async (source) => {
+    evaluate: async (source, { scheme = schemeOf(labels) } = {}) => {
       check();
-      const data = await readTagged(source, { ...encoding, scheme: schemeOf(labels) }, labels);
+      const data = await readTagged(source, { ...encoding, scheme }, labels);
       return taggingResult(data, await program.logits(data.windows));
     },
     dispose: async () => {
@@ -172,7 +178,7 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
 }
 
 /** The scheme that labels are in, as far as they tell. */
-function schemeOf(labels: readonly string[]): "IOB2" | "BIOES" | null {
+function schemeOf(labels: readonly string[]): TagScheme | null {
   if (labels.some((label) => /^[ES]-/.test(label))) return "BIOES";
   return labels.some((label) => label.startsWith("B-")) ? "IOB2" : null;
 }

@@ -124,9 +124,11 @@ export async function evaluateTags(
   { file, reading }: { readonly file: string; readonly reading: Pick<TableSettings, "encoding" | "invalid"> },
   options: TagOptions,
 ): Promise<void> {
-  const source = openTagged(file, await savedReading(folder), reading);
+  const saved = await savedReading(folder);
+  const source = openTagged(file, saved, reading);
+  const scheme = saved.scheme === "keep" ? null : saved.scheme;
   await withTagger(folder, options, async (tagger) => {
-    const result = await tagger.evaluate(source);
+    const result = await tagger.evaluate(source, { scheme });
     session.result({ model: folder, data: file, ...result }, formatTaggingResult(result).trimEnd());
   });
 }

@@ -23,6 +23,10 @@ export const taggedFileFields = defineFields({
   conlluTag: choiceField(["upos", "xpos"], { default: "upos", doc: "Which tag of CoNLL-U is learned." }),
   wordColumn: integerField({ default: 0, min: 0, doc: "Column of the word, from 0." }),
   tagColumn: nullableField(integerField({ min: 0, doc: "Column of the tag, from 0; null: the last." })),
+  scheme: choiceField(["IOB1", "IOB2", "BIOES", "keep"], {
+    default: "IOB2",
+    doc: "What tags of entities are converted to, faults mended; tags that mark no entities are kept.",
+  }),
 });
 
 export type TaggedFileSettings = ConfigOf<typeof taggedFileFields>;
@@ -32,10 +36,6 @@ export const taggingTaskTable = defineConfig({
   fields: defineFields({
     name: choiceField(["tokenClassification"], { default: "tokenClassification", doc: "What is learned." }),
     ...taggedFileFields,
-    scheme: choiceField(["IOB1", "IOB2", "BIOES", "keep"], {
-      default: "IOB2",
-      doc: "What tags of entities are converted to, faults mended; tags that mark no entities are kept.",
-    }),
     labels: nullableField(listField(textField({ doc: "" }), { doc: "Tags; null: those of the training data." })),
     maxSeqLength: integerField({ default: 128, min: 5, doc: "Longest window in tokens, special tokens included." }),
     overlap: integerField({ default: 32, min: 0, doc: "Tokens that windows of a long sentence have in common." }),
@@ -58,6 +58,6 @@ export function openTagged(
 
 /** The content of the file beside a tagger: how it reads tagged sentences. */
 export function taggingTaskFile(task: TaggingTaskSettings): readonly [name: string, text: string] {
-  const { name, format, conlluTag, wordColumn, tagColumn } = task;
-  return ["task.json", formatJson({ task: name, format, conlluTag, wordColumn, tagColumn })];
+  const { name, format, conlluTag, wordColumn, tagColumn, scheme } = task;
+  return ["task.json", formatJson({ task: name, format, conlluTag, wordColumn, tagColumn, scheme })];
 }
