@@ -106,7 +106,7 @@ export const runs: readonly FamilyRun[] = [
     learns: "half of every text from the other half",
     comparesWithUnigram: true,
     recipe: "mass-mini",
-    settings: [...ofSize(256), ...shorter],
+    settings: [...ofSize(256), "train.maxSteps=500", "train.warmupSteps=50"],
   },
   {
     name: "bart",
