@@ -90,6 +90,13 @@ const rows = results.map(({ run, parts, heldOut, last, tokens, unigram }) => {
   const rest = [run.comparesWithUnigram ? unigram.toFixed(3) : "–", figures(last), Math.round(seconds / 60), engine];
   return `| ${[...cells, ...rest].join(" | ")} |`;
 });
+const aboveUnigram = results.filter(
+  ({ run, heldOut, unigram }) => run.comparesWithUnigram && heldOut.at(-1)![1] >= unigram,
+);
+const above =
+  aboveUnigram.length === 0
+    ? ""
+    : ` Not below the unigram entropy, so not shown to learn from context: ${aboveUnigram.map(({ run }) => run.title).join(", ")}.`;
 const command = ({ run, parts }: Result): string =>
   `    npx tsx studies/families/pretrain.ts ${[run.name, ...(parts[0]?.options ?? [])].join(" ")}`;
 
@@ -100,7 +107,7 @@ await writeFile(
 Each family by its own recipe and objective, all shrunk to 4 layers of width 256 (or as said), rows of 128 tokens, 32 sequences a
 step, 1 200 steps (BART 700, MASS 500), AdamW at 1e-3, seed 1, on the same English text: books, speeches, news, film reviews and encyclopedia articles. Each
 learns a vocabulary of 8 192 of its own kind, so losses of different families are not of the same tokens. Held out: two novels
-and WikiText-2's validation part. One run each: this shows that a family learns, not which is better.
+and WikiText-2's validation part. One run each: this shows whether a family learns, not which is better.${above}
 
     npx tsx studies/families/text.ts DATA
     firth data spans --input ${join(textFolder, "train.txt")} --sentences line --out ${spansFile}
@@ -114,7 +121,8 @@ ${cpus()[0]!.model.trim()}, ${cpus().length} processors, Node ${process.version}
 ${rows.join("\n")}
 
 Losses are in nats per predicted token, summed over an objective's terms; two kinds of pairs are guessed at 0.693. Where the pair's figure
-is near or above that, what was learnt of pairs does not carry over to the held-out text, however the whole loss falls. The unigram entropy is the loss of the best guess that ignores
+is near or above that, what was learnt of pairs does not carry over to the held-out text, and the whole loss hides what the masked words
+gain. The unigram entropy is the loss of the best guess that ignores
 context; it is left out where the objective predicts other tokens than those of the text, or adds a second term.
 
 Settings of all runs: ${common.map((setting) => `\`${setting}\``).join(" ")}
