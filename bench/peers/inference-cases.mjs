@@ -5,13 +5,13 @@ export const works = {
   request: {
     title: "One request of 30 tokens",
     protocol: { rounds: 8, block: 24, settle: 4 },
-    ours: ["none", "int8", "bf16"],
+    ours: ["none", "int8", "onednn", "bf16"],
     peers: ["pytorch-f32", "pytorch-bf16", "pytorch-int8", "transformers-js", "tfjs"],
   },
   sst2: {
     title: "SST-2 dev, all texts",
     protocol: { rounds: 3, block: 2, settle: 0 },
-    ours: ["none", "int8", "bf16"],
+    ours: ["none", "int8", "onednn", "bf16"],
     peers: ["pytorch-f32", "pytorch-bf16", "pytorch-int8", "transformers-js"],
   },
   encoder: {

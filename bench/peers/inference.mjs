@@ -102,6 +102,7 @@ function sidesOf(work, { model, files }, { threads, malloc, source }, python) {
   const kinds = {
     none: { label: "Firth, f32", args: ["--quantize", "none"] },
     int8: { label: "Firth, int8", args: ["--quantize", "int8"] },
+    onednn: { label: "Firth, oneDNN f32", args: ["--engine", "onednn"] },
     bf16: { label: "Firth, oneDNN bf16", args: ["--engine", "onednn", "--dtype", "bf16"] },
   };
   const ours = works[work].ours.map((id) => {

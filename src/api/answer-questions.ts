@@ -69,7 +69,7 @@ export async function openAnswerer(model: AnswerModel, options: AnswerOptions = 
   const { backend, release } = await borrowEngine(engine, dtype);
   const notice = quantizeNotice(backend, quantize);
   if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, model.weights, quantize);
+  const store = new FixedWeights(backend, module, model.weights, quantize, dtype);
   const { maxSeqLength, noneThreshold } = answering;
   const program = new QuestionAnsweringProgram({
     ...{ backend, store, model: module, batchSize, maxSeqLength, padId: tokenizer.special.pad },

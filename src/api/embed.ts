@@ -108,7 +108,7 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
   const { backend, release } = await borrowEngine(engine, dtype);
   const notice = quantizeNotice(backend, quantize);
   if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, model.weights, quantize);
+  const store = new FixedWeights(backend, module, model.weights, quantize, dtype);
   const program = new TextEmbeddingProgram({
     backend,
     store,

@@ -3,10 +3,12 @@ import { ConfigError, DataError, FirthError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import type { EncoderInputs } from "../models/model.ts";
+import type { ForwardContext } from "../nn/module.ts";
 import { frameOf, tokenTypes } from "../objectives/frame.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
 import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
+import type { Tensors } from "../tensor/trace.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import { FixedWeights } from "../train/fixed-weights.ts";
 import { traceForward } from "../train/forward-graph.ts";
@@ -118,17 +120,17 @@ async function open(
   const maskName = tokenizer.idToToken(maskId)!;
   const { engine, dtype = "f32" } = options;
   const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new FixedWeights(backend, module, model.weights);
+  const store = new FixedWeights(backend, module, model.weights, "none", dtype);
+  const forward = (context: ForwardContext, symbols: Tensors): Tensors => {
+    const inputs = symbols as unknown as EncoderInputs;
+    const hidden = module.encoder.encodeAt(context, inputs, symbols.maskedPositions!);
+    return { logits: module.maskedLmLogits!(context, hidden) };
+  };
   const program = new BatchProgram({
     backend,
     store,
     fixed: ({ numPlaces }) => (laysOut ? store.fixedFor(numPlaces) : undefined),
-    trace: (batch) =>
-      traceForward(store.parameters, batch, { compute: dtype }, (context, symbols) => {
-        const inputs = symbols as unknown as EncoderInputs;
-        const hidden = module.encoder.encodeAt(context, inputs, symbols.maskedPositions!);
-        return { logits: module.maskedLmLogits!(context, hidden) };
-      }),
+    trace: (batch) => traceForward(store.parameters, batch, { compute: dtype }, forward, store.quantized, store.dtype),
   });
 
   const read = async (texts: readonly string[]): Promise<MaskedText[]> => {

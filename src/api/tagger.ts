@@ -128,7 +128,7 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
   const { engine, dtype = "f32", batchSize = 32, locale = "en" } = options;
   const overlap = Math.min(options.overlap ?? 32, Math.floor(maxSeqLength / 2));
   const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new FixedWeights(backend, module, tagger.weights, "none");
+  const store = new FixedWeights(backend, module, tagger.weights, "none", dtype);
   const encoding = { tokenizer, framing: family.framing, maxSeqLength, overlap };
   const padId = tokenizer.special.pad;
   const policy = { compute: dtype };

@@ -75,7 +75,7 @@ export async function openTextScorer(classifier: TextClassifier, options: Predic
   const { backend, release } = await borrowEngine(engine, dtype);
   const notice = quantizeNotice(backend, quantize);
   if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, classifier.weights, quantize);
+  const store = new FixedWeights(backend, module, classifier.weights, quantize, dtype);
   const encoding = { tokenizer, framing: classifier.family.framing, maxSeqLength };
   const padId = tokenizer.special.pad;
   const policy = { compute: dtype };

@@ -95,6 +95,8 @@ export interface Sweep {
  */
 export interface FixedInputs {
   readonly buffers: ReadonlyMap<string, Buffer>;
+  /** Places, as tokens of a batch, up to which a graph gains by the copies more than they take. */
+  readonly maxPlaces: number;
   /** Call it after the executables are disposed, and before the buffers are. */
   dispose(): void;
 }

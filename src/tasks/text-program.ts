@@ -43,7 +43,7 @@ export class TextProgram {
       backend,
       store,
       fixed: ({ numPlaces }) => store.fixedFor?.(numPlaces),
-      trace: (batch) => traceForward(store.parameters, batch, policy, forward, store.quantized),
+      trace: (batch) => traceForward(store.parameters, batch, policy, forward, store.quantized, store.dtype),
     });
   }
 

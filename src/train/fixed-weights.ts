@@ -44,12 +44,6 @@ export interface ParameterSource {
   fixedFor?(numPlaces: number): FixedInputs | undefined;
 }
 
-/**
- * Places up to which f32 weights are laid out for the engine's kernels: that takes a copy of them and some time for each
- * shape, and matters where few places share the reading of all weights.
- */
-const FEW_PLACES = 256;
-
 /** Parameters in an engine, linear layers in 8 bits if asked for. */
 export class FixedWeights implements ParameterSource {
   readonly parameters: ReadonlyMap<string, Parameter>;
@@ -110,13 +104,13 @@ export class FixedWeights implements ParameterSource {
   }
 
   fixedFor(numPlaces: number): FixedInputs | undefined {
-    if (this.quantized.size === 0 && numPlaces > FEW_PLACES) return undefined;
     if (!this.isFixed) {
       const named = [...this.buffers].map(([name, buffer]) => [`parameter.${name}`, buffer] as const);
       this.fixed = this.backend.fix?.(new Map(named));
       this.isFixed = true;
     }
-    return this.fixed;
+    const isWorthIt = this.quantized.size > 0 || numPlaces <= (this.fixed?.maxPlaces ?? 0);
+    return isWorthIt ? this.fixed : undefined;
   }
 
   /** Programs that use the weights must be disposed before. */

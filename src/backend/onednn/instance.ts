@@ -2,7 +2,7 @@
 import { BackendError, internalError } from "../../base/errors.ts";
 import type { HostData } from "../../ir/dtype.ts";
 import { ARG } from "./binding/constant.ts";
-import type { DnnEngine, Primitive } from "./binding/engine.ts";
+import { type ArgumentEntry, argumentTable, type DnnEngine, type Primitive } from "./binding/engine.ts";
 import type { Address } from "./binding/function-table.ts";
 import { allocateBlock, type NativeBlock } from "./binding/native-block.ts";
 import { dnnError } from "./binding/status.ts";
@@ -13,8 +13,7 @@ import { type PrimitiveStep, planStep, type StepPlan } from "./plan-step.ts";
 import { hostData, type NativeRegion, offsetOf, Port } from "./port.ts";
 import { denseView, type HostOperand, type Operand, type Place, type Program, type View } from "./program.ts";
 import { isSmall } from "./step-work.ts";
-
-const ARGUMENT_BYTES = 16;
+import type { FixedWeights } from "./weight-layouts.ts";
 
 /** What a program takes, for reports. */
 export interface InstanceFacts {
@@ -50,10 +49,16 @@ export class ProgramInstance {
   private readonly small: Uint8Array;
   private readonly hostWork: readonly (HostWork | undefined)[];
 
-  /** @throws {BackendError} ONEDNN_REFUSED, ONEDNN_VIEW, ONEDNN_REFERENCE, HOST_KERNEL_MISSING, OUT_OF_MEMORY */
-  constructor(engine: DnnEngine, program: Program) {
+  private readonly fixed: FixedWeights | undefined;
+
+  /**
+   * @param fixed inputs that never change: products read copies of them that are laid out for their kernels
+   * @throws {BackendError} ONEDNN_REFUSED, ONEDNN_VIEW, ONEDNN_REFERENCE, HOST_KERNEL_MISSING, OUT_OF_MEMORY
+   */
+  constructor(engine: DnnEngine, program: Program, fixed?: FixedWeights) {
     this.engine = engine;
     this.program = program;
+    this.fixed = fixed;
     const port = (): Port => new Port(engine);
     this.inputs = program.inputs.map(port);
     this.outputs = program.outputs.map(port);
@@ -159,17 +164,23 @@ export class ProgramInstance {
 
   private createStep(step: PrimitiveStep, index: number): Primitive {
     const { label } = step;
-    const key = primitiveKey(step);
+    const { api } = this.engine;
+    const weights = this.freeWeights(step);
+    const shape = primitiveKey(step);
+    const key = shape === undefined ? undefined : `${shape}${weights === undefined ? "" : " free"}`;
     const known = key === undefined ? undefined : this.made.get(key);
-    const describe = (view: View): Address => (known === undefined ? this.engine.api.describe(view, label) : 0);
+    const describe = (view: View): Address => {
+      if (known !== undefined) return 0;
+      return view === weights?.view ? api.describeFree(view, label) : api.describe(view, label);
+    };
     const plan = planStep(step, this.engine.library.facts.major, describe);
-    const primitive = known ?? this.createPrimitive(step, plan);
+    const primitive = known ?? this.createPrimitive(step, plan, weights !== undefined);
     if (key !== undefined) this.made.set(key, primitive);
     this.primitives[index] = primitive.address;
     const { scratchpad, workspace } = primitive;
-    const entries: [number, Address][] = plan.arguments.map(([argument, operand]) => [
+    const entries: ArgumentEntry[] = plan.arguments.map(([argument, operand]) => [
       argument,
-      this.memoryOf(operand, label),
+      (operand === weights ? this.laidOut(operand, primitive, label) : undefined) ?? this.memoryOf(operand, label),
     ]);
     if (workspace.memory !== 0) entries.push([ARG.workspace, this.workspaceOf(step, primitive)]);
     if (scratchpad.memory !== 0) entries.push([ARG.scratchpad, scratchpad.memory]);
@@ -180,27 +191,38 @@ export class ProgramInstance {
     return primitive;
   }
 
-  private createPrimitive(step: PrimitiveStep, plan: StepPlan): Primitive {
+  /** The weights of a product whose layout the library may choose: a matrix that never changes. */
+  private freeWeights(step: PrimitiveStep): Operand | undefined {
+    if (step.kind !== "matmul" || step.weights.view.dims.length !== 2) return undefined;
+    const { place } = step.weights;
+    return place.kind === "input" && this.fixed?.regions.has(place.index) === true ? step.weights : undefined;
+  }
+
+  /** The copy of such weights; undefined where the library wants them as they are. */
+  private laidOut({ view, place }: Operand, { weights }: Primitive, label: string): Address | undefined {
+    if (place.kind !== "input" || weights.memory === 0) return undefined;
+    const { layouts, regions } = this.fixed!;
+    const wanted = this.engine.descriptorOf(weights.memory, label);
+    return layouts.memoryOf(regions.get(place.index)!, place.offset, view, wanted, label);
+  }
+
+  private createPrimitive(step: PrimitiveStep, plan: StepPlan, hasFreeWeights: boolean): Primitive {
     // The library divides work when it makes a primitive as well as when it runs one.
     this.engine.useThreads(isSmall(step));
-    const primitive = this.engine.createPrimitive(plan.spec, { where: step.label, ...plan });
+    const primitive = this.engine.createPrimitive(plan.spec, { where: step.label, ...plan, hasFreeWeights });
     this.ownedPrimitives.push(primitive.address);
-    for (const { memory } of [primitive.scratchpad, primitive.workspace]) {
+    for (const { memory } of [primitive.weights, primitive.scratchpad, primitive.workspace]) {
       if (memory !== 0) this.otherMemories.push(memory);
     }
     checkImplementation(step, primitive.implementation);
     return primitive;
   }
 
-  private writeArguments(index: number, entries: readonly (readonly [number, Address])[]): void {
-    const table = new DataView(new ArrayBuffer(ARGUMENT_BYTES * entries.length));
-    entries.forEach(([argument, memory], i) => {
-      table.setInt32(i * ARGUMENT_BYTES, argument, true);
-      table.setBigUint64(i * ARGUMENT_BYTES + 8, BigInt(memory), true);
-    });
-    this.kept.push(table.buffer);
+  private writeArguments(index: number, entries: readonly ArgumentEntry[]): void {
+    const table = argumentTable(entries);
+    this.kept.push(table);
     this.counts[index] = entries.length;
-    this.tables[index] = this.engine.library.addressOf(table.buffer);
+    this.tables[index] = this.engine.library.addressOf(table);
   }
 
   private attachScratchpad(made: readonly (Primitive | undefined)[], bytes: number): void {

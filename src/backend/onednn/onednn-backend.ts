@@ -2,7 +2,16 @@ import { availableParallelism } from "node:os";
 import { type ComputeDType, type DType, dtypeBytes, type TensorType } from "../../ir/dtype.ts";
 import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
 import { sizeOf } from "../../ir/shape.ts";
-import type { Backend, CompileOptions, GraphMemory, Probe, Sweep, SweepProgram } from "../backend.ts";
+import type {
+  Backend,
+  Buffer,
+  CompileOptions,
+  FixedInputs,
+  GraphMemory,
+  Probe,
+  Sweep,
+  SweepProgram,
+} from "../backend.ts";
 import { LaneMaskMemories } from "../wasm/mask-memory.ts";
 import { type MemoryBuffer, MemoryPool } from "../wasm/memory.ts";
 import { MaskWriter } from "../wasm/random-mask.ts";
@@ -10,6 +19,7 @@ import { MemoryStore } from "../wasm/store.ts";
 import { compileSweep } from "../wasm/sweep.ts";
 import { KernelTeam } from "../wasm/team.ts";
 import { OneDnnExecutable } from "./executable.ts";
+import { OneDnnFixedInputs } from "./fixed-inputs.ts";
 import { isLoweredWhole, lowerGraph } from "./lower/lower-graph.ts";
 import { EngineThread } from "./thread.ts";
 
@@ -88,13 +98,20 @@ export class OneDnnBackend implements Backend {
   async compile(graph: Graph, options: CompileOptions = {}): Promise<OneDnnExecutable> {
     const lowered = lowerGraph(graph);
     const thread = await this.threadOf(options);
-    const program = await thread.compile(lowered.program);
+    const { fixed } = options;
+    const never = fixed instanceof OneDnnFixedInputs ? fixed.of(graph, thread) : undefined;
+    const program = await thread.compile(lowered.program, never);
     const surroundings = { thread, maskMemory: this.maskMemories.of(options), maskWriter: this.maskWriter };
     const executable = new OneDnnExecutable(graph, lowered, program, surroundings, (done) =>
       this.executables.delete(done),
     );
     this.executables.add(executable);
     return executable;
+  }
+
+  /** Kernels otherwise lay weights out anew at every run, which costs more than a product of few rows. */
+  fix(buffers: ReadonlyMap<string, Buffer>): FixedInputs {
+    return new OneDnnFixedInputs(buffers);
   }
 
   memoryOf(graph: Graph): GraphMemory {

@@ -146,6 +146,11 @@ export class TestMemory {
     return { name: "test", steps, arenaBytes: 0, constants: [], inputs, outputs: [] };
   }
 
+  /** Where the input of an index lies. */
+  regionOf(index: number): SharedRegion {
+    return this.regions[index]!;
+  }
+
   async run(engine: EngineThread, compiled: CompiledProgram): Promise<void> {
     await engine.run(compiled, this.regions, []);
   }

@@ -17,12 +17,19 @@ export interface RegionMessage {
   readonly byteOffset: number;
 }
 
+/** A program's inputs that hold the same numbers at every run, and the set that they belong to. */
+export interface FixedMessage {
+  readonly set: number;
+  readonly regions: readonly (RegionMessage & { readonly input: number })[];
+}
+
 /** dtypes whose rate of matrix products is measured. */
 export type RateDType = "f32" | "bf16";
 
 export type ThreadRequest =
   | { readonly op: "open"; readonly threads: number; readonly libraryPath: string | undefined }
-  | { readonly op: "compile"; readonly program: Program }
+  | { readonly op: "compile"; readonly program: Program; readonly fixed: FixedMessage | undefined }
+  | { readonly op: "unfix"; readonly set: number }
   /** `regions` of inputs, then outputs; left out when they are those of the run before. */
   | { readonly op: "run"; readonly program: number; readonly regions: readonly RegionMessage[] | undefined }
   | { readonly op: "profile"; readonly program: number }
@@ -42,6 +49,7 @@ export interface ThreadResults {
   /** Seconds of every step. */
   readonly profile: readonly number[];
   readonly release: null;
+  readonly unfix: null;
   /** 10⁹ floating-point operations a second. */
   readonly rate: number;
   readonly close: null;

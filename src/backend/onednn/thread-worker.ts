@@ -15,6 +15,7 @@ import { ProgramInstance } from "./instance.ts";
 import type { NativeRegion } from "./port.ts";
 import type {
   EngineInfo,
+  FixedMessage,
   RegionMessage,
   ThreadError,
   ThreadMessage,
@@ -22,6 +23,7 @@ import type {
   ThreadResponse,
   ThreadResults,
 } from "./thread-protocol.ts";
+import { type FixedRegion, type FixedWeights, WeightLayouts } from "./weight-layouts.ts";
 
 interface Known {
   readonly buffer: SharedArrayBuffer;
@@ -38,6 +40,8 @@ let engine: DnnEngine | undefined;
 let nextProgram = 1;
 const programs = new Map<number, Ready>();
 const memories = new Map<number, Known>();
+/** Copies of fixed inputs, by set. */
+const layouts = new Map<number, WeightLayouts>();
 
 function opened(): DnnEngine {
   if (engine === undefined) throw internalError("the engine thread is asked before it was opened");
@@ -60,14 +64,26 @@ function find(id: number): Ready {
   return ready;
 }
 
+function regionOf({ memory, byteOffset }: RegionMessage): NativeRegion {
+  const known = memories.get(memory);
+  if (known === undefined) throw internalError(`memory ${memory} is not known to the engine thread`);
+  return { ...known, byteOffset };
+}
+
+function fixedWeights({ set, regions }: FixedMessage): FixedWeights {
+  const copies = layouts.get(set) ?? new WeightLayouts(opened());
+  layouts.set(set, copies);
+  const fixed = regions.map((region): [number, FixedRegion] => [
+    region.input,
+    { ...regionOf(region), id: `${region.memory}:${region.byteOffset}` },
+  ]);
+  return { layouts: copies, regions: new Map(fixed) };
+}
+
 function run(id: number, regions: readonly RegionMessage[] | undefined): number {
   const ready = find(id);
   if (regions !== undefined) {
-    ready.regions = regions.map(({ memory, byteOffset }) => {
-      const known = memories.get(memory);
-      if (known === undefined) throw internalError(`memory ${memory} is not known to the engine thread`);
-      return { ...known, byteOffset };
-    });
+    ready.regions = regions.map(regionOf);
   }
   const start = performance.now();
   ready.instance.run(ready.regions.slice(0, ready.numInputs), ready.regions.slice(ready.numInputs));
@@ -77,6 +93,8 @@ function run(id: number, regions: readonly RegionMessage[] | undefined): number 
 function close(): null {
   for (const { instance } of programs.values()) instance.dispose();
   programs.clear();
+  for (const copies of layouts.values()) copies.dispose();
+  layouts.clear();
   memories.clear();
   engine?.dispose();
   engine = undefined;
@@ -90,8 +108,8 @@ async function handle(request: ThreadRequest): Promise<ThreadResults[keyof Threa
     case "open":
       return open(request.threads, request.libraryPath);
     case "compile": {
-      const { program } = request;
-      const instance = new ProgramInstance(opened(), program);
+      const { program, fixed } = request;
+      const instance = new ProgramInstance(opened(), program, fixed && fixedWeights(fixed));
       const id = nextProgram++;
       programs.set(id, { instance, numInputs: program.inputs.length, regions: [] });
       return { id, ...instance.facts };
@@ -103,6 +121,10 @@ async function handle(request: ThreadRequest): Promise<ThreadResults[keyof Threa
     case "release":
       find(request.program).instance.dispose();
       programs.delete(request.program);
+      return null;
+    case "unfix":
+      layouts.get(request.set)?.dispose();
+      layouts.delete(request.set);
       return null;
     case "rate":
       return measureRate(opened(), request.dtype);

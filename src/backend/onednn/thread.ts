@@ -44,6 +44,14 @@ export interface CompiledProgram {
   readonly outputs: readonly TensorType[];
 }
 
+/** Inputs that hold the same numbers at every run of a program. */
+export interface FixedProgramInputs {
+  /** Programs with the same set share their copies. */
+  readonly set: number;
+  /** By index of the program's input. */
+  readonly regions: ReadonlyMap<number, Pick<SharedRegion, "buffer" | "byteOffset">>;
+}
+
 interface Pending {
   resolve(value: ThreadResults[keyof ThreadResults]): void;
   reject(error: Error): void;
@@ -87,12 +95,20 @@ export class EngineThread {
     }
   }
 
-  /** Makes a program ready. @throws {BackendError} naming the step that the library refuses */
-  async compile(program: Program): Promise<CompiledProgram> {
+  /**
+   * Makes a program ready.
+   * @param fixed inputs that hold the same numbers at every run, by index: products read copies laid out for them
+   * @throws {BackendError} naming the step that the library refuses
+   */
+  async compile(program: Program, fixed?: FixedProgramInputs): Promise<CompiledProgram> {
     this.refuseDisposed("compile");
     checkProgram(program);
     if (!this.info.bf16) refuseBf16(program, this.info.isa);
-    const facts = await this.link.request({ op: "compile", program });
+    const regions = [...(fixed?.regions ?? [])].map(([input, { buffer, byteOffset }]) => ({
+      ...{ input, memory: this.link.introduce(buffer), byteOffset },
+    }));
+    const message = fixed === undefined ? undefined : { set: fixed.set, regions };
+    const facts = await this.link.request({ op: "compile", program, fixed: message });
     const { inputs, outputs } = program;
     const compiled = { ...facts, inputs, outputs };
     this.compiled.add(compiled);
@@ -133,6 +149,11 @@ export class EngineThread {
   async release(program: CompiledProgram): Promise<void> {
     if (this.disposed !== undefined || !this.compiled.delete(program)) return;
     await this.link.request({ op: "release", program: program.id });
+  }
+
+  /** Lets go of the copies of a set of fixed inputs, after the programs that read them. */
+  unfix(set: number): void {
+    if (this.disposed === undefined) this.link.request({ op: "unfix", set }).catch(() => undefined);
   }
 
   /** Lets go of memories that are used no more; those collected as garbage are let go of by themselves. */

@@ -8,6 +8,8 @@ import { weightName } from "./lower/lower-graph.ts";
 export class OnnxFixedInputs implements FixedInputs {
   readonly buffers: ReadonlyMap<string, Buffer>;
   readonly weights: OrtWeights;
+  /** The kernels' own copies of a run cost little where many places share the reading of all weights. */
+  readonly maxPlaces = 256;
 
   constructor(buffers: ReadonlyMap<string, Buffer>, weights: OrtWeights) {
     this.buffers = buffers;

@@ -1,5 +1,5 @@
 import type { View } from "../program.ts";
-import { DATA_TYPE, PROPAGATION } from "./constant.ts";
+import { ANY_LAYOUT, DATA_TYPE, PROPAGATION } from "./constant.ts";
 import type { Address, Functions2 } from "./function-table.ts";
 import type { System } from "./library.ts";
 import type { MajorApi } from "./major-api.ts";
@@ -42,6 +42,16 @@ export class Api2 implements MajorApi {
       this.numbers.int64(1, strides),
     );
     if (status !== 0) throw dnnError(status, `view ${dtype}[${dims}] by [${strides}]`, where, "ONEDNN_REFUSED");
+    this.structs.set(address, struct);
+    return address;
+  }
+
+  describeFree({ dtype, dims }: View, where: string): Descriptor {
+    const struct = new ArrayBuffer(DESCRIPTOR_BYTES);
+    const address = this.system.addressOf(struct);
+    const sizes = this.numbers.int64(0, dims);
+    const status = this.fn.dnnl_memory_desc_init_by_tag(address, dims.length, sizes, DATA_TYPE[dtype], ANY_LAYOUT);
+    if (status !== 0) throw dnnError(status, `any layout of ${dtype}[${dims}]`, where, "ONEDNN_REFUSED");
     this.structs.set(address, struct);
     return address;
   }

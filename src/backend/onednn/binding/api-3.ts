@@ -1,5 +1,5 @@
 import type { View } from "../program.ts";
-import { DATA_TYPE, PROPAGATION, SOURCE_SCALE_ARG } from "./constant.ts";
+import { ANY_LAYOUT, DATA_TYPE, PROPAGATION, SOURCE_SCALE_ARG } from "./constant.ts";
 import type { Address, Functions3 } from "./function-table.ts";
 import type { System } from "./library.ts";
 import type { MajorApi } from "./major-api.ts";
@@ -37,7 +37,18 @@ export class Api3 implements MajorApi {
       this.numbers.int64(1, strides),
     );
     if (status !== 0) throw dnnError(status, `view ${dtype}[${dims}] by [${strides}]`, where, "ONEDNN_REFUSED");
-    const descriptor = Number(this.cellData[0]);
+    return this.keep(Number(this.cellData[0]));
+  }
+
+  describeFree({ dtype, dims }: View, where: string): Descriptor {
+    const { fn, numbers, cell } = this;
+    const sizes = numbers.int64(0, dims);
+    const status = fn.dnnl_memory_desc_create_with_tag(cell, dims.length, sizes, DATA_TYPE[dtype], ANY_LAYOUT);
+    if (status !== 0) throw dnnError(status, `any layout of ${dtype}[${dims}]`, where, "ONEDNN_REFUSED");
+    return this.keep(Number(this.cellData[0]));
+  }
+
+  private keep(descriptor: Descriptor): Descriptor {
     this.descriptors.push(descriptor);
     return descriptor;
   }

@@ -17,6 +17,9 @@ export type Major = 2 | 3;
 /** `dnnl_data_type_t`. */
 export const DATA_TYPE: Readonly<Record<DnnDType, number>> = { bf16: 2, f32: 3, s32: 4, s8: 5, u8: 6 };
 
+/** `dnnl_format_tag_any`: the library chooses. */
+export const ANY_LAYOUT = 1;
+
 /** `dnnl_prop_kind_t`. */
 export const PROPAGATION = { forwardTraining: 64, forwardInference: 96, backward: 128, backwardData: 160 } as const;
 
@@ -93,7 +96,7 @@ export const DIRECTION: Readonly<Record<RecurrentDirection, number>> = {
 };
 
 /** `dnnl_query_t`. */
-export const QUERY = { implementation: 8, workspace: 135, scratchpad: 136 } as const;
+export const QUERY = { implementation: 8, weights: 131, workspace: 135, scratchpad: 136 } as const;
 
 /** Argument indices of `dnnl_exec_arg_t`. */
 export const ARG = {

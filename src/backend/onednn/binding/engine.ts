@@ -14,6 +14,22 @@ const CPU = 1;
 const IN_ORDER = 1;
 const USER_SCRATCHPAD = 1;
 
+const ARGUMENT_BYTES = 16;
+const NONE = { memory: 0, bytes: 0 } as const;
+
+/** An argument of an execution and its memory. */
+export type ArgumentEntry = readonly [argument: number, memory: Address];
+
+/** Arguments as the library reads them; the buffer must stay referenced. */
+export function argumentTable(entries: readonly ArgumentEntry[]): ArrayBuffer {
+  const table = new DataView(new ArrayBuffer(ARGUMENT_BYTES * entries.length));
+  entries.forEach(([argument, memory], i) => {
+    table.setInt32(i * ARGUMENT_BYTES, argument, true);
+    table.setBigUint64(i * ARGUMENT_BYTES + 8, BigInt(memory), true);
+  });
+  return table.buffer;
+}
+
 /** What a primitive is made of, beside its operation. */
 export interface PrimitiveOptions {
   /** Where it comes from, for errors. */
@@ -23,6 +39,8 @@ export interface PrimitiveOptions {
   readonly forward?: PrimitiveSpec;
   /** Multiplies the source of a reorder. */
   readonly reorderScale?: number;
+  /** Whether the library was left to choose the weights' layout. */
+  readonly hasFreeWeights?: boolean;
 }
 
 /** A primitive, and what its execution needs; its memories belong to whoever asked. */
@@ -34,6 +52,8 @@ export interface Primitive {
   readonly scratchpad: { readonly memory: Address; readonly bytes: number };
   /** A memory without data for what the forward pass keeps for the backward pass. */
   readonly workspace: { readonly memory: Address; readonly bytes: number };
+  /** A memory without data in the layout that the library chose for the weights; 0 where it was given one. */
+  readonly weights: { readonly memory: Address; readonly bytes: number };
   /** The run-time argument that takes `reorderScale` (f32 `[1]`), or 0. */
   readonly scaleArgument: number;
 }
@@ -96,6 +116,7 @@ export class DnnEngine {
         address,
         implementation,
         scaleArgument,
+        weights: options.hasFreeWeights === true ? this.memoryOf(descriptor, QUERY.weights, where) : NONE,
         scratchpad: this.memoryOf(descriptor, QUERY.scratchpad, where),
         workspace: this.memoryOf(descriptor, QUERY.workspace, where),
       };
@@ -114,6 +135,24 @@ export class DnnEngine {
 
   setData(memory: Address, data: Address, where: string): void {
     checkStatus(this.library.common.dnnl_memory_set_data_handle(memory, data), "set data", where);
+  }
+
+  /** The layout of a memory; it lives as long as the memory. */
+  descriptorOf(memory: Address, where: string): Descriptor {
+    return this.receive("descriptor", where, (cell) => this.library.common.dnnl_memory_get_memory_desc(memory, cell));
+  }
+
+  isSameLayout(one: Descriptor, other: Descriptor): boolean {
+    return this.library.common.dnnl_memory_desc_equal(one, other) !== 0;
+  }
+
+  /** Runs a primitive once, and waits for it. @throws {BackendError} ONEDNN_FAILED */
+  execute(primitive: Address, entries: readonly ArgumentEntry[], where: string): void {
+    const { common } = this.library;
+    const table = argumentTable(entries);
+    const status = common.dnnl_primitive_execute(primitive, this.stream, entries.length, this.library.addressOf(table));
+    if (status !== 0) throw dnnError(status, "execution", where, "ONEDNN_FAILED");
+    common.dnnl_stream_wait(this.stream);
   }
 
   /** Ends stream and engine; primitives and memories must be gone. */
@@ -192,6 +231,6 @@ export class DnnEngine {
     const { common } = this.library;
     const described = common.dnnl_primitive_desc_query_md(descriptor, query, 0);
     const bytes = described === 0 ? 0 : common.dnnl_memory_desc_get_size(described);
-    return bytes === 0 ? { memory: 0, bytes: 0 } : { memory: this.createMemory(described, 0, where), bytes };
+    return bytes === 0 ? NONE : { memory: this.createMemory(described, 0, where), bytes };
   }
 }

@@ -6,6 +6,8 @@ import type { Descriptor, PostOpSpec, PrimitiveSpec } from "./primitive-spec.ts"
 export interface MajorApi {
   /** A descriptor of a strided view; lives until `releaseDescriptors`. @throws {BackendError} ONEDNN_REFUSED */
   describe(view: View, where: string): Descriptor;
+  /** As `describe`, but the library chooses the layout: it is known once a primitive is made. */
+  describeFree(view: View, where: string): Descriptor;
   releaseDescriptors(): void;
   /** Sum and elementwise post-ops; binary ones are common to both. Gives a status. */
   appendPostOp(postOps: Address, postOp: Exclude<PostOpSpec, { readonly kind: "binary" }>): number;
