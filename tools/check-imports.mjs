@@ -22,7 +22,7 @@ const allowed = {
   tasks: ["nn", "models", "tensor", "data", "objectives", "evaluation", "tokenizers", "train", "backend"],
   generation: ["nn", "models", "tensor", "formats", "data", "objectives", "tokenizers", "train", "backend"],
   export: ["models", "nn", "tensor", "formats", "train", "backend"],
-  transfer: ["models", "nn", "optim", "train", "tasks"],
+  transfer: ["models", "nn", "optim", "train", "tasks", "tokenizers"],
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
   api: [
