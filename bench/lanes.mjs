@@ -1,5 +1,5 @@
 // One lane beside two: `node bench/lanes.mjs [--cases WORDS] [--rounds N] [--block N] [--entry FILE]` times training steps of
-// both in turns, each side alone awake, and writes bench/results/lanes.md when all cases are run.
+// both in turns, each side alone awake, and writes bench/results/lanes.md after every case.
 
 import { parseArgs } from "node:util";
 import { programOf } from "./peers/programs.mjs";
@@ -32,7 +32,7 @@ const { values } = parseArgs({
 });
 const protocol = { rounds: Number(values.rounds), block: Number(values.block), settle: 1 };
 const wanted = values.cases?.split(";");
-const chosen = cases.filter(({ name }) => wanted === undefined || wanted.some((word) => name.includes(word)));
+const chosen = wanted === undefined ? cases : cases.filter(({ name }) => wanted.some((word) => name.includes(word)));
 const program = programOf(values.entry);
 
 function side(options, lanes) {
@@ -43,15 +43,9 @@ function side(options, lanes) {
 
 const rows = [];
 const loadBefore = load();
-for (const { name, options } of chosen) {
-  const results = await takeTurns([side(options, 2), side(options, 1)], protocol, (message) =>
-    console.error(`${name}: ${message}`),
-  );
-  const absent = results.find((result) => result.absent !== undefined);
-  if (absent !== undefined) {
-    rows.push(`| ${name} | – | – | – | – | – | ${absent.absent} |`);
-    continue;
-  }
+
+/** A row of the table: medians of both sides, their ratio, and how far apart the losses are. */
+function rowOf(name, results) {
   const [two, one] = results.map(({ rounds }) => rounds.map(median));
   const ratios = one.map((time, i) => time / two[i]);
   const [least, leastOfOne] = results.map(({ rounds }) => Math.min(...rounds.flat()));
@@ -65,16 +59,19 @@ for (const { name, options } of chosen) {
     `${fixed(leastOfOne / least, 2)}×`,
     off.toExponential(1),
   ];
-  rows.push(`| ${name} | ${cells.join(" | ")} |`);
-  console.log(rows.at(-1));
+  return `| ${name} | ${cells.join(" | ")} |`;
 }
 
-const page = `# One lane and two
+/** The page as far as the cases are run. */
+function page() {
+  const missing = cases.slice(rows.length).map(({ name }) => name);
+  const left = missing.length === 0 ? "" : ` Not measured: ${missing.join("; ")}.`;
+  return `# One lane and two
 
 Written by \`node bench/lanes.mjs\`; do not edit. Medians of whole training steps of BERT (forward, backward, clipping, AdamW;
 dropout 0.1) in milliseconds: a batch as a whole on all threads, and in two halves at the same time with half of the threads each.
 Both sides take turns of ${protocol.block - protocol.settle} counted steps, ${protocol.rounds} rounds; only one is awake. The ratio is the median of those of the rounds; above 1
-two lanes are the faster. Losses after the same number of steps are compared.
+two lanes are the faster. Losses after the same number of steps are compared.${left}
 
 - Machine: ${machine()}; ${today()}, Node ${process.versions.node}; load ${loadBefore} before, ${load()} after.
 
@@ -82,5 +79,19 @@ two lanes are the faster. Losses after the same number of steps are compared.
 |---|---|---|---|---|---|---|
 ${rows.join("\n")}
 `;
-if (chosen.length === cases.length) writeResult("lanes.md", page);
-else console.log(page);
+}
+
+for (const { name, options } of chosen) {
+  const results = await takeTurns([side(options, 2), side(options, 1)], protocol, (message) =>
+    console.error(`${name}: ${message}`),
+  );
+  const absent = results.find((result) => result.absent !== undefined);
+  if (absent !== undefined) {
+    rows.push(`| ${name} | – | – | – | – | – | ${absent.absent} |`);
+  } else {
+    rows.push(rowOf(name, results));
+  }
+  console.log(rows.at(-1));
+  if (wanted === undefined) writeResult("lanes.md", page());
+}
+if (wanted !== undefined) console.log(page());
