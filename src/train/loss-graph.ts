@@ -46,6 +46,8 @@ export interface LossGraphOptions<M extends Module> {
   readonly recomputeLayers?: boolean | undefined;
   /** Gradients are added to inputs called `previous.<parameter>`. */
   readonly addsToGradients?: boolean | undefined;
+  /** Whether there is a `randomKey`, and so dropout and whatever else is drawn from it; true when left out. */
+  readonly dropout?: boolean | undefined;
 }
 
 export interface LossGraph {
@@ -79,16 +81,17 @@ function addTo(previous: Tensor, gradient: Tensor): Tensor {
 
 /**
  * Traces loss and gradients for batches of one shape. Inputs: parameters, batch tensors, `scale.<count>` (the
- * reciprocal of each count of the whole optimizer step) and `randomKey`; outputs: `gradient.<parameter>` and
- * `figure.<name>` (sums).
+ * reciprocal of each count of the whole optimizer step) and, with dropout, `randomKey`; outputs:
+ * `gradient.<parameter>` and `figure.<name>` (sums).
  */
 export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOptions<M>): LossGraph {
-  const { parameters, model, loss, policy, trainable, recomputeLayers, addsToGradients = false } = options;
+  const { parameters, model, loss, policy, trainable, recomputeLayers } = options;
+  const { addsToGradients = false, dropout = true } = options;
   const inputs = {
     ...inputTypes(parameters, batch),
     ...(addsToGradients ? previousTypes(parameters, trainable) : {}),
     ...Object.fromEntries(Object.keys(batch.counts).map((count) => [`scale.${count}`, tensorType("f32", [])])),
-    randomKey: tensorType("u32", [2]),
+    ...(dropout ? { randomKey: tensorType("u32", [2]) } : {}),
   };
   let facts: readonly FigureFacts[] = [];
   let differentiated: readonly string[] = [];

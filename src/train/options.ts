@@ -43,6 +43,10 @@ const fields = defineFields({
   learningRate: numberField({ default: 1e-4, min: 0, doc: "Peak learning rate." }),
   warmupSteps: nullableField(integerField({ min: 0, doc: "Steps of linear rise; null: warmupRatio decides." })),
   warmupRatio: probabilityField({ default: 0.1, doc: "Share of the steps that warm up, when warmupSteps is null." }),
+  noDropoutRatio: probabilityField({
+    default: 0,
+    doc: "Share of the steps, the last ones, that are made without dropout; BART-large 0.1.",
+  }),
   decay: choiceField(["linear", "cosine", "constant"], { default: "linear", doc: "The rate after the warm-up." }),
   weightDecay: numberField({ default: 0.01, min: 0, doc: "Decoupled decay; not on biases and LayerNorm." }),
   maxGradNorm: nullableField(
@@ -99,6 +103,8 @@ export interface RunPlan {
   readonly maxSteps: number;
   readonly stepsPerEpoch: number;
   readonly warmupSteps: number;
+  /** Steps from the first that have dropout. */
+  readonly dropoutSteps: number;
   readonly evalSteps: number;
   readonly checkpointSteps: number;
 }
@@ -116,3 +122,4 @@ export function planRun(options: TrainOptions, numExamples: number): RunPlan {
     checkpointSteps: options.checkpointSteps ?? evalSteps,
   };
 }
+    dropoutSteps: maxSteps - Math.round(options.noDropoutRatio * maxSteps),

@@ -44,6 +44,8 @@ export interface TrainStepOptions<M extends Module> {
   readonly accumulates: boolean;
   /** Compute what is inside layers again in the backward pass, to save memory. */
   readonly recomputeLayers?: boolean | undefined;
+  /** Steps from the first that have dropout; those after them are computed without any. All when left out. */
+  readonly dropoutSteps?: number | undefined;
   /** Most lanes, which are parts of a batch that run at the same time; 1 when left out. */
   readonly lanes?: number | undefined;
   readonly seed: number;
@@ -76,7 +78,10 @@ export class TrainStep<M extends Module> {
   /** In how many lanes a batch runs: 1, or as many as the options say. */
   lanes: number;
   private readonly options: TrainStepOptions<M>;
-  private readonly program: LossProgram<M>;
+  /** Of the steps that have dropout, and of those that have none. */
+  private readonly programs: Readonly<Record<"dropout" | "plain", LossProgram<M>>>;
+  /** That of the step made last. */
+  private program: LossProgram<M>;
   private readonly gradients: GradientSections;
   private readonly updater: Updater;
   /** Resident before there was a store. */
@@ -104,10 +109,28 @@ export class TrainStep<M extends Module> {
       parameter.isFixed ? UNMOVED : options.treatment(name, parameter),
     );
     const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
-    this.program = new LossProgram(
-      { backend: options.backend, store },
-      { ...options, parameters: store.parameters, trainable, addsToGradients: this.gradients.areAddedTo },
-    );
+    const { parameters } = store;
+    const programFor = (dropout: boolean): LossProgram<M> =>
+      new LossProgram(
+        { backend: options.backend, store },
+        { ...options, dropout, parameters, trainable, addsToGradients: this.gradients.areAddedTo },
+      );
+    this.programs = { dropout: programFor(true), plain: programFor(false) };
+    this.program = this.programOf(1);
+  }
+
+  /** The program of a step, from 1. */
+  private programOf(step: number): LossProgram<M> {
+    const { dropoutSteps = Number.POSITIVE_INFINITY } = this.options;
+    return step > dropoutSteps ? this.programs.plain : this.programs.dropout;
+  }
+
+  /** Takes the program of a step. Graphs of the other are freed: a run changes once. */
+  private async enter(step: number): Promise<void> {
+    const program = this.programOf(step);
+    if (program === this.program) return;
+    await this.program.release();
+    this.program = program;
   }
 
   /** @throws {BackendError} LANES_UNSUPPORTED when the engine cannot run so many graphs at the same time */
@@ -199,6 +222,7 @@ export class TrainStep<M extends Module> {
     );
     const sums = new FigureTotals();
     const parts = batches.map((batch) => this.lanesOf(batch));
+    await this.enter(step);
     // Which parameters move is known once the graph is there.
     this.program.graphFor(parts[0]![0]!);
     await this.gradients.begin(
@@ -277,7 +301,7 @@ export class TrainStep<M extends Module> {
   }
 
   async dispose(): Promise<void> {
-    await this.program.dispose();
+    for (const program of Object.values(this.programs)) await program.dispose();
     await this.gradients.dispose();
     await this.updater.dispose();
     this.store.dispose();

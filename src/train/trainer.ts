@@ -117,6 +117,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
   const evaluation = spec.evaluation?.(store);
   const evaluations: EvaluationEvent[] = [];
   let files: RunFolder | undefined;
+    dropoutSteps: plan.dropoutSteps,
   let bestWeights: Weights | undefined;
   const batchesOf = batchMaker(objective, examples, options);
   try {
@@ -210,6 +211,9 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       const batches = takeMade(coming);
       const next = done + 1;
       const started = performance.now();
+      if (done > 0 && done === plan.dropoutSteps) {
+        listener({ kind: "notice", message: `step ${next}: from here on without dropout` });
+      }
       const running = step.run(batches, next, learningRate);
       const making = makeBehind(() => (next < plan.maxSteps ? batchesOf(next) : []));
       let figures: StepFigures;

@@ -44,6 +44,11 @@ export type SharingOptions = Pick<LayerOptions, "sharing" | "sharingGroups" | "n
 export interface SharedParts {
   readonly attention?: TransformerLayer | undefined;
   readonly feedForward?: TransformerLayer | undefined;
+/** `[R, W, H]` at places i32 `[P]` over all rows: `[P, H]`. */
+export function pickPlaces(all: Tensor, places: Tensor): Tensor {
+  return gather(reshape(all, [-1, all.dim(-1)]), places);
+}
+
 }
 
 /**
@@ -81,7 +86,7 @@ export class TransformerLayer extends Module {
    * @param places i32 `[P]` over all rows: the result is that of these places, `[P, H]`; of all when left out
    */
   apply(context: ForwardContext, x: Tensor, view: LayerView, places?: Tensor): Tensor {
-    const pick = (all: Tensor) => (places === undefined ? all : gather(reshape(all, [-1, all.dim(-1)]), places));
+    const pick = (all: Tensor) => (places === undefined ? all : pickPlaces(all, places));
     // Attention to a source needs rows: places are picked after it.
     const early = this.cross === undefined ? pick : (all: Tensor) => all;
     const { cache, bias } = view;
