@@ -1,5 +1,6 @@
-import { add, convert, cos, div, log, mul, neg, shiftRight, sqrt } from "./elementwise.ts";
+import { add, compare, convert, cos, div, log, mul, neg, shiftRight, sqrt } from "./elementwise.ts";
 import { dropoutMask, foldIn } from "./fused.ts";
+import { sliceAxis } from "./movement.ts";
 import type { Tensor } from "./tensor.ts";
 import { emitOne } from "./trace.ts";
 
@@ -44,4 +45,9 @@ export function dropout(x: Tensor, rate: number, key: Tensor): Tensor {
 /** Independent 0/1 (f32) with probability p of 1. */
 export function bernoulli(key: Tensor, shape: readonly number[], p: number): Tensor {
   return p >= 1 ? div(dropoutMask(key, shape, 0), 1) : mul(dropoutMask(key, shape, 1 - p), p);
+}
+
+/** Whether something of probability p happens, as one draw for a whole graph run: bool `[1]`, from the key's first word. */
+export function chance(key: Tensor, p: number): Tensor {
+  return compare("lt", sliceAxis(key, 0, 0, 1), Math.floor(p * 2 ** 32));
 }

@@ -62,6 +62,13 @@ const fields = defineFields({
     default: 0,
     doc: "Dropout inside the feed-forward part.",
   }),
+  encoderLayerdrop: numberField({
+    default: 0,
+    min: 0,
+    max: 0.99,
+    doc: "Probability that a step of training leaves a layer of the encoder out.",
+  }),
+  decoderLayerdrop: numberField({ default: 0, min: 0, max: 0.99, doc: "Of the decoder." }),
   classifierDropout: probabilityField({ default: 0, doc: "Dropout before both layers of a classification head." }),
   maxPositionEmbeddings: integerField({ default: 1024, min: 1, doc: "Longest sequence, in tokens." }),
   initializerRange: numberField({

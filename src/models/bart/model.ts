@@ -40,7 +40,14 @@ export function bartNetwork(config: BartConfig): EncoderDecoder {
   };
   const { numHiddenLayers, numAttentionHeads, intermediateSize } = config;
   return new EncoderDecoder({
-    encoder: { embeddings, layers: { ...layers, numHiddenLayers, numAttentionHeads, intermediateSize } },
+    encoder: {
+      embeddings,
+      layers: {
+        ...layers,
+        ...{ numHiddenLayers, numAttentionHeads, intermediateSize },
+        layerDrop: config.encoderLayerdrop,
+      },
+    },
     decoder: {
       embeddings,
       layers: {
@@ -48,6 +55,7 @@ export function bartNetwork(config: BartConfig): EncoderDecoder {
         numHiddenLayers: config.numDecoderLayers,
         numAttentionHeads: config.numDecoderAttentionHeads,
         intermediateSize: config.decoderIntermediateSize,
+        layerDrop: config.decoderLayerdrop,
       },
       startTokenId: config.decoderStartTokenId,
     },

@@ -72,6 +72,7 @@ export class TransformerDecoder extends Module implements Decoder {
     const source = { states, bias: attentionBias({ sequenceIds: inputs.sequenceIds }, { sequenceIds }) };
     const { layers, finalNorm } = this;
     const views = (layer: number): LayerView => ({ bias, source, cache: past?.caches[layer] });
-    return { layers, finalNorm, start: this.embeddings.apply(context, inputs), views };
+    const { layerDrop } = this.settings.layers;
+    return { layers, finalNorm, layerDrop, start: this.embeddings.apply(context, inputs), views };
   }
 }

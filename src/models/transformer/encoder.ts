@@ -102,7 +102,8 @@ export class TransformerEncoder extends Module implements Encoder {
     const { queries, keys } = visiblePlaces(inputs, this.isCausal, past);
     const bias = attentionBias(queries, keys);
     const { layers, finalNorm } = this;
+    const { layerDrop } = this.settings.layers;
     const views = (layer: number): LayerView => ({ bias, cache: past?.caches[layer] });
-    return { layers, finalNorm, start: this.embeddings.apply(context, inputs), views };
+    return { layers, finalNorm, layerDrop, start: this.embeddings.apply(context, inputs), views };
   }
 }

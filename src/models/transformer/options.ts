@@ -44,6 +44,8 @@ export interface LayerOptions {
   readonly attentionDropout: number;
   /** Inside the feed-forward part (BART); 0 by default. */
   readonly activationDropout?: number | undefined;
+  /** Probability that training leaves a layer out (LayerDrop), below 1; 0 by default. */
+  readonly layerDrop?: number | undefined;
   readonly init: Initializer;
   /** Of the projections that end in the residual (GPT-2); `init` by default. */
   readonly residualInit?: Initializer | undefined;
