@@ -22,12 +22,14 @@ const allowed = {
   tasks: ["nn", "models", "tensor", "data", "objectives", "evaluation", "tokenizers", "train", "backend"],
   generation: ["nn", "models", "tensor", "formats", "data", "objectives", "tokenizers", "train", "backend"],
   export: ["models", "nn", "tensor", "formats", "train", "backend"],
-  transfer: ["models", "nn", "optim", "train", "tasks", "tokenizers"],
+  transfer: ["models", "nn", "tensor", "formats", "data", "objectives", "optim", "train", "tasks", "tokenizers"],
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
+  retrieval: ["formats"],
+  selection: ["data", "evaluation", "formats", "report", "train"],
   api: [
     ...["backend", "data", "evaluation", "formats", "hub", "models", "nn", "objectives", "optim", "report", "tensor"],
-    ...["runtime", "tasks", "tokenizers", "train", "transfer", "generation", "export"],
+    ...["runtime", "retrieval", "selection", "tasks", "tokenizers", "train", "transfer", "generation", "export"],
   ],
 };
 
@@ -78,6 +80,12 @@ const forbidden = [
     severity: "error",
     from: { path: "^src/", pathNot: "^src/backend/onnx/" },
     to: { path: "onnxruntime" },
+  },
+  {
+    name: "the-vector-store-stays-in-its-folder",
+    severity: "error",
+    from: { path: "^src/", pathNot: "^src/retrieval/" },
+    to: { path: "@lancedb|apache-arrow" },
   },
   {
     name: "the-hub-stays-in-its-folder",

@@ -151,6 +151,25 @@ export function corpusBleu(
   return { ...score(statistics, options), signature: signature(references, options) };
 }
 
+/** What a text brings to the BLEU of its corpus. */
+export type BleuPart = Pick<BleuScore, "counts" | "totals" | "hypothesisLength" | "referenceLength">;
+
+/** BLEU of a corpus from the counts of its texts, as `sentenceBleu` gives them without smoothing by `add-k`; 0 for none. */
+export function bleuOfParts(parts: readonly BleuPart[], options: BleuOptions = {}): number {
+  const { maxOrder = 4 } = options;
+  const zeros = (): number[] => Array.from({ length: maxOrder }, () => 0);
+  const statistics: Statistics = { counts: zeros(), totals: zeros(), hypothesisLength: 0, referenceLength: 0 };
+  for (const { counts, totals, hypothesisLength, referenceLength } of parts) {
+    statistics.hypothesisLength += hypothesisLength;
+    statistics.referenceLength += referenceLength;
+    for (let i = 0; i < maxOrder; i++) {
+      statistics.counts[i]! += counts[i] ?? 0;
+      statistics.totals[i]! += totals[i] ?? 0;
+    }
+  }
+  return score(statistics, options).score;
+}
+
 /**
  * BLEU of one text; orders that it is too short for are left out unless `effectiveOrder` is false.
  * @throws {DataError} REFERENCE_MISSING

@@ -26,7 +26,10 @@ function hoverData(chart: LineChart): string {
 
 /** First, lowest and last value of each curve: the chart in words. */
 function summaryTable(chart: LineChart): string {
-  const rows = chart.series.map((series) => {
+  // First and last mean nothing among dots.
+  const curves = chart.series.filter(({ dots }) => dots !== true);
+  if (curves.length === 0) return "";
+  const rows = curves.map((series) => {
     const points = series.points.filter(([, y]) => Number.isFinite(y));
     const [first, last] = [points[0], points.at(-1)];
     if (first === undefined || last === undefined) return [series.name, "–", "–", "–", "–"];
@@ -34,7 +37,7 @@ function summaryTable(chart: LineChart): string {
     return [series.name, first[1], lowest[1], lowest[0], last[1]];
   });
   const numeric = ["first", "lowest", `lowest at (${chart.xLabel})`, "last"].map((label) => ({ label, numeric: true }));
-  return table([{ label: chart.yLabel }, ...numeric], rows);
+  return `<details><summary>Values as a table</summary>${table([{ label: chart.yLabel }, ...numeric], rows)}</details>`;
 }
 
 /** A line chart, drawn once for wide and once for narrow pages; the values are beside it as a table. */
@@ -49,6 +52,6 @@ export function chartSection({ chart, note }: SectionOf<"lineChart">): string {
     `<figure class="chart" data-chart="${escapeText(hoverData(chart))}">` +
     `<div class="wide">${wide}</div><div class="narrow">${narrow}</div><div class="tip" hidden></div>` +
     (caption.length > 0 ? `<figcaption>${caption.join(" ")}</figcaption>` : "") +
-    `<details><summary>Values as a table</summary>${summaryTable(chart)}</details></figure>`
+    `${summaryTable(chart)}</figure>`
   );
 }

@@ -12,6 +12,8 @@ export interface Series {
   /** Marks each point, for curves of few measurements. */
   readonly markers?: boolean;
   readonly dashed?: boolean;
+  /** Draws the points alone, for what is no curve: any number of them, in any order. */
+  readonly dots?: boolean;
 }
 
 /** Several curves over one axis. */
@@ -28,16 +30,24 @@ export interface LineChart {
   readonly yRange?: { readonly min?: number; readonly max?: number };
 }
 
-/** Most points drawn of one curve. */
+/** Most points drawn of one curve, and of one cloud of dots. */
 const MAX_POINTS = 600;
+const MAX_DOTS = 2_000;
 
 /** The points of a curve that have a place on the x axis. */
 export function placedPoints(points: readonly Point[], logX: boolean): readonly Point[] {
   return points.filter(([x]) => Number.isFinite(x) && (!logX || x > 0));
 }
 
+/** Dots that stand for all: every one, or every so many. */
+function sampledDots(points: readonly Point[]): readonly Point[] {
+  const every = Math.ceil(points.length / MAX_DOTS);
+  return every <= 1 ? points : points.filter((_, i) => i % every === 0);
+}
+
 /** The curve that a reader should read: smoothed if asked, thin enough to draw. */
 export function readableCurve(series: Series, logX: boolean): readonly Point[] {
+  if (series.dots) return sampledDots(placedPoints(series.points, logX));
   const points = series.smoothing ? smoothed(series.points, series.smoothing) : series.points;
   return thinned(placedPoints(points, logX), MAX_POINTS);
 }
@@ -57,6 +67,7 @@ export function colourNumbers(chart: LineChart): number[] {
 export function describeChart(chart: LineChart): string {
   const parts = chart.series.map((series) => {
     const points = series.points.filter(([, y]) => Number.isFinite(y));
+    if (series.dots) return `${series.name}: ${points.length} points`;
     const [first, last] = [points[0], points.at(-1)];
     if (first === undefined || last === undefined) return `${series.name}: no data`;
     return `${series.name}: from ${formatNumber(first[1])} to ${formatNumber(last[1])}`;

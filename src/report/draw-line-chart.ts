@@ -139,9 +139,13 @@ function drawCurves(chart: LineChart, plot: Plot, palette: Palette): string {
     const dash = series.dashed ? ' stroke-dasharray="6 4"' : "";
     const visible = main.filter(([, y]) => Number.isFinite(y));
     // A single point has no line: without a dot it would be invisible.
-    const dots = series.markers || visible.length === 1 ? visible : [];
-    const circles = dots.map(([x, y]) => `<circle cx="${at(x)}" cy="${at(y)}" r="3" fill="${stroke}" stroke="none"/>`);
-    return `${faint}<path d="${pathData(main)}" stroke="${stroke}" stroke-width="2"${dash}/>${circles.join("")}`;
+    const dots = series.markers || series.dots || visible.length === 1 ? visible : [];
+    const opacity = series.dots ? ' fill-opacity="0.55"' : "";
+    const circles = dots.map(
+      ([x, y]) => `<circle cx="${at(x)}" cy="${at(y)}" r="3" fill="${stroke}"${opacity} stroke="none"/>`,
+    );
+    const line = series.dots ? "" : `<path d="${pathData(main)}" stroke="${stroke}" stroke-width="2"${dash}/>`;
+    return `${faint}${line}${circles.join("")}`;
   });
   return `<g fill="none" stroke-width="1.5" stroke-linejoin="round" stroke-linecap="round">${curves.join("")}</g>`;
 }

@@ -67,6 +67,18 @@ details{margin-top:.5rem;font-size:.875rem}summary{cursor:pointer;color:var(--mu
 .ticks{position:relative;height:1.2rem;color:var(--muted);font-size:.75rem}
 .ticks span{position:absolute;transform:translateX(-50%);font-variant-numeric:tabular-nums}
 .axis{padding:0}
+.examples{list-style:none;margin:0;padding:0;display:grid;gap:1.4rem}
+.examples h3{font-size:.9rem;font-weight:600;margin:0 0 .35rem;color:var(--muted)}
+.marked{white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.75}
+mark{color:inherit;border-radius:.2em;padding:.05em .1em}
+mark.right{background:color-mix(in srgb,var(--series-2) 30%,transparent)}
+mark.wrong{background:color-mix(in srgb,var(--series-1) 34%,transparent)}
+mark.missed{background:none;border-bottom:2px dashed var(--series-0)}
+mark.wrong.missed{background:color-mix(in srgb,var(--series-1) 34%,transparent)}
+mark.right.wrong,mark.right.missed{background:color-mix(in srgb,var(--series-2) 30%,transparent)}
+.marked small{font-size:.72rem;color:var(--muted);margin:0 .35em 0 .15em;white-space:nowrap}
+.facts{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.9rem}
+.facts dd{overflow-wrap:anywhere}
 @media (max-width:40rem){
 header{padding-top:1.6rem}h1{font-size:1.6rem}section{padding:1rem}
 .wide{display:none}.narrow{display:block}

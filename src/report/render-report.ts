@@ -1,5 +1,6 @@
 import { chartSection } from "./chart-section.ts";
 import { escapeText } from "./escape.ts";
+import { examplesSection } from "./example-section.ts";
 import { PAGE_SCRIPT } from "./page-script.ts";
 import { PAGE_STYLE } from "./page-style.ts";
 import { barsSection, confusionSection, fillMaskSection } from "./result-section.ts";
@@ -37,6 +38,8 @@ function body(section: ReportSection): string {
       return confusionSection(section);
     case "bars":
       return barsSection(section);
+    case "examples":
+      return examplesSection(section);
   }
 }
 

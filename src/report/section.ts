@@ -31,6 +31,33 @@ export interface Bar {
   readonly values: readonly number[];
 }
 
+/** A marked part of a text. */
+export interface TextMark {
+  /** UTF-16 units [start, end) of the text; marks may overlap. */
+  readonly start: number;
+  readonly end: number;
+  readonly label: string;
+  /** `right`: true and predicted; `wrong`: predicted only; `missed`: true only. */
+  readonly tone: "right" | "wrong" | "missed";
+}
+
+export interface MarkedText {
+  /** Stands before it. */
+  readonly label?: string;
+  readonly text: string;
+  readonly marks: readonly TextMark[];
+}
+
+/** One example and what a model makes of it. */
+export interface Example {
+  readonly title: string;
+  readonly texts: readonly MarkedText[];
+  /** Classes with probabilities in `[0, 1]`, best first. */
+  readonly guesses?: readonly { readonly name: string; readonly probability: number; readonly isTrue: boolean }[];
+  /** Further facts by name. */
+  readonly facts?: readonly (readonly [name: string, value: string])[];
+}
+
 /** A part of a report. */
 export type ReportSection =
   | { readonly kind: "figures"; readonly title?: string; readonly figures: readonly KeyFigure[] }
@@ -58,6 +85,12 @@ export type ReportSection =
       readonly names: readonly string[];
       /** `[true class][predicted class]`, counts */
       readonly matrix: ConfusionMatrix;
+      readonly note?: string;
+    }
+  | {
+      readonly kind: "examples";
+      readonly title?: string;
+      readonly examples: readonly Example[];
       readonly note?: string;
     }
   | {
