@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
-import { readJsonObject } from "../formats/json-file.ts";
+import { readModelConfig } from "./adapter/folder.ts";
 import { albertFamily } from "./albert/family.ts";
 import { bartFamily } from "./bart/family.ts";
 import { bertFamily } from "./bert/family.ts";
@@ -27,11 +26,11 @@ export function familyNamed(name: unknown, path = "family"): ModelFamily {
 }
 
 /**
- * The family of a model directory, by the `model_type` of its config.json.
+ * The family of a model directory, or of an adapter, by the `model_type` of its config.json.
+ * @param base the model of an adapter, if it is another than the adapter says
  * @throws {CheckpointError} MODEL_TYPE, listing the families there are
  */
-export async function familyOf(folder: string): Promise<ModelFamily> {
-  const path = join(folder, "config.json");
-  const { model_type: type } = await readJsonObject(path);
-  return familyNamed(type, path);
+export async function familyOf(folder: string, base?: string): Promise<ModelFamily> {
+  const { json, path } = await readModelConfig(folder, base);
+  return familyNamed(json.model_type, path);
 }

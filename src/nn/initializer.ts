@@ -30,3 +30,12 @@ export function truncatedNormal(deviation: number): Initializer {
       return deviation * draw;
     });
 }
+
+/**
+ * Uniform in ±1/√I for a weight `[O, I]`: what PyTorch's linear layers begin with.
+ * @source He et al. 2015, arXiv:1502.01852, as `kaiming_uniform_` with a = √5 has it
+ */
+export const kaimingUniform: Initializer = (shape, random) => {
+  const bound = 1 / Math.sqrt(shape.at(-1)!);
+  return filled(shape, () => bound * (2 * random.next() - 1));
+};

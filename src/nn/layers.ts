@@ -1,6 +1,6 @@
 /** @file Layers that every family shares. */
 import { internalError } from "../base/errors.ts";
-import { relu, tanh } from "../tensor/elementwise.ts";
+import { add, relu, tanh } from "../tensor/elementwise.ts";
 import type { AttentionOptions } from "../tensor/fused.ts";
 import * as fused from "../tensor/fused.ts";
 import { reshape, split } from "../tensor/movement.ts";
@@ -10,10 +10,17 @@ import { blockAttention, type KeyValue } from "./block-attention.ts";
 import { type Initializer, ones, zeros } from "./initializer.ts";
 import { type ForwardContext, Module, Parameter } from "./module.ts";
 
+/** What is added to the result of a layer, or of a part of one: a function of its input and weights of its own. */
+export interface Adapter extends Module {
+  apply(context: ForwardContext, x: Tensor): Tensor;
+}
+
 /** x · weightᵀ + bias, weight `[outSize, inSize]`. */
 export class Linear extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter;
+  /** Set where the layer is adapted to a task while its weights stay. */
+  adapter: Adapter | undefined;
 
   constructor(inSize: number, outSize: number, init: Initializer) {
     super();
@@ -24,8 +31,11 @@ export class Linear extends Module {
   apply(context: ForwardContext, x: Tensor): Tensor {
     const bias = context.parameter(this.bias);
     const quantized = context.quantized?.(this.weight);
-    if (quantized !== undefined) return fused.quantizedLinear(x, quantized.levels, quantized.scale, bias);
-    return fused.linear(x, context.parameter(this.weight), bias);
+    const result =
+      quantized === undefined
+        ? fused.linear(x, context.parameter(this.weight), bias)
+        : fused.quantizedLinear(x, quantized.levels, quantized.scale, bias);
+    return this.adapter === undefined ? result : add(result, this.adapter.apply(context, x));
   }
 }
 
@@ -98,8 +108,8 @@ function attend(
 ): Tensor {
   const [rows, length, numHeads, size] = query.shape as [number, number, number, number];
   const [{ key, value }, ...others] = blocks as readonly [KeyValue, ...KeyValue[]];
-  if (others.length > 0) {
-    if (context.training) throw internalError("training has no past");
+  if (others.length > 0 || key.dim(0) !== rows) {
+    if (context.training) throw internalError("training has no past, and a source for every row");
     return reshape(blockAttention(query, blocks, bias), [rows, length, numHeads * size]);
   }
   const options: AttentionOptions = {

@@ -66,3 +66,18 @@ export function namedParameters(root: Module): Map<string, Parameter> {
   if (found.size === 0) throw internalError("a module without parameters was given as a model");
   return found;
 }
+
+/** Every module below one with its path, as parameters are named; a module reached twice appears once, under its first path. */
+export function namedModules(root: Module): Map<Module, string> {
+  const found = new Map<Module, string>();
+  const visit = (item: unknown, path: string): void => {
+    if (item === null || typeof item !== "object") return;
+    if (item instanceof Module) {
+      if (found.has(item)) return;
+      found.set(item, path);
+    } else if (!Array.isArray(item)) return;
+    for (const [key, child] of Object.entries(item)) visit(child, path === "" ? key : `${path}.${key}`);
+  };
+  visit(root, "");
+  return found;
+}

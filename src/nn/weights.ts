@@ -4,11 +4,13 @@ import { type Module, namedParameters } from "./module.ts";
 /** The numbers of a model's parameters in host memory, f32, by parameter name. */
 export type Weights = ReadonlyMap<string, Float32Array>;
 
-/** New weights: each parameter is drawn from a stream of its own, so shared parts agree between models of one seed. */
-export function initialWeights(model: Module, seed: number): Weights {
-  return new Map(
-    [...namedParameters(model)].map(([name, { init, shape }]) => [name, init(shape, new Random(seed, "weight", name))]),
-  );
+/**
+ * New weights: each parameter is drawn from a stream of its own, so shared parts agree between models of one seed.
+ * @param isWanted by name; all when left out
+ */
+export function initialWeights(model: Module, seed: number, isWanted: (name: string) => boolean = () => true): Weights {
+  const wanted = [...namedParameters(model)].filter(([name]) => isWanted(name));
+  return new Map(wanted.map(([name, { init, shape }]) => [name, init(shape, new Random(seed, "weight", name))]));
 }
 
 /** The weights of `target`, with those that `source` has under the same name and size taken from there. */

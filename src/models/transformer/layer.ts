@@ -1,4 +1,5 @@
 import {
+  type Adapter,
   activations,
   CrossAttention,
   dropout,
@@ -23,11 +24,16 @@ export interface LayerView {
   readonly cache?: LayerCache | undefined;
 }
 
+/** What the outputs of a layer's linear layers are: in attention to itself and to a source alike, and in the feed-forward part. */
+export type ProjectionTarget = "query" | "key" | "value" | "attentionOutput" | "intermediate" | "output";
+
 /** Attention to another sequence, with what surrounds it. */
 class CrossAttentionPart extends Module {
   readonly attention: CrossAttention;
   readonly output: Linear;
   readonly norm: LayerNorm;
+  /** Behind the part, before its residual. */
+  outputAdapter: Adapter | undefined;
 
   constructor(options: LayerOptions) {
     super();
@@ -38,17 +44,17 @@ class CrossAttentionPart extends Module {
   }
 }
 
+/** `[R, W, H]` at places i32 `[P]` over all rows: `[P, H]`. */
+export function pickPlaces(all: Tensor, places: Tensor): Tensor {
+  return gather(reshape(all, [-1, all.dim(-1)]), places);
+}
+
 export type SharingOptions = Pick<LayerOptions, "sharing" | "sharingGroups" | "numHiddenLayers">;
 
 /** Layers of which this one takes parts, so that their weights are one. */
 export interface SharedParts {
   readonly attention?: TransformerLayer | undefined;
   readonly feedForward?: TransformerLayer | undefined;
-/** `[R, W, H]` at places i32 `[P]` over all rows: `[P, H]`. */
-export function pickPlaces(all: Tensor, places: Tensor): Tensor {
-  return gather(reshape(all, [-1, all.dim(-1)]), places);
-}
-
 }
 
 /**
@@ -64,6 +70,9 @@ export class TransformerLayer extends Module {
   readonly output: Linear;
   readonly outputNorm: LayerNorm;
   readonly cross: CrossAttentionPart | undefined;
+  /** Behind attention, and behind the feed-forward part, each before its residual. */
+  attentionAdapter: Adapter | undefined;
+  outputAdapter: Adapter | undefined;
   private readonly settings: LayerOptions;
 
   constructor(options: LayerOptions, shared: SharedParts = {}, attendsToSource = false) {
@@ -81,6 +90,24 @@ export class TransformerLayer extends Module {
     this.settings = options;
   }
 
+  /** Its linear layers, each with what its outputs are, in equal parts, as adapters name them. */
+  get projections(): readonly (readonly [linear: Linear, targets: readonly ProjectionTarget[]])[] {
+    const { cross } = this;
+    return [
+      [this.attention.qkv, ["query", "key", "value"]],
+      [this.attentionOutput, ["attentionOutput"]],
+      ...(cross === undefined
+        ? []
+        : ([
+            [cross.attention.query, ["query"]],
+            [cross.attention.keyValue, ["key", "value"]],
+            [cross.output, ["attentionOutput"]],
+          ] as const)),
+      [this.intermediate, ["intermediate"]],
+      [this.output, ["output"]],
+    ];
+  }
+
   /**
    * @param x float `[R, W, H]`
    * @param places i32 `[P]` over all rows: the result is that of these places, `[P, H]`; of all when left out
@@ -91,8 +118,13 @@ export class TransformerLayer extends Module {
     const early = this.cross === undefined ? pick : (all: Tensor) => all;
     const { cache, bias } = view;
     const extend = cache === undefined ? undefined : (fresh: KeyValue) => cache.self(fresh);
-    const attended = this.residual(context, x, this.attentionNorm, early, (inner) =>
-      this.attentionOutput.apply(context, early(this.attention.apply(context, inner, bias, extend))),
+    const attended = this.residual(
+      context,
+      x,
+      this.attentionNorm,
+      early,
+      (inner) => this.attentionOutput.apply(context, early(this.attention.apply(context, inner, bias, extend))),
+      this.attentionAdapter,
     );
     const informed = this.cross === undefined ? attended : this.lookAtSource(context, attended, view, pick, this.cross);
     return this.residual(
@@ -101,6 +133,7 @@ export class TransformerLayer extends Module {
       this.outputNorm,
       (all) => all,
       (inner) => this.feedForward(context, inner),
+      this.outputAdapter,
     );
   }
 
@@ -111,10 +144,12 @@ export class TransformerLayer extends Module {
     norm: LayerNorm,
     pick: (all: Tensor) => Tensor,
     part: (inner: Tensor) => Tensor,
+    adapter: Adapter | undefined,
   ): Tensor {
     const isPre = this.settings.normalization === "pre";
-    const change = part(isPre ? norm.apply(context, x) : x);
-    const sum = add(dropout(context, change, this.settings.hiddenDropout), pick(x));
+    const change = dropout(context, part(isPre ? norm.apply(context, x) : x), this.settings.hiddenDropout);
+    const adapted = adapter === undefined ? change : add(change, adapter.apply(context, change));
+    const sum = add(adapted, pick(x));
     return isPre ? sum : norm.apply(context, sum);
   }
 
@@ -123,12 +158,17 @@ export class TransformerLayer extends Module {
     x: Tensor,
     { source, cache }: LayerView,
     pick: (all: Tensor) => Tensor,
-    { attention, output, norm }: CrossAttentionPart,
+    { attention, output, norm, outputAdapter }: CrossAttentionPart,
   ): Tensor {
     const project = () => attention.project(context, source!.states!);
     const keyValue = cache === undefined ? project() : cache.source(project);
-    return this.residual(context, x, norm, pick, (inner) =>
-      output.apply(context, pick(attention.apply(context, inner, keyValue, source!.bias))),
+    return this.residual(
+      context,
+      x,
+      norm,
+      pick,
+      (inner) => output.apply(context, pick(attention.apply(context, inner, keyValue, source!.bias))),
+      outputAdapter,
     );
   }
 
