@@ -20,7 +20,8 @@ export type PretrainedModel = TextModel<PretrainingModel>;
 
 /**
  * Writes a Hugging Face model directory: `config.json`, `model.safetensors`, `tokenizer.json` and its companions,
- * and `files` beside them. The folder appears whole or not at all; an old one is replaced.
+ * and `files` beside them. A model with an adapter is written as the adapter alone, `adapter_config.json` and
+ * `adapter_model.safetensors`; it is loaded like any other. The folder appears whole or not at all; an old one is replaced.
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
 export async function saveModel(
@@ -28,9 +29,10 @@ export async function saveModel(
   model: TextModel<Module> & { readonly labels?: readonly string[] },
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  const { family, config, module, weights, preserved, tokenizer, labels } = model;
+  const { family, config, module, weights, preserved, adapter, tokenizer, labels } = model;
   await writeFolderAtomic(folder, async (temporary) => {
-    await family.save(temporary, { config, module, weights, preserved }, labels === undefined ? {} : { labels });
+    const state = { config, module, weights, preserved, adapter };
+    await family.save(temporary, state, labels === undefined ? {} : { labels });
     await tokenizer.save(temporary);
     await write(temporary);
   });
