@@ -140,7 +140,8 @@ export function sentenceChunks(corpus: ShardedCorpus, targetTokens: number): Sen
   };
 }
 
-function checkMaxTokens(value: number, least: number): void {
+/** @throws {DataError} MAX_TOKENS_RANGE for lengths that no text can be cut to */
+export function checkMaxTokens(value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
   throw new DataError(`maxTokens must be an integer of at least ${least}; got ${value}. Raise maxSeqLength.`, {
     code: "MAX_TOKENS_RANGE",

@@ -1,24 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type NumberCorpora, numberCorpora } from "../../tests/support/number-corpus.ts";
 import { Random } from "../base/random.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { fullRuns } from "./full-runs.ts";
-import { prepareCorpus } from "./prepare-corpus.ts";
-import { ShardedCorpus } from "./sharded-corpus.ts";
-import { textDocuments } from "./source.ts";
-
-/** Ids are the numbers that a text spells; every third continues a word. */
-const numbers = {
-  vocabSize: 1 << 20,
-  hash: "numbers",
-  encodeIds: async (texts: readonly string[]) =>
-    texts.map((text) => {
-      const ids = Int32Array.from(text.split(" "), Number);
-      return { ids, wordStarts: Uint8Array.from(ids, (id) => Number(id % 3 !== 2)) };
-    }),
-} as unknown as Tokenizer;
+import type { ShardedCorpus } from "./sharded-corpus.ts";
 
 const random = new Random(7, "text");
 let next = 0;
@@ -33,18 +17,13 @@ const sentences = documents.flat().map((sentence) => sentence.split(" ").map(Num
 const sentenceEnds = new Set(sentences.map((sentence) => sentence.at(-1)!));
 const documentStarts = new Set(documents.map(([first]) => Number(first!.split(" ")[0])));
 
-let folder: string;
+let corpora: NumberCorpora;
 let corpus: ShardedCorpus;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "firth-full-"));
-  const outputFolder = join(folder, "corpus");
-  await prepareCorpus({ source: textDocuments(documents), tokenizer: numbers, outputFolder, shardBytes: 700 });
-  corpus = await ShardedCorpus.open(outputFolder);
+  corpora = await numberCorpora();
+  corpus = await corpora.make(documents, 700);
 });
-afterAll(async () => {
-  corpus.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => corpora.dispose());
 
 const runsOf = (maxTokens: number, boundary: "token" | "sentence") => {
   const stream = fullRuns(corpus, { maxTokens, boundary, shortSequenceProbability: 0, separator: SEPARATOR });
@@ -91,6 +70,14 @@ describe.each([
     // The last run of a shard.
     expect(short).toBeLessThan(corpus.shards.length);
   });
+});
+
+it("refuses runs without room for a token (bug: an endless search for a place)", () => {
+  for (const maxTokens of [0, -1, 2.5, Number.NaN]) {
+    expect(() => fullRuns(corpus, { maxTokens, separator: SEPARATOR })).toThrow(
+      /maxTokens must be an integer of at least 1/,
+    );
+  }
 });
 
 it("shortens as often as asked", () => {

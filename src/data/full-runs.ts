@@ -1,6 +1,6 @@
 /** @file Runs of text that go on over the ends of documents. */
 import { Random } from "../base/random.ts";
-import { type ChunkBoundary, forEachDocument, NumberList } from "./chunk-index.ts";
+import { type ChunkBoundary, checkMaxTokens, forEachDocument, NumberList } from "./chunk-index.ts";
 import type { ExampleStream } from "./segment.ts";
 import type { RunOptions } from "./segment-pairs.ts";
 import { checkIndex, checkProbability, targetLength } from "./segment-pairs.ts";
@@ -101,6 +101,7 @@ function firstAbove(values: Uint32Array, bound: number): number {
 export function fullRuns(corpus: ShardedCorpus, options: FullRunOptions): ExampleStream {
   const { maxTokens, shortSequenceProbability = 0.1, boundary = "token", separator } = options;
   checkProbability(shortSequenceProbability);
+  checkMaxTokens(maxTokens, 1);
   const { shardStarts, starts, lengths, documents } = fullChunks(corpus, maxTokens, boundary);
   return {
     numExamples: starts.length,

@@ -1,25 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type NumberCorpora, numberCorpora } from "../../tests/support/number-corpus.ts";
 import { Random } from "../base/random.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { joinedRuns } from "./joined-runs.ts";
-import { prepareCorpus } from "./prepare-corpus.ts";
 import { textRuns } from "./segment-pairs.ts";
-import { ShardedCorpus } from "./sharded-corpus.ts";
-import { textDocuments } from "./source.ts";
-
-/** Ids are the numbers that a text spells. */
-const numbers = {
-  vocabSize: 1 << 20,
-  hash: "numbers",
-  encodeIds: async (texts: readonly string[]) =>
-    texts.map((text) => {
-      const ids = Int32Array.from(text.split(" "), Number);
-      return { ids, wordStarts: Uint8Array.from(ids, (id) => Number(id % 3 !== 2)) };
-    }),
-} as unknown as Tokenizer;
+import type { ShardedCorpus } from "./sharded-corpus.ts";
 
 const random = new Random(5, "text");
 let next = 0;
@@ -29,18 +13,13 @@ const documents = Array.from({ length: 60 }, (_, d) =>
 const wordsOf = (sentences: readonly string[]) => sentences.flatMap((sentence) => sentence.split(" ").map(Number));
 const SEPARATOR = 999_999;
 
-let folder: string;
+let corpora: NumberCorpora;
 let corpus: ShardedCorpus;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "firth-joined-"));
-  const outputFolder = join(folder, "corpus");
-  await prepareCorpus({ source: textDocuments(documents), tokenizer: numbers, outputFolder, shardBytes: 700 });
-  corpus = await ShardedCorpus.open(outputFolder);
+  corpora = await numberCorpora();
+  corpus = await corpora.make(documents, 700);
 });
-afterAll(async () => {
-  corpus.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => corpora.dispose());
 
 describe("joinedRuns", () => {
   it.each([1, 7, 32, 5000])(
@@ -62,6 +41,10 @@ describe("joinedRuns", () => {
       expect(seen).toEqual(whole);
     },
   );
+
+  it("refuses runs without room for a token (bug: infinitely many examples)", () => {
+    expect(() => joinedRuns(corpus, { maxTokens: 0, separator: SEPARATOR })).toThrow(/maxTokens must be an integer/);
+  });
 
   it("shortens as often as asked, from the same start", () => {
     const stream = joinedRuns(corpus, { maxTokens: 4, shortSequenceProbability: 1, separator: SEPARATOR });

@@ -1,6 +1,6 @@
 /** @file The text of a corpus as one stream, cut into runs. */
 import { Random } from "../base/random.ts";
-import { forEachDocument } from "./chunk-index.ts";
+import { checkMaxTokens, forEachDocument } from "./chunk-index.ts";
 import type { ExampleStream, TokenSegment } from "./segment.ts";
 import { checkIndex, checkProbability, type ExampleOptions, targetLength } from "./segment-pairs.ts";
 import type { OpenShard, ShardedCorpus } from "./sharded-corpus.ts";
@@ -75,6 +75,7 @@ function copyPart({ reader, start, offsets }: StreamPart, from: number, to: numb
 export function joinedRuns(corpus: ShardedCorpus, options: JoinedRunOptions): ExampleStream {
   const { maxTokens, shortSequenceProbability = 0.1, separator } = options;
   checkProbability(shortSequenceProbability);
+  checkMaxTokens(maxTokens, 1);
   const parts = streamParts(corpus);
   const total = corpus.numTokens + corpus.numDocuments + 1;
   const numExamples = Math.ceil((total - 1) / maxTokens);

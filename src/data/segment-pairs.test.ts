@@ -1,26 +1,10 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type NumberCorpora, numberCorpora } from "../../tests/support/number-corpus.ts";
 import { Random } from "../base/random.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { tokenChunks } from "./chunk-index.ts";
-import { prepareCorpus } from "./prepare-corpus.ts";
 import type { TokenSegment } from "./segment.ts";
 import { nextSentencePairs, sentenceOrderPairs, textRuns, truncatePair } from "./segment-pairs.ts";
-import { ShardedCorpus } from "./sharded-corpus.ts";
-import { textDocuments } from "./source.ts";
-
-/** Ids are the numbers that a text spells; every id is a word of its own. */
-const numbers = {
-  vocabSize: 1 << 20,
-  hash: "numbers",
-  encodeIds: async (texts: readonly string[]) =>
-    texts.map((text) => {
-      const ids = Int32Array.from(text.split(" "), Number);
-      return { ids, wordStarts: ids.map((id) => Number(id % 3 !== 2)) as unknown as Uint8Array };
-    }),
-} as unknown as Tokenizer;
+import type { ShardedCorpus } from "./sharded-corpus.ts";
 
 /** Token ids tell their place: document · 1000 + place in it. Sentences have 1 to 9 tokens. */
 function corpusText(numDocuments: number, sentencesOf: (document: number) => number): string[][] {
@@ -33,23 +17,14 @@ function corpusText(numDocuments: number, sentencesOf: (document: number) => num
   });
 }
 
-let folder: string;
+let corpora: NumberCorpora;
 let corpus: ShardedCorpus;
 const text = corpusText(120, (d) => 1 + (d % 40));
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "firth-pairs-"));
-  corpus = await make(text, "main");
+  corpora = await numberCorpora();
+  corpus = await corpora.make(text, 3000);
 });
-afterAll(async () => {
-  corpus.close();
-  await rm(folder, { recursive: true });
-});
-
-async function make(documents: string[][], name: string): Promise<ShardedCorpus> {
-  const outputFolder = join(folder, name);
-  await prepareCorpus({ source: textDocuments(documents), tokenizer: numbers, outputFolder, shardBytes: 3000 });
-  return ShardedCorpus.open(outputFolder);
-}
+afterAll(() => corpora.dispose());
 
 const documentOf = (segment: TokenSegment) => Math.floor(segment.tokens[0]! / 1000);
 const isRun = (tokens: ArrayLike<number>) =>
@@ -158,13 +133,11 @@ describe("nextSentencePairs", () => {
   });
 
   it("refuses one document, and documents of one sentence (bug: mislabelled pairs)", async () => {
-    const one = await make([["1 2 3", "4 5 6"]], "one");
+    const one = await corpora.make([["1 2 3", "4 5 6"]]);
     expect(() => nextSentencePairs(one, { maxTokens: 20 })).toThrow(/needs two documents.*got 1/);
     expect(sentenceOrderPairs(one, { maxTokens: 20 }).numExamples).toBe(1);
-    const single = await make([["1 2 3"], ["4 5 6"]], "single");
+    const single = await corpora.make([["1 2 3"], ["4 5 6"]]);
     expect(() => nextSentencePairs(single, { maxTokens: 20 })).toThrow(/two sentences/);
-    one.close();
-    single.close();
   });
 });
 

@@ -1,25 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { type NumberCorpora, numberCorpora } from "../../tests/support/number-corpus.ts";
 import { Random } from "../base/random.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { prepareCorpus } from "./prepare-corpus.ts";
 import type { ReadingOrder } from "./segment.ts";
-import { ShardedCorpus } from "./sharded-corpus.ts";
-import { textDocuments } from "./source.ts";
+import type { ShardedCorpus } from "./sharded-corpus.ts";
 import { unifiedExamples } from "./unified-examples.ts";
-
-/** Ids are the numbers that a text spells: document · 1000 + place in it. */
-const numbers = {
-  vocabSize: 1 << 20,
-  hash: "numbers",
-  encodeIds: async (texts: readonly string[]) =>
-    texts.map((text) => {
-      const ids = Int32Array.from(text.split(" "), Number);
-      return { ids, wordStarts: new Uint8Array(ids.length).fill(1) };
-    }),
-} as unknown as Tokenizer;
 
 const random = new Random(5, "text");
 const documents = Array.from({ length: 60 }, (_, d) => {
@@ -29,18 +13,13 @@ const documents = Array.from({ length: 60 }, (_, d) => {
   );
 });
 
-let folder: string;
+let corpora: NumberCorpora;
 let corpus: ShardedCorpus;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "firth-unified-"));
-  const outputFolder = join(folder, "corpus");
-  await prepareCorpus({ source: textDocuments(documents), tokenizer: numbers, outputFolder });
-  corpus = await ShardedCorpus.open(outputFolder);
+  corpora = await numberCorpora();
+  corpus = await corpora.make(documents);
 });
-afterAll(async () => {
-  corpus.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => corpora.dispose());
 
 const isRun = (tokens: ArrayLike<number>) =>
   Array.from(tokens).every((id, i, all) => i === 0 || id === all[i - 1]! + 1);

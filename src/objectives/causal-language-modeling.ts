@@ -1,5 +1,5 @@
 /** @file GPT's objective: predict every token from those before it. */
-import { ConfigError, type ConfigIssue, FirthError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import { joinedRuns } from "../data/joined-runs.ts";
 import type { PretrainingExample } from "../data/segment.ts";
@@ -10,7 +10,9 @@ import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { hits } from "./hits.ts";
 import { lackingParts, type ModelPart, type PretrainingObjective, requireParts } from "./objective.ts";
-import { integers, roomFor, rowBatch } from "./row-batch.ts";
+import { choiceIssues } from "./option-issue.ts";
+import { integers, roomFor, rowBatch, UNSCORED } from "./row-batch.ts";
+import { startToken } from "./special-token.ts";
 
 export interface CausalLanguageModelingOptions {
   readonly tokenizer: Tokenizer;
@@ -28,28 +30,7 @@ export interface CausalLanguageModelingOptions {
   readonly packed?: boolean;
 }
 
-const UNSCORED = -100;
 const parts: readonly ModelPart[] = ["causalLmLogits"];
-
-/**
- * The id a text begins with: what it begins with by the tokenizer's rules, or the token that ends texts.
- * @throws {FirthError} TOKENIZER_LACKS_TOKEN
- */
-export function startToken({ special }: Tokenizer, where: string): number {
-  const { bos, cls, eos, sep } = special;
-  const start = bos ?? cls ?? eos ?? sep;
-  if (start !== undefined) return start;
-  throw new FirthError("the tokenizer must have a token that begins or ends texts. Train it with one.", {
-    code: "TOKENIZER_LACKS_TOKEN",
-    path: where,
-  });
-}
-
-function checkChoice(name: string, path: string, value: string, choices: readonly string[]): void {
-  if (choices.includes(value)) return;
-  const message = `must be ${choices.map((choice) => `"${choice}"`).join(" or ")}; got ${JSON.stringify(value)}.`;
-  throw new ConfigError(name, [{ path, message, code: "CONFIG_VALUE" }]);
-}
 
 /** Why a model's network does not read from left to right. */
 function directionIssues({ encoder, decoder }: PretrainingModel): ConfigIssue[] {
@@ -65,15 +46,18 @@ function directionIssues({ encoder, decoder }: PretrainingModel): ConfigIssue[] 
  *
  * From right to left, runs are read backwards: positions count from their end, and what is predicted last is that the
  * document begins.
- * @throws {ConfigError} CONFIG_VALUE; {FirthError} TOKENIZER_LACKS_TOKEN
+ * @throws {ConfigError} all problems together; {FirthError} TOKENIZER_LACKS_TOKEN
  * @source Radford et al. 2018 §3.1; Radford et al. 2019 §2. Differs with `separate`: tokens never see another document
  */
 export function causalLanguageModeling(options: CausalLanguageModelingOptions): PretrainingObjective {
   const { tokenizer, maxSeqLength, direction = "leftToRight", documents = "separate", packed = true } = options;
   const name = "causalLanguageModeling";
-  checkChoice(name, "direction", direction, ["leftToRight", "rightToLeft"]);
-  checkChoice(name, "documents", documents, ["separate", "joined"]);
-  const start = startToken(tokenizer, name);
+  const issues = [
+    ...choiceIssues("direction", direction, ["leftToRight", "rightToLeft"]),
+    ...choiceIssues("documents", documents, ["separate", "joined"]),
+  ];
+  if (issues.length > 0) throw new ConfigError(name, issues);
+  const start = startToken(tokenizer.special, name);
   const { pad: padId, eos, sep } = tokenizer.special;
   const end = eos ?? sep;
   const { tokenizer: _, ...settings } = options;

@@ -149,7 +149,8 @@ test("a place's scores do not change with the tokens written after it, and do wi
 
 describe("what cannot be learned is refused", () => {
   test("settings out of range, all together", () => {
-    expect(() => objective({ textInfilling: 1.5, spanLength: 0 })).toThrow(/textInfilling.*\n?.*spanLength/s);
+    const wrong = { textInfilling: 1.5, spanLength: 0, unit: "word" as never };
+    expect(() => objective(wrong)).toThrow(/3 problems[\s\S]*textInfilling[\s\S]*spanLength[\s\S]*unit/);
     expect(() => objective({ textInfilling: 0 })).toThrow(/only copied/);
   });
 

@@ -1,5 +1,5 @@
 /** @file BART's objective: write a text as it was, from what noise has left of it. */
-import { ConfigError, type ConfigIssue, FirthError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import { textRuns } from "../data/segment-pairs.ts";
@@ -8,7 +8,9 @@ import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { hits } from "./hits.ts";
 import { lackingParts, type ModelPart, type PretrainingObjective, requireParts } from "./objective.ts";
-import { pairBatch, targetLogits } from "./target-rows.ts";
+import { choiceIssues } from "./option-issue.ts";
+import { maskToken, textEnds, withEnds } from "./special-token.ts";
+import { pairBatch, shiftRight, targetLogits } from "./target-rows.ts";
 import { applyNoise, type NoiseOptions } from "./text-noise.ts";
 
 export interface DenoisingOptions extends NoiseOptions {
@@ -41,60 +43,16 @@ function noiseOf(options: DenoisingOptions): NoiseOptions {
   if (!(spanLength > 0 && spanLength <= 100)) {
     issues.push({ path: "spanLength", message: `must lie in (0, 100]; got ${spanLength}.`, code: "CONFIG_RANGE" });
   }
+  issues.push(...choiceIssues("unit", unit, ["token", "wholeWord"]));
   if (issues.length > 0) throw new ConfigError(name, issues);
   return noise;
-}
-
-/**
- * The ids that begin and end the texts of encoder–decoders.
- * @throws {FirthError} TOKENIZER_LACKS_TOKEN
- */
-export function textEnds({ special }: Tokenizer, where: string): { readonly begin: number; readonly end: number } {
-  const [begin, end] = [special.bos ?? special.cls, special.eos ?? special.sep];
-  if (begin !== undefined && end !== undefined) return { begin, end };
-  throw new FirthError(
-    "the tokenizer must have a token that begins texts and one that ends them. Train it with both.",
-    {
-      code: "TOKENIZER_LACKS_TOKEN",
-      path: where,
-    },
-  );
-}
-
-/**
- * The id that stands for what is hidden.
- * @throws {FirthError} TOKENIZER_LACKS_TOKEN
- */
-export function maskToken({ special }: Tokenizer, where: string): number {
-  if (special.mask !== undefined) return special.mask;
-  throw new FirthError("the tokenizer must have a token that masks others. Train it with one.", {
-    code: "TOKENIZER_LACKS_TOKEN",
-    path: where,
-  });
-}
-
-/** `text` between the tokens that begin and end it. */
-export function withEnds(text: Int32Array, { begin, end }: ReturnType<typeof textEnds>): Int32Array {
-  const tokens = new Int32Array(text.length + 2);
-  tokens[0] = begin;
-  tokens.set(text, 1);
-  tokens[text.length + 1] = end;
-  return tokens;
-}
-
-/** The tokens one place to the right, behind a starting one; the last drops out. */
-export function shiftRight(tokens: Int32Array, start: number): Int32Array {
-  const shifted = new Int32Array(tokens.length);
-  shifted[0] = start;
-  shifted.set(tokens.subarray(0, -1), 1);
-  return shifted;
 }
 
 /**
  * Denoising: the encoder reads a text under noise, the decoder writes the whole text as it was, its begin and end
  * included. Texts are runs of whole sentences of one document. Term: `denoising` (nats per token of the text); metric when
  * evaluating: `denoisingAccuracy`.
- * @throws {ConfigError} CONFIG_RANGE; {FirthError} TOKENIZER_LACKS_TOKEN
+ * @throws {ConfigError} all problems together; {FirthError} TOKENIZER_LACKS_TOKEN
  * @source Lewis et al. 2020 §2.2 and §5.1, arXiv:1910.13461; see `applyNoise`
  */
 export function denoising(options: DenoisingOptions): PretrainingObjective {

@@ -2,6 +2,7 @@
 import { FirthError } from "../base/errors.ts";
 import type { FrameRole, FrameTemplate, Framing } from "../models/framing.ts";
 import type { SpecialTokenIds, Tokenizer } from "../tokenizers/tokenizer.ts";
+import { startId } from "./special-token.ts";
 
 /** One text or two with special tokens. */
 export interface FramedText {
@@ -20,11 +21,6 @@ export interface Frame {
   overhead(numTexts: number): number;
   /** @param texts one or two, without special tokens */
   join(texts: readonly ArrayLike<number>[]): FramedText;
-}
-
-/** The id a text begins with: what it begins with by the tokenizer's rules, or else the token that ends texts. */
-function startId({ bos, cls, eos, sep }: SpecialTokenIds): number | undefined {
-  return bos ?? cls ?? eos ?? sep;
 }
 
 const roleIds: Readonly<Record<FrameRole, (special: SpecialTokenIds) => number | undefined>> = {

@@ -4,8 +4,10 @@ import type { Random } from "../base/random.ts";
 import type { ExampleStream } from "../data/segment.ts";
 import type { SpanKind } from "../data/span-file.ts";
 import type { SpanLexicon } from "../data/span-lexicon.ts";
-import { corruptionOf, type MaskableSequence, type MaskedTextOptions, maskedTextObjective } from "./masked-text.ts";
+import { type MaskableSequence, maskedTextObjective } from "./masked-text.ts";
+import { corruptionOf, type MaskedTextOptions } from "./masked-text-option.ts";
 import type { PretrainingObjective } from "./objective.ts";
+import { choiceIssues, countIssues } from "./option-issue.ts";
 import { type MaskingGroup, type MaskingVocabulary, maskGroups, maskingGroups } from "./token-masking.ts";
 
 /** What is chosen as a whole: words; words and phrases; words and names. */
@@ -34,12 +36,7 @@ function settingIssues(
   shares: Readonly<Record<KnowledgeStage, number>>,
 ): ConfigIssue[] {
   const { stage = "mixture", epochsPerStage = 1 } = options;
-  const issues: ConfigIssue[] = [];
-  const choices = [...stages, "mixture", "curriculum"];
-  if (!choices.includes(stage)) {
-    const message = `must be one of ${choices.join(", ")}; got ${JSON.stringify(stage)}.`;
-    issues.push({ path: "stage", message, code: "CONFIG_VALUE" });
-  }
+  const issues = choiceIssues("stage", stage, [...stages, "mixture", "curriculum"]);
   const values = stages.map((name) => shares[name]);
   const total = values.reduce((sum, share) => sum + share, 0);
   if (values.some((share) => !(share >= 0)) || Math.abs(total - 1) > 1e-6) {
@@ -49,11 +46,7 @@ function settingIssues(
       code: "CONFIG_RANGE",
     });
   }
-  if (!(Number.isInteger(epochsPerStage) && epochsPerStage >= 1)) {
-    const message = `must be a whole number ≥ 1; got ${epochsPerStage}.`;
-    issues.push({ path: "epochsPerStage", message, code: "CONFIG_RANGE" });
-  }
-  return issues;
+  return [...issues, ...countIssues("epochsPerStage", epochsPerStage)];
 }
 
 /**

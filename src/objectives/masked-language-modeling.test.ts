@@ -173,6 +173,9 @@ test("wrong settings are all reported together; a tokenizer without [MASK] is re
   expect(make({ maskProbability: 1.5, maskTokenProbability: 0.9, randomTokenProbability: 0.2, maxNgram: 0 })).toThrow(
     /3 problems[\s\S]*maskProbability[\s\S]*maskTokenProbability[\s\S]*maxNgram/,
   );
+  // A limit of 0 would leave nothing to predict: a loss of 0, in silence; a misspelt choice would be the default.
+  const misspelt = { maxPredictionsPerSequence: 0, pair: "nextSentences", unit: "word" } as never;
+  expect(make(misspelt)).toThrow(/3 problems[\s\S]*maxPredictionsPerSequence[\s\S]*pair[\s\S]*unit/);
   const tokenizer = { ...tinyTokenizer, special: { ...tinyTokenizer.special, mask: undefined } };
   expect(make({ tokenizer })).toThrow("must have a token for masked words");
 });

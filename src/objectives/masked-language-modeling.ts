@@ -1,6 +1,8 @@
 /** @file BERT's objective: predict chosen words from their context and, if asked, how two segments relate. */
-import { corruptionOf, type MaskedTextOptions, maskedTextObjective } from "./masked-text.ts";
+import { maskedTextObjective } from "./masked-text.ts";
+import { corruptionOf, type MaskedTextOptions } from "./masked-text-option.ts";
 import type { PretrainingObjective } from "./objective.ts";
+import { choiceIssues, countIssues } from "./option-issue.ts";
 import { type MaskingUnit, maskTokens } from "./token-masking.ts";
 
 export interface MaskedLanguageModelingOptions extends MaskedTextOptions {
@@ -28,9 +30,10 @@ export function maskedLanguageModeling(options: MaskedLanguageModelingOptions): 
   const { tokenizer: _, ...settings } = options;
   const { unit = "token", maxNgram = 3 } = options;
   const name = "maskedLanguageModeling";
-  const message = `must be a whole number ≥ 1; got ${maxNgram}.`;
-  const isWhole = Number.isInteger(maxNgram) && maxNgram >= 1;
-  const corruption = corruptionOf(name, options, isWhole ? [] : [{ path: "maxNgram", message, code: "CONFIG_RANGE" }]);
+  const corruption = corruptionOf(name, options, [
+    ...choiceIssues("unit", unit, ["token", "wholeWord", "ngram"]),
+    ...countIssues("maxNgram", maxNgram),
+  ]);
   const masking = { ...corruption, unit, maxNgram };
   const objective = maskedTextObjective({
     ...{ name, options, corruption, settings },

@@ -6,10 +6,12 @@ import { textRuns } from "../data/segment-pairs.ts";
 import { crossEntropy } from "../tensor/fused.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { maskToken, textEnds, withEnds } from "./denoising.ts";
 import { hits } from "./hits.ts";
 import { lackingParts, type ModelPart, type PretrainingObjective, requireParts } from "./objective.ts";
-import { pairBatch, type SequencePair, targetLogits, UNSCORED } from "./target-rows.ts";
+import { choiceIssues, corruptionIssues, countIssues } from "./option-issue.ts";
+import { UNSCORED } from "./row-batch.ts";
+import { maskToken, textEnds, withEnds } from "./special-token.ts";
+import { pairBatch, type SequencePair, targetLogits } from "./target-rows.ts";
 import { corruptPlaces } from "./token-masking.ts";
 
 export interface MaskedSequenceToSequenceOptions {
@@ -39,24 +41,15 @@ function resolve(options: MaskedSequenceToSequenceOptions) {
     const message = `must lie in (0, 1]; got ${fragmentShare}.`;
     issues.push({ path: "fragmentShare", message, code: "CONFIG_RANGE" });
   }
-  if (fragmentTokens !== undefined && !(Number.isInteger(fragmentTokens) && fragmentTokens >= 1)) {
-    const message = `must be a whole number ≥ 1; got ${fragmentTokens}.`;
-    issues.push({ path: "fragmentTokens", message, code: "CONFIG_RANGE" });
-  }
+  if (fragmentTokens !== undefined) issues.push(...countIssues("fragmentTokens", fragmentTokens));
   if (fragmentTokens !== undefined && options.fragmentShare !== undefined) {
     const message = "must be left out where fragmentShare is given.";
     issues.push({ path: "fragmentTokens", message, code: "CONFIG_AMBIGUOUS" });
   }
-  if (firstInput !== "mask" && firstInput !== "previous") {
-    const message = `must be "mask" or "previous"; got ${JSON.stringify(firstInput)}.`;
-    issues.push({ path: "firstInput", message, code: "CONFIG_VALUE" });
-  }
-  if (
-    !(maskTokenProbability >= 0 && randomTokenProbability >= 0 && maskTokenProbability + randomTokenProbability <= 1)
-  ) {
-    const message = `and randomTokenProbability must be ≥ 0 and sum to at most 1; got ${maskTokenProbability} and ${randomTokenProbability}.`;
-    issues.push({ path: "maskTokenProbability", message, code: "CONFIG_RANGE" });
-  }
+  issues.push(
+    ...choiceIssues("firstInput", firstInput, ["mask", "previous"]),
+    ...corruptionIssues({ maskTokenProbability, randomTokenProbability }),
+  );
   if (issues.length > 0) throw new ConfigError(name, issues);
   const shares = { maskTokenProbability, randomTokenProbability };
   return { fragmentShare, fragmentTokens, firstInput, packed, maxSeqLength, ...shares };

@@ -1,27 +1,12 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { tinyTokenizer } from "../../tests/support/tiny-run.ts";
+import { type NumberCorpora, numberCorpora, numberTokenizer } from "../../tests/support/number-corpus.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
-import { prepareCorpus } from "../data/prepare-corpus.ts";
-import { ShardedCorpus } from "../data/sharded-corpus.ts";
-import { textDocuments } from "../data/source.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import type { ShardedCorpus } from "../data/sharded-corpus.ts";
 import { type MaskedLanguageModelingOptions, maskedLanguageModeling } from "./masked-language-modeling.ts";
 
 /** Ids are the numbers that a text spells, rising through the corpus; every third continues a word. */
-const tokenizer: Tokenizer = {
-  ...tinyTokenizer,
-  vocabSize: 20_000,
-  hash: "numbers",
-  encodeIds: async (texts) =>
-    texts.map((text) => {
-      const ids = Int32Array.from(text.split(" "), Number);
-      return { ids, wordStarts: Uint8Array.from(ids, (id) => Number(id % 3 !== 2)) };
-    }),
-};
+const tokenizer = { ...numberTokenizer, vocabSize: 20_000 };
 const FIRST = 6;
 const random = new Random(11, "text");
 let next = FIRST;
@@ -29,18 +14,13 @@ const documents = Array.from({ length: 240 }, (_, d) =>
   Array.from({ length: 2 + (d % 8) }, () => Array.from({ length: 3 + random.nextInt(9) }, () => next++).join(" ")),
 );
 
-let folder: string;
+let corpora: NumberCorpora;
 let corpus: ShardedCorpus;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "firth-masked-"));
-  const outputFolder = join(folder, "corpus");
-  await prepareCorpus({ source: textDocuments(documents), tokenizer, outputFolder, shardBytes: 9000 });
-  corpus = await ShardedCorpus.open(outputFolder);
+  corpora = await numberCorpora();
+  corpus = await corpora.make(documents, 9000);
 });
-afterAll(async () => {
-  corpus.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => corpora.dispose());
 
 /** A sequence as it was, and the places that are predicted. */
 interface Seen {

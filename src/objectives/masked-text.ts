@@ -1,8 +1,6 @@
 /** @file Learning to fill in masked words: examples become batches, and what an answer costs. */
-import { ConfigError, type ConfigIssue, FirthError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
-import type { ChunkBoundary } from "../data/chunk-index.ts";
 import { fullRuns } from "../data/full-runs.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
 import type { ExampleStream, PretrainingExample } from "../data/segment.ts";
@@ -15,9 +13,9 @@ import { crossEntropy } from "../tensor/fused.ts";
 import { concatenate, sliceAxis } from "../tensor/movement.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { type Frame, frameOf, tokenTypes } from "./frame.ts";
 import { hits } from "./hits.ts";
+import type { MaskedTextOptions } from "./masked-text-option.ts";
 import {
   type Drawn,
   type LossFigures,
@@ -26,78 +24,9 @@ import {
   type PretrainingObjective,
   requireParts,
 } from "./objective.ts";
-import { integers, type RowSequence, roomFor, rowBatch } from "./row-batch.ts";
+import { integers, type RowSequence, roomFor, rowBatch, UNSCORED } from "./row-batch.ts";
+import { maskToken } from "./special-token.ts";
 import type { CorruptionOptions, MaskedSequence, MaskingVocabulary } from "./token-masking.ts";
-
-/** What all objectives of masked words have. */
-export interface MaskedTextOptions {
-  readonly tokenizer: Tokenizer;
-  /** Tokens in a row, special tokens included. */
-  readonly maxSeqLength: number;
-  /** 0.15 by default. */
-  readonly maskProbability?: number;
-  readonly maxPredictionsPerSequence?: number;
-  readonly maskTokenProbability?: number;
-  readonly randomTokenProbability?: number;
-  /** Masks drawn anew every epoch (`dynamic`, the default), or once for each example (`static`). */
-  readonly masking?: "dynamic" | "static";
-  /** Also predict whether B follows A (`nextSentence`) or whether they were exchanged (`sentenceOrder`). */
-  readonly pair?: "none" | "nextSentence" | "sentenceOrder";
-  /** Runs of one document each (`separate`, the default), or that go on in the next one behind a separator; without pairs. */
-  readonly documents?: "separate" | "joined";
-  /** Whether runs end after any `token` (the default), or hold whole sentences only; without pairs. */
-  readonly boundary?: ChunkBoundary;
-  /** Put several short sequences into one row; true by default. */
-  readonly packed?: boolean;
-}
-
-/** Ignored by crossEntropy. */
-const UNSCORED = -100;
-
-/**
- * The shares of an objective of masked words.
- * @param issues what else is wrong with its options
- * @throws {ConfigError} all problems together
- */
-export function corruptionOf(
-  name: string,
-  options: MaskedTextOptions,
-  issues: readonly ConfigIssue[],
-): CorruptionOptions {
-  const { maskProbability = 0.15, maxPredictionsPerSequence } = options;
-  const { maskTokenProbability = 0.8, randomTokenProbability = 0.1 } = options;
-  const { pair = "none", documents = "separate", boundary = "token" } = options;
-  const shares = `and randomTokenProbability must be ≥ 0 and sum to at most 1; got ${maskTokenProbability} and ${randomTokenProbability}.`;
-  const all = [
-    ...(maskProbability > 0 && maskProbability < 1
-      ? []
-      : [{ path: "maskProbability", message: `must lie in (0, 1); got ${maskProbability}.`, code: "CONFIG_RANGE" }]),
-    ...(maskTokenProbability >= 0 && randomTokenProbability >= 0 && maskTokenProbability + randomTokenProbability <= 1
-      ? []
-      : [{ path: "maskTokenProbability", message: shares, code: "CONFIG_RANGE" }]),
-    ...(pair === "none" || documents === "separate"
-      ? []
-      : [
-          {
-            path: "documents",
-            message: "must be separate with pairs: a pair is of one document.",
-            code: "CONFIG_AMBIGUOUS",
-          },
-        ]),
-    ...(pair === "none" || boundary === "token"
-      ? []
-      : [
-          {
-            path: "boundary",
-            message: "must be left out with pairs: they hold whole sentences.",
-            code: "CONFIG_AMBIGUOUS",
-          },
-        ]),
-    ...issues,
-  ];
-  if (all.length > 0) throw new ConfigError(name, all);
-  return { maskProbability, maxPredictionsPerSequence, maskTokenProbability, randomTokenProbability };
-}
 
 /** A sequence with its special tokens, and the word starts beside it (special tokens start words). */
 export interface MaskableSequence extends RowSequence {
@@ -154,11 +83,8 @@ export function maskedTextObjective(given: MaskedText): PretrainingObjective {
   const { tokenizer, maxSeqLength, masking = "dynamic", pair = "none", packed = true } = options;
   const { read = (_example, sequence) => sequence, hasPair = () => true } = given;
   const { minTokenTypes = pair === "none" ? 0 : 2 } = given;
-  const { mask, pad } = tokenizer.special;
-  if (mask === undefined) {
-    const message = "the tokenizer must have a token for masked words, such as [MASK]. Train it with one.";
-    throw new FirthError(message, { code: "TOKENIZER_LACKS_TOKEN", path: name });
-  }
+  const mask = maskToken(tokenizer, name);
+  const { pad } = tokenizer.special;
   const frame = frameOf(bertFraming, tokenizer, name);
   const specials = new Set(tokenizer.specialIds);
   const vocabulary = { maskId: mask, vocabSize: tokenizer.vocabSize, isSpecial: (id: number) => specials.has(id) };

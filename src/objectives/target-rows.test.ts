@@ -4,7 +4,8 @@ import { createReferenceBackend } from "../backend/reference/reference-backend.t
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import { divideBatch } from "../train/divide-batch.ts";
-import { pairBatch, type SequencePair, targetLogits, UNSCORED } from "./target-rows.ts";
+import { UNSCORED } from "./row-batch.ts";
+import { pairBatch, type SequencePair, targetLogits } from "./target-rows.ts";
 
 const backend = createReferenceBackend();
 afterAll(() => backend.dispose());

@@ -7,10 +7,7 @@ import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { zeros } from "../tensor/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { integers, type RowBatch, type RowBatchOptions, type RowSequence, rowBatch } from "./row-batch.ts";
-
-/** The label of a place that is not answered at. */
-export const UNSCORED = -100;
+import { integers, type RowBatch, type RowBatchOptions, type RowSequence, rowBatch, UNSCORED } from "./row-batch.ts";
 
 /** What a decoder is given and what it is to answer, place by place. */
 export interface TargetSequence {
@@ -128,6 +125,14 @@ export function pairBatch(pairs: readonly SequencePair[], options: RowBatchOptio
     numTokens,
     numPlaces: sources.numPlaces + numRows * width,
   };
+}
+
+/** The tokens one place to the right, behind a starting one; the last drops out. */
+export function shiftRight(tokens: Int32Array, start: number): Int32Array {
+  const shifted = new Int32Array(tokens.length);
+  shifted[0] = start;
+  shifted.set(tokens.subarray(0, -1), 1);
+  return shifted;
 }
 
 /** The decoder's side of a batch, as it takes it. */

@@ -2,7 +2,8 @@
 import type { ConfigIssue } from "../base/errors.ts";
 import type { PretrainingExample, ReadingOrder } from "../data/segment.ts";
 import { unifiedExamples } from "../data/unified-examples.ts";
-import { corruptionOf, type MaskableSequence, type MaskedTextOptions, maskedTextObjective } from "./masked-text.ts";
+import { type MaskableSequence, maskedTextObjective } from "./masked-text.ts";
+import { corruptionOf, type MaskedTextOptions } from "./masked-text-option.ts";
 import type { PretrainingObjective } from "./objective.ts";
 import { type MaskingVocabulary, maskGroups, maskingGroups } from "./token-masking.ts";
 

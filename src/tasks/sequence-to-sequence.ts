@@ -2,7 +2,7 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
 import type { PretrainingModel } from "../models/model.ts";
-import { textEnds } from "../objectives/denoising.ts";
+import { textEnds } from "../objectives/special-token.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { readTextPairs, type TextPairData } from "./sequence-to-sequence-data.ts";
 import { decodedTarget, maskedTarget, type WritingObjective, type WritingSettings } from "./written-target.ts";
