@@ -29,3 +29,27 @@ export function learningRateAt(step: number, options: ScheduleOptions): number {
       return learningRate * Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress)));
   }
 }
+
+export interface SlantedTriangularOptions {
+  /** Peak rate. */
+  readonly learningRate: number;
+  /** Steps of the whole run. */
+  readonly maxSteps: number;
+  /** Share of the steps that rise. */
+  readonly cut: number;
+  /** The peak rate over the lowest, with which the run begins. */
+  readonly ratio: number;
+}
+
+/**
+ * The slanted triangular learning rate of a step: it rises for a short time and falls for a long one.
+ * @param step steps made so far, from 0
+ * @source Howard & Ruder 2018 §3.2, arXiv:1801.06146. Differs: it falls over the steps that are left, which is the paper's
+ * slope where the share of rising steps is a whole number of them, and never goes below the lowest rate in short runs
+ */
+export function slantedTriangularAt(step: number, options: SlantedTriangularOptions): number {
+  const { learningRate, maxSteps, cut, ratio } = options;
+  const top = Math.min(maxSteps - 1, Math.max(1, Math.floor(cut * maxSteps)));
+  const height = step < top ? step / top : 1 - (step - top) / Math.max(1, maxSteps - top);
+  return (learningRate * (1 + Math.min(1, Math.max(0, height)) * (ratio - 1))) / ratio;
+}
