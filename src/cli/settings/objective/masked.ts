@@ -7,6 +7,7 @@ import {
   probabilityField,
 } from "../../../formats/config-fields.ts";
 import { maskedLanguageModeling } from "../../../objectives/masked-language-modeling.ts";
+import { maskedTextIssues as optionIssues } from "../../../objectives/masked-text-option.ts";
 import { objectiveChoice } from "./choice.ts";
 
 /** Settings of all objectives of masked words. */
@@ -28,34 +29,11 @@ export const maskedTextFields = {
 };
 
 /** Rules between these settings. */
-export function maskedTextIssues(settings: ConfigOf<typeof maskedTextFields>): ConfigIssue[] {
-  const { maskProbability, maskTokenProbability, randomTokenProbability, pair, documents, boundary } = settings;
-  return [
-    ...(maskProbability > 0 && maskProbability < 1
-      ? []
-      : [{ path: "maskProbability", message: `must lie in (0, 1); got ${maskProbability}.`, code: "CONFIG_RANGE" }]),
-    ...(maskTokenProbability + randomTokenProbability <= 1
-      ? []
-      : [
-          {
-            path: "maskTokenProbability",
-            message: `and randomTokenProbability must sum to at most 1; got ${maskTokenProbability} and ${randomTokenProbability}.`,
-            code: "CONFIG_RANGE",
-          },
-        ]),
-    ...(pair === "none" || documents === "separate"
-      ? []
-      : [{ path: "documents", message: "must be separate with pairs.", code: "CONFIG_AMBIGUOUS" }]),
-    ...(pair === "none" || boundary === "token"
-      ? []
-      : [
-          {
-            path: "boundary",
-            message: "must be token with pairs: they hold whole sentences.",
-            code: "CONFIG_AMBIGUOUS",
-          },
-        ]),
-  ];
+export function maskedTextIssues({
+  maxPredictionsPerSequence: _,
+  ...settings
+}: ConfigOf<typeof maskedTextFields>): ConfigIssue[] {
+  return optionIssues(settings);
 }
 
 /** BERT's, RoBERTa's and ALBERT's objectives. */
