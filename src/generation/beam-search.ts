@@ -1,6 +1,6 @@
 import type { FeedProgram } from "./feed-program.ts";
 import type { LogitsProcessor } from "./logits-processor.ts";
-import { largest, logSumExp } from "./score.ts";
+import { largest, logSumExp, requireToken } from "./score.ts";
 import type { EarlyStopping } from "./settings.ts";
 import { type WritingPrompt, WritingRows } from "./writing-rows.ts";
 import type { FinishReason, StopRule, WrittenTokens } from "./written-text.ts";
@@ -12,6 +12,8 @@ const LOST = -1e9;
 export interface BeamRequest {
   readonly prompt: WritingPrompt;
   readonly maxNewTokens: number;
+  /** Says why a text of the prompt ends, if it does. */
+  readonly stop: StopRule;
 }
 
 export interface BeamChoice {
@@ -20,7 +22,6 @@ export interface BeamChoice {
   readonly earlyStopping: EarlyStopping;
   readonly numReturnSequences: number;
   readonly processors: readonly LogitsProcessor[];
-  readonly stop: StopRule;
   /** How many tokens may end a text: so many more candidates are looked at. */
   readonly numEosTokens: number;
   readonly signal?: AbortSignal | undefined;
@@ -80,13 +81,15 @@ function candidates(search: Search, rows: WritingRows, rowOf: (beam: number) => 
       });
     }
   }
-  return found.sort((a, b) => b.score - a.score || a.order - b.order).slice(0, count);
+  found.sort((a, b) => b.score - a.score || a.order - b.order);
+  requireToken(found[0]?.score);
+  return found.slice(0, count);
 }
 
 /** One step of a search: which texts end, and which are followed on. */
 function advance(search: Search, found: readonly Beam[], choice: BeamChoice): void {
-  const { numBeams, lengthPenalty, earlyStopping, stop } = choice;
-  const { maxNewTokens } = search.request;
+  const { numBeams, lengthPenalty, earlyStopping } = choice;
+  const { maxNewTokens, stop } = search.request;
   const ends = found.map(({ tokens }): FinishReason | undefined => {
     return stop(tokens) ?? (tokens.length >= maxNewTokens ? "length" : undefined);
   });

@@ -100,11 +100,13 @@ export class FeedProgram {
     const pending = this.compiled.get(key) ?? this.compile(shape);
     this.compiled.delete(key);
     this.compiled.set(key, pending);
+    // Awaited first: what cannot be compiled must not fail unheard while others are released.
+    const compiled = await pending;
     for (const oldest of this.compiled.keys()) {
       if (this.compiled.size <= KEPT_GRAPHS) break;
       await this.release(oldest);
     }
-    return pending;
+    return compiled;
   }
 
   /** @param tensors the numbers of `feedTypes`, by name */

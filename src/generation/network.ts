@@ -33,6 +33,8 @@ function segmentsFor(typeVocabSize: number): SegmentIds {
 export interface WritingNetwork {
   readonly model: PretrainingModel;
   readonly order: WritingOrder;
+  /** Ids that it has vectors for, from 0. */
+  readonly vocabSize: number;
   /** Layers that keep keys and values. */
   readonly numLayers: number;
   /** Longest text in tokens: prompt and what is written; of the decoder where there is one. */
@@ -81,6 +83,7 @@ export function writingNetwork(model: PretrainingModel, options: WritingOptions 
     maskId: undefined,
     segments: { source: 0, target: 0, alone: 0 },
     startTokenId: undefined,
+    vocabSize: encoder.vocabSize,
     maxSourcePositions: encoder.maxPositionEmbeddings,
   };
   if (decoder !== undefined) {

@@ -24,6 +24,13 @@ test("instruction, examples with answers, and the question up to its answer", ()
   );
 });
 
+test("a column of several words is filled in; braces around other words are text (bug: a field left out in silence)", () => {
+  const spaced = parsePromptTemplate(yaml.replace("{text}", "{the text} {as it is}"), "t.yaml");
+  expect(promptFor(spaced, [], { "the text": "fine", label: "1" }).context).toBe(
+    "Tell the sentiment.\n\nReview: fine {as it is}\nSentiment:",
+  );
+});
+
 test("examples are drawn from the seed, each answer in turn, none twice", () => {
   const rows = Array.from({ length: 30 }, (_, i) => ({ text: `${i}`, label: i < 25 ? "0" : "1" }));
   const shots = drawShots(template, rows, 8, 1);

@@ -88,8 +88,10 @@ export function parsePromptTemplate(text: string, path: string): PromptTemplate 
 
 /** A row in the example's place of its columns. @throws {DataError} COLUMN_UNKNOWN */
 function filled(pattern: string, row: PromptRow): string {
-  return pattern.replace(/\{([^{}\s]+)\}/g, (_, name: string) => {
+  return pattern.replace(/\{([^{}]+)\}/g, (braced, name: string) => {
     if (Object.hasOwn(row, name)) return row[name]!;
+    // Braces around several words are text, unless a column is called so.
+    if (/\s/.test(name)) return braced;
     throw new DataError(`the table has no column "${name}", which the template names. Columns: ${Object.keys(row)}.`, {
       code: "COLUMN_UNKNOWN",
       path: "template.example",

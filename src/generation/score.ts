@@ -1,4 +1,5 @@
 /** @file Arithmetic on the scores of one next token. */
+import { FirthError } from "../base/errors.ts";
 
 /** log Σ eˣ. */
 export function logSumExp(scores: ArrayLike<number>): number {
@@ -39,6 +40,7 @@ export function largest(scores: ArrayLike<number>, count: number): Int32Array {
 /**
  * The place at a share of the whole: as often as its probability where the share is drawn evenly from [0, 1).
  * @param scores logarithms up to a constant; −∞ for what cannot be
+ * @returns −1 where nothing can be
  */
 export function placeAt(share: number, scores: ArrayLike<number>): number {
   const total = logSumExp(scores);
@@ -52,4 +54,16 @@ export function placeAt(share: number, scores: ArrayLike<number>): number {
   }
   // Rounding left a little over.
   return last;
+}
+
+/**
+ * Refuses to go on where no token is left: all ruled out by processors, or no numbers, as of a network that diverged.
+ * @param best score of the token that would be taken; none where there is no such
+ * @throws {FirthError} NO_TOKEN_LEFT
+ */
+export function requireToken(best = Number.NEGATIVE_INFINITY): void {
+  if (best > Number.NEGATIVE_INFINITY) return;
+  const why = Number.isNaN(best) ? "its scores are no numbers" : "all are ruled out";
+  const message = `no token may come next: ${why}. Loosen noRepeatNgramSize and own processors, or check the weights.`;
+  throw new FirthError(message, { code: "NO_TOKEN_LEFT", path: "generate" });
 }

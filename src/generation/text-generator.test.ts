@@ -1,15 +1,20 @@
 import { afterAll, expect, test } from "vitest";
 import { createOnnxBackend } from "../backend/onnx/onnx-backend.ts";
+import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import { gptFraming } from "../models/framing.ts";
+import { tokenBytes } from "../tokenizers/byte-alphabet.ts";
+import { WindowStream } from "../tokenizers/text-stream.ts";
 import { FixedWeights } from "../train/fixed-weights.ts";
 import { FeedProgram } from "./feed-program.ts";
 import type { LogitsProcessor } from "./logits-processor.ts";
 import { writingNetwork } from "./network.ts";
-import { testModel, testTokenizer, VOCAB } from "./testing.ts";
+import { logSumExp } from "./score.ts";
+import { plainNext, testModel, testTokenizer, VOCAB } from "./testing.ts";
 import { type GeneratedText, type GenerateSettings, TextGenerator } from "./text-generator.ts";
 
 const engine = await createOnnxBackend({ threads: 1 });
-const { model, weights } = testModel("gpt");
+const tested = testModel("gpt");
+const { model, weights } = tested;
 const store = new FixedWeights(engine, model, weights);
 const network = writingNetwork(model);
 const program = new FeedProgram({ backend: engine, store, network, policy: { compute: "f32" } });
@@ -105,29 +110,52 @@ test("tokens are drawn as often as their probabilities say", async () => {
   expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(total);
 });
 
-test("log-probabilities are the network's own, of every new token", async () => {
-  const greedy = only(
-    await generator.generate(["abc"], {
-      maxNewTokens: 5,
-      logProbabilities: true,
-      minNewTokens: 5,
-    }),
-  );
-  const beam = only(
-    await generator.generate(["abc"], {
-      maxNewTokens: 5,
-      logProbabilities: true,
-      minNewTokens: 5,
-      numBeams: 3,
-      lengthPenalty: 0,
-    }),
-  );
-  expect(greedy.logProbabilities!).toHaveLength(5);
-  for (const value of greedy.logProbabilities!) expect(value).toBeLessThanOrEqual(0);
+test("log-probabilities are the network's own, of every new token (bug: those that processors left)", async () => {
+  const settings = { maxNewTokens: 5, minNewTokens: 5, logProbabilities: true };
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const penalized = only(await generator.generate(["abc"], { ...settings, repetitionPenalty: 3 }));
+  const reference = createReferenceBackend();
+  const [prompt] = await tokenizer.encodeIds(["abc"]);
+  for (const [i, token] of penalized.tokens.entries()) {
+    const tokens = Int32Array.of(...prompt!.ids, ...penalized.tokens.slice(0, i));
+    const scores = await plainNext(reference, "gpt", tested, { source: new Int32Array(), tokens });
+    expect(penalized.logProbabilities![i]).toBeCloseTo(scores[token]! - logSumExp(scores), 4);
+  }
+  expect(penalized.logProbabilities).toHaveLength(5);
+  await reference.dispose();
+  const greedy = only(await generator.generate(["abc"], settings));
+  const beam = only(await generator.generate(["abc"], { ...settings, numBeams: 3, lengthPenalty: 0 }));
   expect(sum(beam.logProbabilities!)).toBeCloseTo(beam.score!, 5);
   // A search that follows more texts does not end with a less likely one here.
   expect(beam.score!).toBeGreaterThanOrEqual(sum(greedy.logProbabilities!) - 1e-6);
+});
+
+test("a search finds stop strings where the text goes on from the prompt (bug: the first space is lost to the decoder)", async () => {
+  // As WordPiece and SentencePiece decode: a text does not begin with a space.
+  const textOf = (tokens: readonly string[]) =>
+    Buffer.concat(tokens.map(tokenBytes)).toString("utf8").replace(/^ /, "");
+  const stripping = { ...tokenizer, stream: () => new WindowStream(tokenizer.idToToken, textOf) };
+  const writer = new TextGenerator({ program, tokenizer: stripping, framing: gptFraming });
+  const processors = [await scripted("x bb")];
+  for (const numBeams of [1, 2]) {
+    const text = only(await writer.generate(["a"], { processors, numBeams, stopStrings: [" b"], maxNewTokens: 9 }));
+    expect([text.text, text.finishReason], `${numBeams} beams`).toEqual(["x", "stopString"]);
+    const first = only(
+      await writer.generate(["a"], { processors: [await scripted(" bb")], numBeams, stopStrings: [" b"] }),
+    );
+    expect([first.text, first.finishReason], `${numBeams} beams`).toEqual(["", "stopString"]);
+  }
+});
+
+test("where every token is ruled out the writing ends with an error (bug: token −1, or token 0 for ever)", async () => {
+  const nothing: LogitsProcessor = (scores) => void scores.fill(Number.NEGATIVE_INFINITY);
+  const noNumbers: LogitsProcessor = (scores) => void scores.fill(Number.NaN);
+  for (const settings of [{ doSample: true }, {}, { numBeams: 2 }] as GenerateSettings[]) {
+    const refused = (process: LogitsProcessor) =>
+      expect(generator.generate(["a"], { ...settings, processors: [process] })).rejects;
+    await refused(nothing).toMatchObject({ code: "NO_TOKEN_LEFT", message: expect.stringContaining("ruled out") });
+    await refused(noNumbers).toMatchObject({ code: "NO_TOKEN_LEFT", message: expect.stringContaining("no numbers") });
+  }
 });
 
 test("bad requests are refused before anything is computed, all problems together", async () => {
@@ -138,6 +166,11 @@ test("bad requests are refused before anything is computed, all problems togethe
   await refused({ doSample: true, topP: 0 }, /above 0/);
   await refused({ temperature: 0.5 }, /doSample/);
   await refused({ numBeams: 2, numReturnSequences: 3 }, /at most numBeams/);
+  await refused({ forcedBosTokenId: VOCAB }, /forcedBosTokenId: must be below the model.s vocabulary, 43; got 43/);
+  await refused(
+    { temperature: 0.5, numBeams: 0, batchSize: 0 },
+    /3 problems[\s\S]*temperature[\s\S]*numBeams[\s\S]*batchSize/,
+  );
   await expect(generator.generate(["a".repeat(97)])).rejects.toMatchObject({ code: "PROMPT_TOO_LONG" });
   await refused({ signal: AbortSignal.abort(new Error("stopped by the caller")) }, /stopped by the caller/);
   // There is room for one token less than positions.
@@ -153,5 +186,4 @@ test("leaving a stream ends the writing", async () => {
   const processors = [await scripted("abcabcabcabcabcabcabcabcabcabc"), count];
   for await (const _ of generator.stream("a", { processors })) break;
   expect(steps).toBeLessThan(6);
-  expect(VOCAB).toBeGreaterThan(40);
 });

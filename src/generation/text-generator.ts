@@ -130,13 +130,12 @@ export class TextGenerator {
 
   private resolve(given: GenerateSettings): Resolved {
     const { batchSize = 8, processors = [], startToken: _, logProbabilities: __, signal: ___, ...input } = given;
-    const issues: ConfigIssue[] = idleSettings(input);
+    const { settings, issues } = checked(input, this.options.program.network.vocabSize);
     if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
       const message = `must be a whole number ≥ 1; got ${batchSize}.`;
       issues.push({ path: "batchSize", message, code: "CONFIG_RANGE" });
     }
-    if (issues.length > 0) throw new ConfigError("generate", issues);
-    const settings = generationTable.resolve(input);
+    if (settings === undefined || issues.length > 0) throw new ConfigError("generate", issues);
     const { eos, sep } = this.options.tokenizer.special;
     const ends = eos ?? sep;
     const eosTokenIds = settings.eosTokenIds ?? (ends === undefined ? [] : [ends]);
@@ -228,18 +227,18 @@ export class TextGenerator {
   ): Promise<WrittenTokens[][]> {
     const { settings, eosTokenIds, processors, given } = resolved;
     const { stopStrings } = settings;
-    const stop = (tokens: readonly number[]) => {
-      if (eosTokenIds.includes(tokens.at(-1)!)) return "eos";
-      if (stopStrings.length === 0) return undefined;
-      const tail = new TextTail(this.options.tokenizer.stream(), stopStrings);
-      return tokens.some((token) => tail.push(token).isStopped) ? "stopString" : undefined;
-    };
     const requests = items.map((item) => {
       const prompt = prompts[item]!;
-      return { prompt, maxNewTokens: this.room(prompt, resolved) };
+      const stop = (tokens: readonly number[]) => {
+        if (eosTokenIds.includes(tokens.at(-1)!)) return "eos";
+        if (stopStrings.length === 0) return undefined;
+        const tail = this.tail(prompt, stopStrings);
+        return tokens.some((token) => tail.push(token).isStopped) ? "stopString" : undefined;
+      };
+      return { prompt, maxNewTokens: this.room(prompt, resolved), stop };
     });
     const { numBeams, lengthPenalty, earlyStopping, numReturnSequences } = settings;
-    const choice = { numBeams, lengthPenalty, earlyStopping, numReturnSequences, processors, stop };
+    const choice = { numBeams, lengthPenalty, earlyStopping, numReturnSequences, processors };
     return beamSearch(this.options.program, requests, {
       ...choice,
       numEosTokens: eosTokenIds.length,
@@ -274,3 +273,24 @@ export class TextGenerator {
 }
 
 const lengthOf = ({ source, tokens }: WritingPrompt): number => source.length + tokens.length;
+
+/** Settings with every default filled in, where they can be, and all that is wrong with them. */
+function checked(
+  input: GenerationInput,
+  vocabSize: number,
+): { readonly settings: GenerationSettings | undefined; readonly issues: ConfigIssue[] } {
+  const issues = idleSettings(input);
+  try {
+    const settings = generationTable.resolve(input);
+    for (const path of ["forcedBosTokenId", "forcedEosTokenId"] as const) {
+      const id = settings[path] ?? 0;
+      // Otherwise every token would be ruled out.
+      const message = `must be below the model's vocabulary, ${vocabSize}; got ${id}.`;
+      if (id >= vocabSize) issues.push({ path, message, code: "CONFIG_RANGE" });
+    }
+    return { settings, issues };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return { settings: undefined, issues: [...issues, ...error.issues] };
+  }
+}

@@ -83,6 +83,14 @@ describe.each(["gpt", "bart"] as const)("%s", (kind) => {
         expect(likelihood.perCharacter).toBeCloseTo(sum / [...option].length, 3);
       }
     }
+    await expect(
+      scorer.score([{ source: new Int32Array(), tokens: Int32Array.of(5, 99), start: 1 }]),
+    ).rejects.toMatchObject({ code: "PROMPT_TOKEN_UNKNOWN", path: "texts[0]" });
+    const open = [...questions, { context: "ab", options: [] }];
+    await expect(optionLikelihoods(scorer, network, open, encoding)).rejects.toMatchObject({
+      code: "OPTIONS_MISSING",
+      path: "questions[2]",
+    });
     const nothing = [{ context: "ab", options: [""] }];
     if (kind === "gpt") {
       await expect(optionLikelihoods(scorer, network, nothing, encoding)).rejects.toMatchObject({

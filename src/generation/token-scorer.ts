@@ -10,6 +10,7 @@ import type { ParameterSource } from "../train/fixed-weights.ts";
 import { type DTypePolicy, traceForward } from "../train/forward-graph.ts";
 import { capacityBucket } from "./bucket.ts";
 import type { WritingNetwork } from "./network.ts";
+import { requireKnownIds } from "./prompt-encoder.ts";
 
 /** A text whose tokens are to be scored. */
 export interface ScoredText {
@@ -29,6 +30,13 @@ export interface TokenScorerOptions {
   readonly padId: number;
   /** Texts computed together. */
   readonly batchSize: number;
+}
+
+/** @throws {FirthError} MODEL_CANNOT_SCORE for networks that predict masks */
+export function requireScoring({ order }: WritingNetwork): void {
+  if (order !== "maskByMask") return;
+  const message = "the model predicts masked words, whose likelihood is not a text's. Use GPT or an encoder–decoder.";
+  throw new FirthError(message, { code: "MODEL_CANNOT_SCORE", path: "likelihood" });
 }
 
 /** Tokens scored in one run, but for those of a single text: scores of a whole vocabulary for each take room. */
@@ -59,11 +67,7 @@ export class TokenScorer {
   /** @throws {FirthError} MODEL_CANNOT_SCORE for networks that predict masks */
   constructor(options: TokenScorerOptions) {
     const { backend, store, network, policy } = options;
-    if (network.order === "maskByMask") {
-      const message =
-        "the model predicts masked words, whose likelihood is not a text's. Use GPT or an encoder–decoder.";
-      throw new FirthError(message, { code: "MODEL_CANNOT_SCORE", path: "likelihood" });
-    }
+    requireScoring(network);
     this.options = options;
     this.program = new BatchProgram({
       backend,
@@ -97,9 +101,15 @@ export class TokenScorer {
     });
   }
 
-  /** For each text the logarithms of probabilities (nats) of its scored tokens, in order. */
+  /**
+   * For each text the logarithms of probabilities (nats) of its scored tokens, in order.
+   * @throws {DataError} PROMPT_TOKEN_UNKNOWN naming the text
+   */
   async score(texts: readonly ScoredText[]): Promise<Float32Array[]> {
     const { batchSize } = this.options;
+    for (const [i, { source, tokens }] of texts.entries()) {
+      for (const ids of [source, tokens]) requireKnownIds(this.options.network, ids, `texts[${i}]`);
+    }
     const results = new Array<Float32Array>(texts.length);
     // Texts of like length share a batch, so that little is computed for nothing.
     const size = ({ source, tokens }: ScoredText) => source.length + tokens.length;

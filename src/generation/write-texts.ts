@@ -3,7 +3,7 @@ import { Random } from "../base/random.ts";
 import { rowBucket } from "./bucket.ts";
 import type { FeedProgram } from "./feed-program.ts";
 import type { LogitsProcessor } from "./logits-processor.ts";
-import { argmax, logSumExp, placeAt } from "./score.ts";
+import { argmax, logSumExp, placeAt, requireToken } from "./score.ts";
 import { type WritingPrompt, WritingRows } from "./writing-rows.ts";
 import type { FinishReason, WrittenTokens } from "./written-text.ts";
 
@@ -46,6 +46,7 @@ function choose(scores: Float32Array, writing: Writing, choice: WritingChoice): 
   const token = doSample
     ? placeAt(new Random(seed, "token", writing.request.sequence, step).next(), scores)
     : argmax(scores);
+  requireToken(scores[token]);
   if (logProbabilities) writing.logProbabilities.push(raw[token]! - logSumExp(raw));
   return token;
 }

@@ -67,8 +67,9 @@ describe.each([
       return (await writeTexts(program, requests, choice)).map((text) => [text]);
     }
     const stop = (tokens: readonly number[]) => (eos.includes(tokens.at(-1)!) ? ("eos" as const) : undefined);
-    const choice = { numBeams, lengthPenalty, earlyStopping, numReturnSequences, processors, stop };
-    return beamSearch(program, requests, { ...choice, numEosTokens: eos.length });
+    const searched = requests.map((request) => ({ ...request, stop }));
+    const choice = { numBeams, lengthPenalty, earlyStopping, numReturnSequences, processors };
+    return beamSearch(program, searched, { ...choice, numEosTokens: eos.length });
   };
 
   test.each(cases.map((one) => [JSON.stringify(one.settings), one] as const))("%s", async (_, { settings, texts }) => {
