@@ -1,4 +1,5 @@
 import type { NativeTokenizer } from "./library.ts";
+import { keepsSpace, reachesAcrossSpace } from "./precompiled.ts";
 import { SpaceSplitter } from "./space-splitter.ts";
 import { isRecord, type TokenizerFile } from "./tokenizer-file.ts";
 import { WordCache } from "./word-cache.ts";
@@ -9,18 +10,45 @@ const LONGEST = 256;
 /** Steps of normalization that do not reach across white space. */
 const localSteps = new Set(["Replace", "NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Lowercase"]);
 
-function isLocal(normalizer: unknown): boolean {
-  if (normalizer === null || normalizer === undefined) return true;
-  if (!isRecord(normalizer)) return false;
-  if (normalizer.type === "Sequence") {
-    return Array.isArray(normalizer.normalizers) && normalizer.normalizers.every(isLocal);
-  }
-  if (normalizer.type === "Replace") {
-    const pattern = isRecord(normalizer.pattern) ? normalizer.pattern : {};
-    const { String: text, Regex: regex } = pattern as { String?: unknown; Regex?: unknown };
-    return regex === " {2,}" || (typeof text === "string" && !/\s/.test(text));
-  }
-  return typeof normalizer.type === "string" && localSteps.has(normalizer.type);
+interface Step {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+/** The steps of a normalizer one after the other; undefined for what is none. */
+function stepsOf(normalizer: unknown): readonly Step[] | undefined {
+  if (normalizer === null || normalizer === undefined) return [];
+  if (!isRecord(normalizer) || typeof normalizer.type !== "string") return undefined;
+  if (normalizer.type !== "Sequence") return [normalizer as Step];
+  if (!Array.isArray(normalizer.normalizers)) return undefined;
+  const parts = normalizer.normalizers.map(stepsOf);
+  return parts.some((part) => part === undefined) ? undefined : parts.flatMap((part) => part!);
+}
+
+/** Whether a step does not reach across white space. */
+function isLocal({ type, pattern }: Step): boolean {
+  if (type !== "Replace") return localSteps.has(type);
+  const { String: text, Regex: regex } = (isRecord(pattern) ? pattern : {}) as { String?: unknown; Regex?: unknown };
+  return regex === " {2,}" || (typeof text === "string" && !/\s/.test(text));
+}
+
+/** Whether a step makes no character first in a word that was not, or came from, the first: none that extends what is before. */
+function keepsFirst({ type, content }: Step): boolean {
+  return type !== "Replace" || (typeof content === "string" && /^[ -~]+$/.test(content));
+}
+
+/**
+ * What texts a normalizer treats stretch by stretch between white space: all, those without a character that reaches across
+ * white space in a character map, or none for sure.
+ */
+function localTexts(normalizer: unknown, native: NativeTokenizer): "all" | "most" | undefined {
+  const steps = stepsOf(normalizer);
+  if (steps === undefined) return undefined;
+  const map = steps.findIndex(({ type }) => type === "Precompiled");
+  if (!steps.every((step) => step.type === "Precompiled" || isLocal(step))) return undefined;
+  if (map === -1) return "all";
+  const isOne = steps.findLastIndex(({ type }) => type === "Precompiled") === map;
+  return isOne && steps.slice(0, map).every(keepsFirst) && keepsSpace(native) ? "most" : undefined;
 }
 
 function splitsAtSpace(preTokenizer: unknown): boolean {
@@ -38,8 +66,10 @@ function splitsAtSpace(preTokenizer: unknown): boolean {
 /** A cache of words for a Unigram tokenizer that treats every stretch between white space by itself; else undefined. */
 export function unigramCache(file: TokenizerFile, native: NativeTokenizer): WordCache | undefined {
   const { normalizer, pre_tokenizer: preTokenizer } = file.json;
-  if (!isLocal(normalizer) || !splitsAtSpace(preTokenizer)) return undefined;
+  if (!splitsAtSpace(preTokenizer)) return undefined;
   if (file.addedTokens.some((token) => token.normalized)) return undefined;
+  const local = localTexts(normalizer, native);
+  if (local === undefined) return undefined;
   return new WordCache({
     splitter: new SpaceSplitter(),
     spell: async (words) => {
@@ -48,5 +78,6 @@ export function unigramCache(file: TokenizerFile, native: NativeTokenizer): Word
     },
     maxWordLength: LONGEST,
     longWord: undefined,
+    ...(local === "all" ? {} : { leavesOut: reachesAcrossSpace }),
   });
 }

@@ -16,6 +16,8 @@ export interface WordCacheOptions {
   readonly maxWordLength: number;
   /** Piece of longer words; undefined where the cache does not know, and leaves their texts alone. */
   readonly longWord: number | undefined;
+  /** Texts whose words may depend on their neighbours: the cache leaves them alone. */
+  readonly leavesOut?: ((text: string) => boolean) | undefined;
   /** UTF-16 units that a piece stands for, at the start of a word and inside it; for places. */
   readonly pieceLength?: (id: number, first: boolean) => number;
   /** Different words remembered before the cache starts afresh. */
@@ -54,7 +56,7 @@ export class WordCache {
     return this.#options.pieceLength !== undefined;
   }
 
-  /** Ids and word starts of texts that hold no special token; undefined for those with a word too long to know. */
+  /** Ids and word starts of texts that hold no special token; undefined for those with a word too long to know, or left out. */
   encodeIds(texts: readonly string[]): Promise<(IdEncoding | undefined)[]> {
     return this.#inTurn(async () => {
       const words = this.#scan(texts);
@@ -109,6 +111,11 @@ export class WordCache {
     const ends = new Uint32Array(texts.length);
     texts.forEach((text, index) => {
       const mark = count;
+      if (this.#options.leavesOut?.(text) === true) {
+        known.push(false);
+        ends[index] = count;
+        return;
+      }
       if (!this.#splitter.scan(text, sink)) {
         count = mark;
         this.#splitter.forEachWord(text, (word) => push(this.#numberOf(word)));
@@ -134,7 +141,8 @@ export class WordCache {
       result.lengths.push(word.length);
     };
     for (const text of texts) {
-      result.aligned.push(this.#splitter.forEachWord(text, visit));
+      const isLeftOut = this.#options.leavesOut?.(text) === true;
+      result.aligned.push(!isLeftOut && this.#splitter.forEachWord(text, visit));
       result.ends.push(result.words.length);
     }
     await this.#spell();
