@@ -53,35 +53,32 @@ export function checkRun(
   };
 }
 
-/** Whether two buffers have bytes in common. */
-function overlap(a: MemoryBuffer, b: MemoryBuffer): boolean {
-  const [one, other] = [a.region, b.region];
-  const apart =
-    one.byteOffset + one.byteLength <= other.byteOffset || other.byteOffset + other.byteLength <= one.byteOffset;
-  return one.buffer === other.buffer && !apart;
-}
-
 /** @throws {BackendError} REGION_OVERLAP when an output shares memory with another buffer of the run */
 export function requireApart(graph: Graph, inputs: readonly MemoryBuffer[], outputs: readonly MemoryBuffer[]): void {
-  // Sorted by place, only neighbours can meet; inputs may share memory among themselves.
-  const all = [
-    ...inputs.map((buffer) => ({ buffer, output: -1 })),
-    ...outputs.map((buffer, output) => ({ buffer, output })),
-  ];
-  const byMemory = new Map<ArrayBufferLike, typeof all>();
-  for (const item of all) {
-    const { buffer: memory, byteLength } = item.buffer.region;
-    if (byteLength > 0) byMemory.set(memory, [...(byMemory.get(memory) ?? []), item]);
-  }
-  for (const items of byMemory.values()) {
-    items.sort((a, b) => a.buffer.region.byteOffset - b.buffer.region.byteOffset);
-    items.forEach((item, i) => {
-      const next = items[i + 1];
-      if (next === undefined || !overlap(item.buffer, next.buffer)) return;
-      const index = Math.max(item.output, next.output);
-      if (index < 0) return;
-      const message = `output "${graph.outputs[index]!.name}" shares its memory with another buffer. Bind them apart`;
-      throw executableError(graph, message, "REGION_OVERLAP");
-    });
+  const byMemory = new Map<ArrayBufferLike, { start: number; end: number; output: number }[]>();
+  [...inputs, ...outputs].forEach((buffer, i) => {
+    const { buffer: memory, byteOffset: start, byteLength } = buffer.region;
+    if (byteLength === 0) return;
+    const spans = byMemory.get(memory) ?? [];
+    spans.push({ start, end: start + byteLength, output: i - inputs.length });
+    byMemory.set(memory, spans);
+  });
+  // From low to high places, each is compared with what reaches farthest before it: inputs may lie in one another.
+  for (const spans of byMemory.values()) {
+    spans.sort((a, b) => a.start - b.start);
+    const none = { end: -1, output: -1 };
+    let farthest = none;
+    let farthestOutput = none;
+    for (const span of spans) {
+      const isOutput = span.output >= 0;
+      const other = span.start < farthestOutput.end ? farthestOutput : isOutput ? farthest : none;
+      if (span.start < other.end) {
+        const index = Math.max(span.output, other.output);
+        const message = `output "${graph.outputs[index]!.name}" shares its memory with another buffer. Bind them apart`;
+        throw executableError(graph, message, "REGION_OVERLAP");
+      }
+      if (span.end > farthest.end) farthest = span;
+      if (isOutput && span.end > farthestOutput.end) farthestOutput = span;
+    }
   }
 }
