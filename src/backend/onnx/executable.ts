@@ -30,6 +30,11 @@ function regionOf(buffer: MemoryBuffer, ref: Ref): MemoryRegion {
   return { buffer: memory, byteOffset, dtype: ref.dtype, shape: ref.shape };
 }
 
+/** Gives a binding back while others run; an engine that fails at it fails at the next run too, which says so. */
+function release(run: OrtBoundRun): void {
+  run.dispose().catch(() => undefined);
+}
+
 /** Where an executable gets the memory of its masks and of late sums, and what fills them. */
 export interface ExecutableMemory {
   readonly pool: MemoryPool;
@@ -68,7 +73,6 @@ export class OnnxExecutable implements Executable {
     this.onDispose = onDispose;
     this.maskWriter = memory.maskWriter;
     this.maskMemory = memory.maskMemory;
-    this.maskMemory.join();
     this.masks = lowered.inputs.flatMap(({ origin }) => (origin.kind === "mask" ? [origin.mask] : []));
     const positions = new Map(
       lowered.inputs.flatMap(({ origin }, i) => (origin.kind === "input" ? [[origin.index, i] as const] : [])),
@@ -83,6 +87,8 @@ export class OnnxExecutable implements Executable {
     this.ownOutputs = new Map(
       own.map((ref) => [ref, memory.pool.allocate({ dtype: "f32", shape: ref.shape })] as const),
     );
+    // Last: an executable that could not be made has not joined.
+    this.maskMemory.join();
   }
 
   /** @throws {ShapeError} BUFFER_TYPE naming the graph's input or output whose buffer does not fit */
@@ -115,7 +121,7 @@ export class OnnxExecutable implements Executable {
   private forgetMoved(generation: number): void {
     if (generation === this.maskGeneration) return;
     this.maskGeneration = generation;
-    for (const run of this.bindings.values()) void run.dispose();
+    for (const run of this.bindings.values()) release(run);
     this.bindings.clear();
   }
 
@@ -143,7 +149,7 @@ export class OnnxExecutable implements Executable {
     for (const [oldest, run] of this.bindings) {
       if (this.bindings.size <= KEPT_BINDINGS) break;
       this.bindings.delete(oldest);
-      void run.dispose();
+      release(run);
     }
     return bound;
   }

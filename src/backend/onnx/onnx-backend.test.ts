@@ -15,7 +15,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { emitOne, trace } from "../../tensor/trace.ts";
 import { evaluateGraph } from "../reference/evaluate.ts";
 import { randomBitsAt } from "../wasm/random-mask.ts";
-import { createOnnxBackend, type OnnxBackend } from "./onnx-backend.ts";
+import { createOnnxBackend, OnnxBackend } from "./onnx-backend.ts";
 
 const f32 = (...shape: number[]) => tensorType("f32", shape);
 const u32 = (...shape: number[]) => tensorType("u32", shape);
@@ -223,5 +223,22 @@ describe("OnnxBackend", () => {
     const { engine, gemmGflops, threads } = await backend.probe();
     expect({ engine, threads }).toEqual({ engine: "onnx", threads: 2 });
     expect(gemmGflops).toBeGreaterThan(1);
+  });
+
+  it("ends though its probe could not be made (bug: the workers and the binding stay, and keep the process alive)", async () => {
+    let isDisposed = false;
+    const refusing = {
+      kind: "c-api",
+      version: "",
+      providers: [],
+      createSession: () => Promise.reject(new Error("no memory")),
+      dispose: async () => {
+        isDisposed = true;
+      },
+    } as const;
+    const failing = new OnnxBackend({ binding: refusing, reason: "for a test" }, { threads: 1 });
+    await expect(failing.probe()).rejects.toThrow("no memory");
+    await failing.dispose();
+    expect(isDisposed).toBe(true);
   });
 });

@@ -106,9 +106,14 @@ export class OnnxBackend implements Backend {
     const session = await this.opened.binding.createSession(model, { ...this.sessionOptions, intraOpThreads }, weights);
     const { pool, maskWriter } = this;
     const memory = { pool, maskWriter, maskMemory: this.maskMemories.of(options) };
-    const executable = new OnnxExecutable(graph, lowered, session, memory, (done) => this.executables.delete(done));
-    this.executables.add(executable);
-    return executable;
+    try {
+      const executable = new OnnxExecutable(graph, lowered, session, memory, (done) => this.executables.delete(done));
+      this.executables.add(executable);
+      return executable;
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
   }
 
   /** Kernels keep matrices in the order in which they read them; only the C API can share that between graphs. */
@@ -152,7 +157,11 @@ export class OnnxBackend implements Backend {
 
   async dispose(): Promise<void> {
     await Promise.all([...this.executables].map((executable) => executable.dispose()));
-    await (await this.gemm)?.dispose();
+    // A probe that failed has told whoever asked for it, and holds nothing.
+    await this.gemm?.then(
+      (gemm) => gemm.dispose(),
+      () => undefined,
+    );
     await this.team.dispose();
     await this.opened.binding.dispose();
   }

@@ -81,9 +81,8 @@ class CApiBinding implements OrtBinding {
   async #createSession(model: Uint8Array, options: OrtSessionOptions, weights?: OrtWeights): Promise<OrtSession> {
     const { library } = this.#context;
     const ort = library.functions;
-    const sessionOptions = createOptions(library, options);
     const shared = weights instanceof CApiWeights ? weights : undefined;
-    shared?.addTo(sessionOptions);
+    const sessionOptions = createOptions(library, options, shared);
     await asyncCalls.acquire();
     try {
       // A view of its own: small typed arrays move in the garbage collector until their buffer is asked for.
@@ -127,8 +126,8 @@ class CApiBinding implements OrtBinding {
 }
 
 /**
- * Gives all sessions one arena for intermediate results: they do not run at the same time, so each may use what another
- * used before. It grows by what is asked for, not by powers of two.
+ * Gives all sessions one arena for intermediate results: few run at the same time, so each may use what another used
+ * before. It grows by what is asked for, not by powers of two.
  */
 function shareArena(library: OrtLibrary, env: Pointer): void {
   const ort = library.functions;
@@ -152,7 +151,7 @@ function readProviders(library: OrtLibrary): string[] {
   return providers;
 }
 
-function createOptions(library: OrtLibrary, options: OrtSessionOptions): Pointer {
+function createOptions(library: OrtLibrary, options: OrtSessionOptions, weights: CApiWeights | undefined): Pointer {
   const ort = library.functions;
   const path = "onnxruntime.createSession: options";
   const pointer = receive(library, path, (cell) => ort.createSessionOptions(cell));
@@ -175,6 +174,7 @@ function createOptions(library: OrtLibrary, options: OrtSessionOptions): Pointer
     for (const [key, value] of Object.entries(options.config ?? {})) {
       set(ort.addSessionConfigEntry(pointer, key, value));
     }
+    weights?.addTo(pointer);
     return pointer;
   } catch (error) {
     ort.releaseSessionOptions(pointer);
