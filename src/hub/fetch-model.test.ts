@@ -134,6 +134,19 @@ describe("a model on the hub", () => {
     });
     expect(told).toEqual(["config.json", "vocab.txt", "model.safetensors"]);
   });
+  it("stops where its signal says so, and leaves no part of a file (bug: a hub that cannot be reached, Ctrl-C or not)", async () => {
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const work = fetchNamed("hub:owner/tiny", {
+      signal: stop.signal,
+      onProgress: ({ file }) => {
+        if (file === "vocab.txt") stop.abort(reason);
+      },
+    });
+    await expect(work).rejects.toBe(reason);
+    expect((await contents(join(cacheFolder, "models--owner--tiny", "blobs"))).length).toBeLessThan(3);
+    await fetchNamed("hub:owner/tiny");
+  });
   it("is refused by its config.json before anything large comes", async () => {
     const refuse = async () => {
       throw new CheckpointError("not this one.", { code: "MODEL_TYPE" });

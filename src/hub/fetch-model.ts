@@ -59,12 +59,22 @@ async function cachedModel(cache: HubCache, model: HubModel, options: FetchModel
  * cache has are not fetched again; every file is checked against the hub's size and hash before it counts as there.
  *
  * @throws {CheckpointError} HUB_MODEL_MISSING, HUB_REVISION_MISSING, HUB_GATED, HUB_UNREACHABLE, HUB_NOT_CACHED, HUB_NO_WEIGHTS,
- * HUB_FILE_MISSING, HUB_DAMAGED, HUB_FAILED
+ * HUB_FILE_MISSING, HUB_DAMAGED, HUB_FAILED; the reason of `signal` where it stopped the download
  */
 export async function fetchModel(model: HubModel, options: FetchModelOptions = {}): Promise<FetchedModel> {
   const cacheFolder = options.cacheFolder ?? (await import("@huggingface/hub")).getHFHubCachePath();
   const cache = new HubCache(cacheFolder, model);
   if (options.offline === true) return cachedModel(cache, model, options);
+  try {
+    return await downloadedModel(cache, model, options);
+  } catch (cause) {
+    // A hub that was not waited for is none that cannot be reached.
+    options.signal?.throwIfAborted();
+    throw cause;
+  }
+}
+
+async function downloadedModel(cache: HubCache, model: HubModel, options: FetchModelOptions): Promise<FetchedModel> {
   const client = new HubClient(model, options);
   const commit = await client.commit();
   const folder = cache.snapshot(commit);
