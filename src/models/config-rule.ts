@@ -1,6 +1,16 @@
 /** @file Rules that the settings of several families obey. */
 import type { ConfigIssue } from "../base/errors.ts";
 
+/** As many heads as share the hidden size out evenly, of sizes as near to 64 as may be. */
+function usualHeads(hiddenSize: number): number {
+  const wanted = hiddenSize / 64;
+  let usual = 1;
+  for (let heads = 2; heads < 2 * wanted; heads++) {
+    if (hiddenSize % heads === 0 && Math.abs(heads - wanted) < Math.abs(usual - wanted)) usual = heads;
+  }
+  return usual;
+}
+
 /** Heads share the hidden size out evenly. */
 export function headsDivide({
   hiddenSize,
@@ -10,8 +20,8 @@ export function headsDivide({
   readonly numAttentionHeads: number;
 }): ConfigIssue[] {
   if (hiddenSize % numAttentionHeads === 0) return [];
-  const usual = Math.max(1, Math.round(hiddenSize / 64));
-  const message = `must divide hiddenSize; got ${numAttentionHeads} and ${hiddenSize}. Use ${usual} for heads of about 64.`;
+  const usual = usualHeads(hiddenSize);
+  const message = `must divide hiddenSize; got ${numAttentionHeads} and ${hiddenSize}. Use ${usual} for heads of ${hiddenSize / usual}.`;
   return [{ path: "numAttentionHeads", message, code: "CONFIG_INDIVISIBLE" }];
 }
 

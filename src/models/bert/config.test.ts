@@ -81,6 +81,8 @@ test("all problems are reported together, with the fix; unknown sizes name the n
   expect(() => bertConfig({ hiddenSize: 512, numAttentionHeads: 6 })).toThrow(
     /numAttentionHeads: must divide hiddenSize; got 6 and 512\. Use 8/,
   );
+  // 200 / 64 is about 3, which is no divisor either.
+  expect(() => bertConfig({ hiddenSize: 200, numAttentionHeads: 3 })).toThrow(/Use 4 for heads of 50/);
   const several = () => bertConfig({ hiddenSize: 0, hiddenDropoutProb: 2, vocabSize: 1.5 });
   expect(several).toThrow(/hiddenSize[\s\S]*hiddenDropoutProb|vocabSize[\s\S]*hiddenDropoutProb/);
   expect(() => bertConfig({ preset: "larg" })).toThrow("Use large");
