@@ -138,7 +138,8 @@ export function mergesText(merges: readonly Merge[]): string {
 export function parseMerges(text: string, path: string): Merge[] {
   return text.split("\n").flatMap((line, index) => {
     const row = line.endsWith("\r") ? line.slice(0, -1) : line;
-    if (row === "" || row.startsWith("#version")) return [];
+    // Only the first line says a version: further down the pieces "#version" and another would be a pair like all others.
+    if (row === "" || (index === 0 && row.startsWith("#version"))) return [];
     const parts = row.split(" ");
     const [left, right] = parts;
     if (parts.length !== 2 || left === "" || right === "" || left === undefined || right === undefined) {

@@ -1,7 +1,6 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import { properShare, unknownKeys, wholeNumber } from "./option-check.ts";
-import type { SpecialTokens } from "./special-tokens.ts";
-import { namedTokens } from "./special-tokens.ts";
+import { leftOutRoles, namedTokens, type SpecialTokens, tokenRoles } from "./special-tokens.ts";
 import type { TrainProgress } from "./train-progress.ts";
 import type { TextOptions } from "./wordpiece-option.ts";
 
@@ -71,13 +70,12 @@ export interface ResolvedBpeTraining extends ResolvedBpe {
   readonly onProgress: ((progress: TrainProgress) => void) | undefined;
 }
 
-const ROLES = ["unkToken", "padToken", "clsToken", "sepToken", "maskToken", "bosToken", "eosToken"];
 const BYTE_KEYS = ["addPrefixSpace", "trimOffsets"];
 const CHARACTER_KEYS = [
   ...["cleanText", "handleChineseChars", "lowercase", "stripAccents"],
   ...["continuingSubwordPrefix", "endOfWordSuffix", "byteFallback", "fuseUnk", "limitAlphabet"],
 ];
-const USE_KEYS = ["byteLevel", "dropout", "modelMaxLength", ...ROLES, ...BYTE_KEYS, ...CHARACTER_KEYS].filter(
+const USE_KEYS = ["byteLevel", "dropout", "modelMaxLength", ...tokenRoles, ...BYTE_KEYS, ...CHARACTER_KEYS].filter(
   (key) => key !== "limitAlphabet",
 );
 const TRAIN_KEYS = [
@@ -114,7 +112,7 @@ function resolveUse(options: BpeOptions): ResolvedBpe {
   const role = (token: string | null | undefined): string | null => token ?? null;
   const end = byteLevel ? "<|endoftext|>" : null;
   // With a role of one's own choosing, those of GPT-2 no longer apply.
-  const given = ROLES.some((key) => (options as Readonly<Record<string, unknown>>)[key] !== undefined);
+  const given = tokenRoles.some((key) => (options as Readonly<Record<string, unknown>>)[key] !== undefined);
   const usual = given ? null : end;
   const clsToken = role(options.clsToken);
   const sepToken = role(options.sepToken);
@@ -154,7 +152,7 @@ export function resolveBpeOptions(options: BpeOptions): ResolvedBpe {
 
 /**
  * Training options with every default filled in.
- * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_OPTION_KIND, TOKENIZER_UNK_MISSING
+ * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_OPTION_KIND, TOKENIZER_ROLE_MISSING
  */
 export function resolveBpeTraining(options: BpeTrainOptions): ResolvedBpeTraining {
   const issues = [
@@ -167,14 +165,7 @@ export function resolveBpeTraining(options: BpeTrainOptions): ResolvedBpeTrainin
   const use = resolveUse(options);
   const named = namedTokens(use);
   const specialTokens = options.specialTokens ?? named;
-  const missing = named.filter((token) => !specialTokens.includes(token));
-  if (missing.length > 0) {
-    issues.push({
-      path: "specialTokens",
-      message: `must hold every token with a role; got ${JSON.stringify(specialTokens)}. Add ${missing.join(", ")}.`,
-      code: "TOKENIZER_ROLE_MISSING",
-    });
-  }
+  issues.push(...leftOutRoles(named, specialTokens));
   if (issues.length > 0) throw new ConfigError("bpe.train", issues);
   return {
     ...use,

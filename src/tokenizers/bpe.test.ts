@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bpe } from "./bpe.ts";
+import { type Merge, mergesText, parseMerges } from "./bpe-file.ts";
 import { type BpeTrainOptions, resolveBpeTraining } from "./bpe-option.ts";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
 import { loadTokenizer } from "./load.ts";
@@ -233,6 +234,18 @@ describe("files", () => {
     expect(Bpe.fromText(JSON.stringify(json), "other").hash).toBe(tokenizer.hash);
     json.pre_tokenizer.add_prefix_space = true;
     expect(Bpe.fromText(JSON.stringify(json), "other").hash).not.toBe(tokenizer.hash);
+  });
+
+  it("keeps merges of a piece that reads like the first line (bug: a rank lost, all after it moved)", () => {
+    const merges: Merge[] = [
+      ["a", "b"],
+      ["#version", "s"],
+    ];
+    expect(parseMerges(mergesText(merges), "merges.txt")).toEqual(merges);
+    expect(parseMerges("a b\r\nab c\r\n", "merges.txt")).toEqual([
+      ["a", "b"],
+      ["ab", "c"],
+    ]);
   });
 
   it("names what is wrong with a file, and what is missing", async () => {

@@ -1,3 +1,4 @@
+import type { ConfigIssue } from "../base/errors.ts";
 import type { AddedToken } from "./tokenizer-file.ts";
 
 /** The token for each role; null for none. One token may have several roles. */
@@ -28,6 +29,9 @@ const keys = {
   unkToken: "unk_token",
 } as const;
 
+/** Names of the options that give a role its token. */
+export const tokenRoles: readonly string[] = Object.keys(keys);
+
 /** The order in which vocabularies usually begin: `<s> <pad> </s> <unk> <mask>`. */
 const usualOrder = ["bosToken", "clsToken", "padToken", "sepToken", "eosToken", "unkToken", "maskToken"] as const;
 
@@ -36,11 +40,22 @@ export function namedTokens(roles: SpecialTokens): string[] {
   return [...new Set(usualOrder.flatMap((role) => roles[role] ?? []))];
 }
 
+/** An issue where the first entries of a vocabulary leave out tokens with a role. */
+export function leftOutRoles(named: readonly string[], specialTokens: readonly string[]): ConfigIssue[] {
+  const missing = named.filter((token) => !specialTokens.includes(token));
+  if (missing.length === 0) return [];
+  const message = `must hold every token with a role; got ${JSON.stringify(specialTokens)}. Add ${missing.join(", ")}.`;
+  return [{ path: "specialTokens", message, code: "TOKENIZER_ROLE_MISSING" }];
+}
+
 /** `special_tokens_map.json`, and the same part of `tokenizer_config.json`. */
-export function specialTokensMap(roles: SpecialTokens, ids: ReadonlyMap<string, number>): Record<string, string> {
+export function specialTokensMap(
+  roles: Partial<SpecialTokens>,
+  ids: ReadonlyMap<string, number>,
+): Record<string, string> {
   return Object.fromEntries(
     Object.entries(keys).flatMap(([role, key]) => {
-      const token = roles[role as keyof SpecialTokens];
+      const token = roles[role as keyof SpecialTokens] ?? null;
       return token !== null && ids.has(token) ? [[key, token]] : [];
     }),
   );

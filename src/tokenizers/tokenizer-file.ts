@@ -104,12 +104,16 @@ function addedTokensOf(json: Record<string, unknown>, path: string): AddedToken[
   const list: unknown = json.added_tokens ?? [];
   if (!Array.isArray(list)) throw malformed(path, "added_tokens: must be a list");
   return list.map((entry: unknown, index) => {
-    if (!isRecord(entry) || typeof entry.content !== "string" || typeof entry.id !== "number") {
+    if (!isRecord(entry) || typeof entry.content !== "string") {
       throw malformed(path, `added_tokens[${index}]: must have content and id`);
+    }
+    const { id } = entry;
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
+      throw malformed(path, `added_tokens[${index}]: ids must be integers from 0; got ${String(id)}`);
     }
     const flag = (key: string): boolean => entry[key] === true;
     return {
-      id: entry.id,
+      id,
       content: entry.content,
       special: flag("special"),
       single_word: flag("single_word"),

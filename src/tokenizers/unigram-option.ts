@@ -1,7 +1,7 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import { byteTokens } from "./bpe-option.ts";
 import { properShare, unknownKeys, wholeNumber } from "./option-check.ts";
-import { namedTokens, type SpecialTokens } from "./special-tokens.ts";
+import { leftOutRoles, namedTokens, type SpecialTokens, tokenRoles } from "./special-tokens.ts";
 import type { TrainProgress } from "./train-progress.ts";
 
 /** How a Unigram vocabulary is used. Roles of special tokens: null for none; ALBERT's by default. */
@@ -59,10 +59,7 @@ export interface ResolvedUnigramTraining extends ResolvedUnigram {
   readonly onProgress: ((progress: TrainProgress) => void) | undefined;
 }
 
-const USE_KEYS = [
-  ...["lowercase", "stripAccents", "nfkc", "byteFallback", "modelMaxLength"],
-  ...["unkToken", "padToken", "clsToken", "sepToken", "maskToken", "bosToken", "eosToken"],
-];
+const USE_KEYS = ["lowercase", "stripAccents", "nfkc", "byteFallback", "modelMaxLength", ...tokenRoles];
 const TRAIN_KEYS = [
   ...USE_KEYS,
   ...["vocabSize", "seedSize", "maxPieceLength", "shrinkingFactor", "numSubIterations"],
@@ -135,14 +132,7 @@ export function resolveUnigramTraining(options: UnigramTrainOptions): ResolvedUn
   const use = resolveUse(options);
   const named = albertOrder(use);
   const specialTokens = options.specialTokens ?? named;
-  const missing = named.filter((token) => !specialTokens.includes(token));
-  if (missing.length > 0) {
-    issues.push({
-      path: "specialTokens",
-      message: `must hold every token with a role; got ${JSON.stringify(specialTokens)}. Add ${missing.join(", ")}.`,
-      code: "TOKENIZER_ROLE_MISSING",
-    });
-  }
+  issues.push(...leftOutRoles(named, specialTokens));
   if (issues.length > 0) throw new ConfigError("unigram.train", issues);
   return {
     ...use,

@@ -1,7 +1,7 @@
 import { CheckpointError } from "../base/errors.ts";
 import { tokenizerFileText, vocabularyText } from "./file-text.ts";
 import type { TokenizerSettings } from "./special-role.ts";
-import { addedTokens, addedTokensDecoder, segmentTemplate } from "./special-tokens.ts";
+import { addedTokens, addedTokensDecoder, segmentTemplate, specialTokensMap } from "./special-tokens.ts";
 import { isRecord, type TokenizerFile } from "./tokenizer-file.ts";
 import type { ResolvedWordPiece } from "./wordpiece-option.ts";
 
@@ -63,23 +63,11 @@ export function wordPieceSettings(
     tokenizer_class: "BertTokenizer",
     ...kept,
     ...(options.modelMaxLength === undefined ? {} : { model_max_length: options.modelMaxLength }),
-    ...specialTokensMap(ids, options),
+    ...specialTokensMap(options, ids),
     do_lower_case: options.lowercase,
     strip_accents: options.stripAccents === options.lowercase ? null : options.stripAccents,
     tokenize_chinese_chars: options.handleChineseChars,
   };
-}
-
-/** `special_tokens_map.json`: the token of every role that the vocabulary has. */
-export function specialTokensMap(ids: ReadonlyMap<string, number>, options: ResolvedWordPiece): Record<string, string> {
-  const roles = {
-    cls_token: options.clsToken,
-    mask_token: options.maskToken,
-    pad_token: options.padToken,
-    sep_token: options.sepToken,
-    unk_token: options.unkToken,
-  };
-  return Object.fromEntries(Object.entries(roles).filter(([, token]) => ids.has(token)));
 }
 
 function textOf(value: unknown, fallback: string): string {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
 import { loadTokenizer } from "./load.ts";
 import { hostile } from "./testing.ts";
+import { parseTokenizerFile } from "./tokenizer-file.ts";
 import { codePointToUnit } from "./unicode-offset.ts";
 import { WordPiece } from "./wordpiece.ts";
 import { wordPieceFileText } from "./wordpiece-file.ts";
@@ -284,6 +285,13 @@ describe("bad input", () => {
       await expect(WordPiece.load(path)).rejects.toMatchObject({ name: "CheckpointError", code, path });
     });
   }
+
+  it("an added token needs a whole number (bug: a token that no id of the vocabulary finds)", () => {
+    for (const id of [-1, 0.5, "3"]) {
+      const text = JSON.stringify({ added_tokens: [{ content: "x", id }], model: { vocab: { "[UNK]": 0 } } });
+      expect(() => parseTokenizerFile(text, "added.json")).toThrow(/added_tokens\[0\]: ids must be integers from 0/);
+    }
+  });
 
   it("names missing files, folders without a tokenizer, and text that is not UTF-8", async () => {
     await expect(WordPiece.load(join(folder, "nothing"))).rejects.toMatchObject({ code: "TOKENIZER_FILE_MISSING" });

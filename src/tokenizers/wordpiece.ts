@@ -2,6 +2,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError, ConfigError } from "../base/errors.ts";
 import { LibraryTokenizer } from "./library-tokenizer.ts";
 import type { TokenizerSettings } from "./special-role.ts";
+import { specialTokensMap } from "./special-tokens.ts";
 import { parseTokenizerFile, readTextFile } from "./tokenizer-file.ts";
 import { entryKind, readSettings } from "./tokenizer-folder.ts";
 import { trainWordPiece } from "./train-wordpiece.ts";
@@ -11,7 +12,6 @@ import {
   optionsFromFile,
   optionsFromSettings,
   parseVocabulary,
-  specialTokensMap,
   wordPieceFileText,
   wordPieceSettings,
 } from "./wordpiece-file.ts";
@@ -140,7 +140,7 @@ export class WordPiece extends LibraryTokenizer {
     await this.saveFiles(folder, {
       "tokenizer.json": this.fileText,
       "tokenizer_config.json": json(wordPieceSettings(ids, this.options, this.settings)),
-      "special_tokens_map.json": json(specialTokensMap(ids, this.options)),
+      "special_tokens_map.json": json(specialTokensMap(this.options, ids)),
       ...(tokens.includes(undefined) ? {} : { "vocab.txt": `${tokens.join("\n")}\n` }),
     });
   }
