@@ -20,8 +20,8 @@ const clip = (x: number, [least, greatest]: readonly [number, number]): number =
  * Layer-wise adaptive moments: Adam's direction with decoupled decay, and for every parameter a step as long as its own norm.
  *
  * One parameter is one layer, as in the authors' code, save that query, key and value weights are one parameter here and share
- * a ratio; the ratio is 1 where either norm is 0, and for biases and
- * normalisation gains (`exclude_from_layer_adaptation`, by default those without weight decay).
+ * a ratio; the ratio is 1 where either norm is 0, and for biases and normalisation gains (`exclude_from_layer_adaptation`, by
+ * default those without weight decay).
  * @source You et al. 2020, arXiv:1904.00962, algorithm 2; google-research/albert `lamb_optimizer.py` and TensorFlow
  * Addons' `LAMB`, which corrects the bias
  */
