@@ -2,10 +2,9 @@
 
 import { fixed, gigabytes, median, range } from "../section.mjs";
 import { target } from "./finetuning-cases.mjs";
-import { verdict } from "./training-section.mjs";
+import { commandsText, missingLines, timesOf, verdict } from "./page-parts.mjs";
 
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-const timesOf = (side) => side.rounds.flat();
 const examplesPerSecond = (side, batch) => (1000 * batch * timesOf(side).length) / sum(timesOf(side));
 const percent = (share) => (share === undefined ? "–" : `${(100 * share).toFixed(1)} %`);
 
@@ -42,9 +41,7 @@ function groupTable(group, { batch }) {
       lines.push(`| ${side.label} | ${peer.label} | **${fixed(whole, 2)}** (${range(rounds, 2)}) | ${reached} |`);
     });
   }
-  const missing = group.filter((side) => side.absent !== undefined && !side.absent.startsWith("not started"));
-  if (missing.length > 0) lines.push("", ...missing.map(({ label, absent }) => `- *${label}* is missing: ${absent}`));
-  return lines.join("\n");
+  return [...lines, ...missingLines(group)].join("\n");
 }
 
 function taskSection(measured) {
@@ -83,12 +80,5 @@ Written by \`npm run bench:peers -- finetuning --data FOLDER\`; do not edit.
 
 ${all.map(taskSection).join("\n\n")}
 
-### Commands of the sides
-
-\`WORK\` is a folder that the runner makes: the model and the texts of the task.
-
-\`\`\`sh
-${[...new Set(sides.map(({ command }) => command))].join("\n")}
-\`\`\`
-`;
+${commandsText(sides, "the model and the texts of the task")}`;
 }

@@ -1,27 +1,14 @@
 // The page of the pre-training comparison.
 
 import { fixed, gigabytes, median, range } from "../section.mjs";
+import { missingLines, roundRatios, timesOf, verdict } from "./page-parts.mjs";
 import { hardwareLimits, outsideLimit, targets } from "./training-cases.mjs";
 import { pairsOf } from "./training-records.mjs";
 
 const distinct = (texts) => [...new Set(texts)];
 
-const timesOf = (side) => side.rounds.flat();
-
 /** True if the slowest counted step took twice the fastest: something else ran on the machine. */
 const noisy = (side) => Math.max(...timesOf(side)) > 2 * Math.min(...timesOf(side));
-
-/** "reached", or by how much a figure stays below. */
-export function verdict(value, target) {
-  if (target === undefined) return "–";
-  if (value >= target) return `${target}: reached`;
-  return `${target}: **below by ${(100 * (1 - value / target)).toFixed(0)} %**`;
-}
-
-/** Ratio of two sides, from the medians of each round, so that slow minutes of the machine fall on both. */
-export function roundRatios(ours, peer) {
-  return ours.rounds.map((times, round) => median(peer.rounds[round]) / median(times));
-}
 
 /** Tokens of a step: of an encoder–decoder those of both its sides. */
 const tokensOf = ({ tokensPerSecond, stepMs }) => (tokensPerSecond * stepMs) / 1000;
@@ -71,9 +58,7 @@ function tableText(table) {
     lines.push("", "| Firth | peer | **peer ÷ Firth** (range over rounds) | to reach |", "|---|---|---|---|");
     lines.push(...pairs.map((pair) => ratioRow(table, pair)));
   }
-  const missing = table.sides.filter((side) => side.absent !== undefined && !side.absent.startsWith("not started"));
-  if (missing.length > 0) lines.push("", ...missing.map(({ label, absent }) => `- *${label}* is missing: ${absent}`));
-  return lines.join("\n");
+  return [...lines, ...missingLines(table.sides)].join("\n");
 }
 
 /** The tables of one work under its heading. */
