@@ -49,6 +49,12 @@ const plainValues: Readonly<Record<string, readonly unknown[]>> = {
   lora_bias: [false, null, undefined],
   layer_replication: [null, undefined],
   trainable_token_indices: [null, undefined],
+  target_parameters: [null, undefined],
+  alora_invocation_tokens: [null, undefined],
+  arrow_config: [null, undefined],
+  kasa_config: [null, undefined],
+  use_bdlora: [false, null, undefined],
+  use_qalora: [false, null, undefined],
 };
 
 function positive(config: JsonObject, key: string, path: string): number {

@@ -1,0 +1,82 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { loadClassifier, saveClassifier } from "../../api/load.ts";
+import { saveModel } from "../../api/model.ts";
+import { type AdapterOptions, resolveAdapter } from "../../models/adapter/option.ts";
+import { withAdapter } from "../../models/adapter/start.ts";
+import { randomNumbers } from "../../models/adapter/testing.ts";
+import { tinyModel, wordTokenizer } from "../../transfer/vocabulary/testing.ts";
+import { createProgram } from "../program.ts";
+
+let root = "";
+let base = "";
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "firth-adapter-command-"));
+  base = join(root, "base");
+  await saveModel(base, tinyModel("bert", wordTokenizer()));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = undefined;
+});
+
+/** A classifier with an adapter upon the model, in a folder. */
+async function saved(name: string, options: AdapterOptions): Promise<string> {
+  const model = tinyModel("bert", wordTokenizer());
+  const module = model.family.classification(model.config, 2);
+  const own = randomNumbers(module, 5);
+  const weights = new Map([...own].map(([key, data]) => [key, model.weights.get(key) ?? data]));
+  const state = withAdapter({ ...model, module, weights }, resolveAdapter(options), { seed: 1, folder: base });
+  const folder = join(root, name);
+  const { tokenizer } = model;
+  await saveClassifier(folder, { ...state, tokenizer, labels: ["no", "yes"], maxSeqLength: 12 });
+  return folder;
+}
+
+async function run(...args: string[]): Promise<{ out: string; error: string; code: unknown }> {
+  const texts = { out: "", error: "" };
+  const take = (stream: "out" | "error") => (text: unknown) => {
+    texts[stream] += String(text);
+    return true;
+  };
+  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
+  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
+  await createProgram().parseAsync(["node", "firth", "adapter", ...args]);
+  const code = process.exitCode;
+  process.exitCode = undefined;
+  return { ...texts, code };
+}
+
+test("firth adapter merge makes an ordinary model, with tokenizer and classes (bug: the adapter's files go along)", async () => {
+  const adapter = await saved("lora", { kind: "lora", rank: 2 });
+  expect(existsSync(join(adapter, "model.safetensors"))).toBe(false);
+  const out = join(root, "merged");
+  const told = await run("merge", adapter, "--out", out, "--json");
+  expect(told.code, told.error).toBeUndefined();
+  expect(JSON.parse(told.out)).toMatchObject({ adapter, base, folder: out, family: "bert" });
+  expect(existsSync(join(out, "adapter_config.json"))).toBe(false);
+  const [apart, merged] = [await loadClassifier(adapter), await loadClassifier(out)];
+  expect(merged).toMatchObject({ labels: ["no", "yes"], maxSeqLength: 12, newParameters: [] });
+  expect(merged.weights).toEqual(apart.weights);
+  const again = await run("merge", adapter, "--out", out);
+  expect(again).toMatchObject({ code: 1, out: "" });
+  expect(again.error).toContain("(OUTPUT_EXISTS)");
+});
+
+test("what cannot be merged says why, and leaves nothing (bug: merged without what is lost)", async () => {
+  const adapter = await saved("houlsby", { kind: "houlsby", size: 3 });
+  const out = join(root, "none");
+  const told = await run("merge", adapter, "--out", out);
+  expect(told.error).toMatch(/are no change of the weights: they cannot be merged.*\(ADAPTER_NOT_MERGEABLE\)/s);
+  expect((await run("merge", base, "--out", out)).error).toContain("(NOT_AN_ADAPTER)");
+  const lora = await saved("other", { kind: "lora", rank: 2 });
+  expect((await run("merge", lora, "--out", out, "--base", join(root, "nowhere"))).error).toContain(
+    "(ADAPTER_BASE_MISSING)",
+  );
+  expect(existsSync(out)).toBe(false);
+});
