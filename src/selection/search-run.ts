@@ -22,6 +22,12 @@ export interface TrialPlace extends RunKey {
   /** Of the setting, from 1. */
   readonly number: number;
   readonly settings: SearchSettings;
+  /** Belong among the options of the run, as those of `finetune`. */
+  readonly options: TrialRunOptions;
+}
+
+export interface TrialRunOptions {
+  readonly seed: number;
   /** The run's own folder, with which it goes on after a kill; undefined where nothing is kept. */
   readonly outputDir: string | undefined;
   /** Must be told all the run's events. */
@@ -178,8 +184,8 @@ export class SearchRun {
     });
     let outcome: TrialOutcome;
     try {
-      const outputDir = facts.path(name);
-      outcome = await options.run({ ...trial, ...key, outputDir, listener, signal: AbortSignal.any(signals) });
+      const given = { seed: key.seed, outputDir: facts.path(name), listener, signal: AbortSignal.any(signals) };
+      outcome = await options.run({ ...trial, ...key, options: given });
     } catch (error) {
       if (!(error instanceof FirthError && trialFailures.has(error.code))) throw error;
       const failed = { state: "failed", figures: undefined, selectedStep: undefined, note: error.message } as const;

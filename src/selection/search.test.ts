@@ -27,7 +27,8 @@ class FakeTraining {
   /** Throws before this step of all, as a kill does. */
   killAt = Number.POSITIVE_INFINITY;
 
-  readonly run = async ({ settings, seed, fold, outputDir, listener, signal }: TrialPlace): Promise<TrialOutcome> => {
+  readonly run = async ({ settings, seed, fold, options }: TrialPlace): Promise<TrialOutcome> => {
+    const { outputDir, listener, signal } = options;
     const rate = settings.rate as number;
     const name = `${rate}/${seed}${fold === null ? "" : `/${fold}`}`;
     this.begun.push(name);

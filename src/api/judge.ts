@@ -1,0 +1,180 @@
+/** @file What models make of each held-out item, beside what is true: the rows that reports and comparisons are made from. */
+import { DataError } from "../base/errors.ts";
+import type { QuestionData } from "../data/question-file.ts";
+import { type ColumnRef, cellText, type TableRow, TableSource } from "../data/table.ts";
+import type { TaggedSentence, TaggedSource } from "../data/tagged-sentence.ts";
+import {
+  areEntityTags,
+  chineseAnswerFigures,
+  convertTags,
+  squadFigures,
+  squadTwoFigures,
+  type TagScheme,
+} from "../evaluation/index.ts";
+import type { JudgedAnswer, JudgedClass, JudgedScore, JudgedTags } from "../selection/index.ts";
+import { showLabels } from "../tasks/label-name.ts";
+import { columnList, rowLabel } from "../tasks/table-text.ts";
+import type { AnswerModel } from "./answer-model.ts";
+import { type AnswerOptions, openAnswerer } from "./answer-questions.ts";
+import type { TextClassifier } from "./model.ts";
+import { type LabelledRowOptions, type PredictOptions, withPredictor } from "./predict.ts";
+import { withScorer } from "./predict-score.ts";
+import { openTagger, type Tagger, type TagOptions } from "./tagger.ts";
+
+/** Sentences that are tagged together. */
+const CHUNK = 512;
+
+const textsOf = (row: TableRow, columns: readonly ColumnRef[], file: string): string[] =>
+  columns.map((column) => cellText(row, column, file));
+
+/** The rows of a table that are wanted. */
+function filtered(source: TableSource, wanted: (row: TableRow) => boolean): TableSource {
+  const rows = async function* (): AsyncGenerator<TableRow> {
+    for await (const row of source.rows()) if (wanted(row)) yield row;
+  };
+  return new TableSource(source.name, rows, {});
+}
+
+/**
+ * What a classifier makes of labelled texts.
+ * @throws {DataError} LABEL_UNKNOWN, LABEL_MISSING, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+ */
+export async function judgeClasses(
+  classifier: TextClassifier,
+  source: TableSource,
+  { labelColumn = "label", skipLabels = [], labelNames = {}, ...options }: PredictOptions & LabelledRowOptions = {},
+): Promise<JudgedClass[]> {
+  const { labels } = classifier;
+  const file = source.name;
+  const columns = columnList(options.textColumns ?? "text");
+  const truth = (row: TableRow): string => {
+    const label = rowLabel(row, labelColumn, file);
+    const name = Object.hasOwn(labelNames, label) ? labelNames[label]! : label;
+    if (labels.includes(name) || skipLabels.includes(label)) return name;
+    throw new DataError(
+      `line ${row.line}: the label ${JSON.stringify(label)} is not known; known are ${showLabels(labels)}. Correct the row, or name it in skipLabels.`,
+      { code: "LABEL_UNKNOWN", path: file, details: { line: row.line, label, labels } },
+    );
+  };
+  // Skipped rows are left out before they cost anything.
+  const wanted = filtered(source, (row) => {
+    truth(row);
+    return !skipLabels.includes(rowLabel(row, labelColumn, file));
+  });
+  return withPredictor(classifier, options, async (predictor) => {
+    const rows: JudgedClass[] = [];
+    for await (const { fields, line, label, probabilities } of predictor.predictRows(wanted, options)) {
+      const row = { fields, line };
+      rows.push({
+        ...{ task: "textClassification", line, texts: textsOf(row, columns, file) },
+        ...{ label: truth(row), prediction: label, probabilities },
+      });
+    }
+    return rows;
+  });
+}
+
+/**
+ * What a model of numbers makes of texts with numbers.
+ * @throws {DataError} LABEL_NOT_NUMBER, LABEL_MISSING, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+ */
+export async function judgeScores(
+  model: TextClassifier,
+  source: TableSource,
+  { labelColumn = "label", ...options }: PredictOptions & Pick<LabelledRowOptions, "textColumns" | "labelColumn"> = {},
+): Promise<JudgedScore[]> {
+  const columns = columnList(options.textColumns ?? "text");
+  return withScorer(model, options, async (scorer) => {
+    const rows: JudgedScore[] = [];
+    for await (const { fields, line, score } of scorer.predictRows(source, options)) {
+      const row = { fields, line };
+      const label = Number(rowLabel(row, labelColumn, source.name));
+      if (!Number.isFinite(label)) {
+        throw new DataError(
+          `line ${line}: column ${labelColumn} must hold a number; got ${JSON.stringify(rowLabel(row, labelColumn, source.name))}. Correct the row.`,
+          { code: "LABEL_NOT_NUMBER", path: source.name, details: { line } },
+        );
+      }
+      rows.push({ task: "textRegression", line, texts: textsOf(row, columns, source.name), label, prediction: score });
+    }
+    return rows;
+  });
+}
+
+/**
+ * What a tagger makes of tagged sentences.
+ * @param options `scheme`: what tags of entities are converted to; `IOB2` by default, null keeps them
+ * @throws {DataError} TAGS_MISSING, and the file's own
+ */
+export async function judgeTags(
+  tagger: Tagger,
+  source: TaggedSource,
+  { scheme = "IOB2", ...options }: TagOptions & { readonly scheme?: TagScheme | null | undefined } = {},
+): Promise<JudgedTags[]> {
+  const sentences: TaggedSentence[] = [];
+  for await (const sentence of source.sentences()) {
+    if (sentence.words.length === 0) continue;
+    if (sentence.tags.length !== sentence.words.length) {
+      throw new DataError(`line ${sentence.line}: a sentence must have a tag for every word.`, {
+        code: "TAGS_MISSING",
+        path: source.name,
+        details: { line: sentence.line },
+      });
+    }
+    sentences.push(sentence);
+  }
+  const converts = scheme !== null && areEntityTags([...tagger.labels, ...sentences.flatMap(({ tags }) => tags)]);
+  const predictor = await openTagger(tagger, options);
+  try {
+    const rows: JudgedTags[] = [];
+    for (let from = 0; from < sentences.length; from += CHUNK) {
+      const part = sentences.slice(from, from + CHUNK);
+      const tagged = await predictor.tag(part.map(({ words }) => words));
+      part.forEach(({ words, tags, line }, i) => {
+        const found = tagged[i]!.words;
+        rows.push({
+          ...{ task: "tokenClassification", line, words, label: converts ? convertTags(tags, scheme) : tags },
+          ...{ prediction: found.map(({ tag }) => tag), probabilities: found.map(({ probability }) => probability) },
+        });
+      });
+    }
+    return rows;
+  } finally {
+    await predictor.dispose();
+  }
+}
+
+/**
+ * What a model answers to questions with right answers; `exact` and `f1` are those of the model's own measure.
+ * @throws {DataError} TEXT_EMPTY
+ */
+export async function judgeAnswers(
+  model: AnswerModel,
+  data: QuestionData,
+  options: AnswerOptions = {},
+): Promise<JudgedAnswer[]> {
+  const { measure, allowsNone } = model.answering;
+  const answerer = await openAnswerer(model, options);
+  try {
+    const { answers } = await answerer.evaluate(data);
+    return data.questions.map(({ id, question, context, answers: right }): JudgedAnswer => {
+      const { text, start, end, probability } = answers.get(id)!;
+      const keys = [{ id, answers: right.map((answer) => answer.text) }];
+      const texts = new Map([[id, text]]);
+      const figures = allowsNone
+        ? squadTwoFigures(keys, texts)
+        : measure === "squad"
+          ? squadFigures(keys, texts)
+          : chineseAnswerFigures(keys, texts);
+      const isNone = text === "";
+      return {
+        ...{ task: "questionAnswering", id, question, context },
+        label: right.map((answer) => ({ text: answer.text, start: answer.start ?? null })),
+        ...{ prediction: text, start: isNone ? null : start, end: isNone ? null : end, probability },
+        ...{ exact: figures.exact / 100, f1: figures.f1 / 100 },
+      };
+    });
+  } finally {
+    await answerer.dispose();
+  }
+}
