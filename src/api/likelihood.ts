@@ -9,43 +9,38 @@ import {
   type OptionQuestion,
   optionLikelihoods,
 } from "../generation/option-likelihood.ts";
+import { OptionScorer } from "../generation/option-scorer.ts";
 import { type Perplexity, type PerplexityOptions, perplexityOf } from "../generation/perplexity.ts";
 import { startTokenOf } from "../generation/prompt-encoder.ts";
 import { answerOf, drawShots, type PromptRow, type PromptTemplate, promptFor } from "../generation/prompt-template.ts";
-import { TokenScorer } from "../generation/token-scorer.ts";
-import { type GeneratorOptions, type OpenedWriter, openWriter } from "./generate.ts";
+import { requireScoring, TokenScorer, type TokenScorerOptions } from "../generation/token-scorer.ts";
+import { type GeneratorOptions, openWriter } from "./generate.ts";
 import type { PretrainedModel } from "./model.ts";
 
 export type { Normalization, OptionLikelihood, OptionQuestion, Perplexity, PromptTemplate };
 
 export interface LikelihoodOptions extends GeneratorOptions {
-  /** Texts computed together; 8 by default. */
+  /** Texts, or questions with all their options, computed together; 8 by default. */
   readonly batchSize?: number | undefined;
   /** Whether texts begin with the token that begins texts; false by default, as transformers' GPT-2. */
   readonly startToken?: boolean | undefined;
 }
 
-/** Opens a model, gives work a scorer, and puts everything away. */
-async function withScorer<T>(
+/** Opens a model, gives work what scorers need, and puts everything away. */
+async function withWriter<T>(
   model: PretrainedModel,
   options: LikelihoodOptions,
-  work: (scorer: TokenScorer, opened: OpenedWriter) => Promise<T>,
+  work: (scoring: TokenScorerOptions) => Promise<T>,
 ): Promise<T> {
   const { batchSize = 8 } = options;
   if (!(Number.isInteger(batchSize) && batchSize >= 1)) {
     const message = `must be a whole number ≥ 1; got ${batchSize}.`;
     throw new ConfigError("likelihood", [{ path: "batchSize", message, code: "CONFIG_RANGE" }]);
   }
-  const opened = await openWriter(model, options);
-  const { backend, store, network, dtype, release } = opened;
+  const { backend, store, network, dtype, release } = await openWriter(model, options);
   try {
     const padId = model.tokenizer.special.pad;
-    const scorer = new TokenScorer({ backend, store, network, policy: { compute: dtype }, padId, batchSize });
-    try {
-      return await work(scorer, opened);
-    } finally {
-      await scorer.dispose();
-    }
+    return await work({ backend, store, network, policy: { compute: dtype }, padId, batchSize });
   } finally {
     await release();
   }
@@ -60,7 +55,9 @@ export function perplexity(
   text: string,
   options: LikelihoodOptions & PerplexityOptions = {},
 ): Promise<Perplexity> {
-  return withScorer(model, options, async (scorer, { network }) => {
+  return withWriter(model, options, async (scoring) => {
+    const { network } = scoring;
+    requireScoring(network);
     if (network.order !== "leftToRight") {
       const message = "the model does not foretell a text by itself; it writes for a source. Use GPT.";
       throw new ConfigError("perplexity", [{ path: "model", message, code: "MODEL_CANNOT_SCORE" }]);
@@ -69,12 +66,18 @@ export function perplexity(
     const [encoded] = await tokenizer.encodeIds([text]);
     const start = options.startToken === true ? [startTokenOf(tokenizer.special, "perplexity")] : [];
     const tokens = joinTokens(start, encoded!.ids);
-    return perplexityOf(scorer, network, { tokens, numBytes: Buffer.byteLength(text) }, options);
+    const scorer = new TokenScorer(scoring);
+    try {
+      return await perplexityOf(scorer, network, { tokens, numBytes: Buffer.byteLength(text) }, options);
+    } finally {
+      await scorer.dispose();
+    }
   });
 }
 
 /**
- * How likely each option is behind its context; `likeliest` picks one.
+ * How likely each option is behind its context; `likeliest` picks one. What contexts and options begin with alike is
+ * computed once.
  * @throws {ConfigError} for wrong options; {DataError} OPTION_EMPTY, PROMPT_TOO_LONG; {FirthError} MODEL_CANNOT_SCORE
  */
 export function likelihoods(
@@ -84,7 +87,9 @@ export function likelihoods(
 ): Promise<OptionLikelihood[][]> {
   const { startToken = false } = options;
   const encoding = { tokenizer: model.tokenizer, framing: model.family.framing, startToken };
-  return withScorer(model, options, (scorer, { network }) => optionLikelihoods(scorer, network, questions, encoding));
+  return withWriter(model, options, (scoring) =>
+    optionLikelihoods(new OptionScorer(scoring), scoring.network, questions, encoding),
+  );
 }
 
 export interface PromptOptions extends LikelihoodOptions {

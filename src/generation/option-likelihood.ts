@@ -4,8 +4,9 @@ import { frameOf } from "../objectives/frame.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { joinTokens } from "./join-tokens.ts";
 import type { WritingNetwork } from "./network.ts";
+import { commonStart, type QuestionText } from "./option-group.ts";
 import { startTokenOf } from "./prompt-encoder.ts";
-import type { ScoredText, TokenScorer } from "./token-scorer.ts";
+import type { ScoredText } from "./token-scorer.ts";
 
 /** What likelihoods are divided by before they are compared. */
 export const normalizations = ["none", "token", "character"] as const;
@@ -29,19 +30,17 @@ export interface OptionLikelihood {
   readonly numTokens: number;
 }
 
+/** What scores options' tokens: an `OptionScorer`, or a `TokenScorer`, which computes every text by itself. */
+export interface OptionScoring {
+  score(texts: readonly QuestionText[]): Promise<Float32Array[]>;
+}
+
 /** What turns contexts and options into tokens. */
 export interface OptionEncoding {
   readonly tokenizer: Tokenizer;
   readonly framing: Framing;
   /** Whether contexts begin with the token that begins texts; an empty one always does. */
   readonly startToken: boolean;
-}
-
-/** Tokens that two texts begin with alike. */
-function commonStart(a: Int32Array, b: Int32Array): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a[length] === b[length]) length++;
-  return length;
 }
 
 /** The figure by which options are compared. */
@@ -64,14 +63,19 @@ export function likeliest(likelihoods: readonly OptionLikelihood[], normalizatio
  * How likely each option is behind its context. A left-to-right network reads both as one text, and the option's tokens are
  * those that the context alone does not begin with; an encoder reads the context, and its decoder's tokens are the framed
  * option's.
- * @throws {DataError} OPTION_EMPTY, PROMPT_TOO_LONG, naming the question
+ * @throws {DataError} OPTIONS_MISSING, OPTION_EMPTY, PROMPT_TOO_LONG, naming the question
  */
 export async function optionLikelihoods(
-  scorer: TokenScorer,
+  scorer: OptionScoring,
   network: WritingNetwork,
   questions: readonly OptionQuestion[],
   { tokenizer, framing, startToken }: OptionEncoding,
 ): Promise<OptionLikelihood[][]> {
+  const lacking = questions.findIndex(({ options }) => options.length === 0);
+  if (lacking >= 0) {
+    const path = `questions[${lacking}]`;
+    throw new DataError("has no options. Give two or more.", { code: "OPTIONS_MISSING", path });
+  }
   const pairs = questions.flatMap(({ context, options }, question) =>
     options.map((option) => ({ context, option, question })),
   );
@@ -79,7 +83,7 @@ export async function optionLikelihoods(
   const contexts = await tokenizer.encodeIds(questions.map(({ context }) => context));
   const wholes = await tokenizer.encodeIds(pairs.map(({ context, option }) => (isDecoder ? option : context + option)));
   const join = isDecoder ? frameOf(framing, tokenizer, "likelihood").join : undefined;
-  const texts = pairs.map(({ question }, i): ScoredText => {
+  const texts = pairs.map(({ question }, i): QuestionText => {
     const path = `questions[${question}]`;
     const [whole, context] = [wholes[i]!.ids, contexts[question]!.ids];
     const text = ((): ScoredText => {
@@ -110,7 +114,7 @@ export async function optionLikelihoods(
         details: { length, room },
       });
     }
-    return text;
+    return { ...text, question };
   });
   const scores = await scorer.score(texts);
   const results: OptionLikelihood[][] = questions.map(() => []);

@@ -21,8 +21,10 @@ export interface BatchProgramOptions {
   readonly store: { buffer(section: string, name: string): Buffer };
   /** For a batch: parameters that never change while the program lives, and are worth laying out for it. */
   readonly fixed?: (batch: Batch) => FixedInputs | undefined;
+  /** Buffers of the engine that are inputs called `held.<name>`, by that name. */
+  readonly held?: ((name: string) => Buffer) | undefined;
   /**
-   * Traces the graph for batches of one shape. Inputs are called `parameter.<name>`, `batch.<name>`, or are
+   * Traces the graph for batches of one shape. Inputs are called `parameter.<name>`, `held.<name>`, `batch.<name>`, or are
    * given at each run; outputs called `gradient.<name>` go to the store, all others are read back.
    */
   readonly trace: (batch: Batch) => Graph;
@@ -34,15 +36,16 @@ export interface ProgramMemory extends GraphMemory {
   readonly bufferBytes: number;
 }
 
-/** `parameter.<name>` is a weight, `previous.<name>` what its gradient is added to. */
-function storedInput(store: BatchProgramOptions["store"], name: string, section: string): Buffer {
+/** `parameter.<name>` is a weight, `previous.<name>` what its gradient is added to, `held.<name>` what the caller has. */
+function storedInput({ store, held }: BatchProgramOptions, name: string, section: string): Buffer {
   const at = name.indexOf(".");
+  if (name.startsWith("held.")) return held!(name.slice(at + 1));
   return store.buffer(name.slice(0, at) === "parameter" ? "value" : section, name.slice(at + 1));
 }
 
 /** Inputs and outputs that do not lie in the store. */
 function notStored(values: readonly NamedValue[]): NamedValue[] {
-  return values.filter(({ name }) => !/^(parameter|previous|gradient)\./.test(name));
+  return values.filter(({ name }) => !/^(parameter|previous|gradient|held)\./.test(name));
 }
 
 /** A computation over batches of any shape: a graph is compiled when a shape is first seen, then kept. */
@@ -108,7 +111,7 @@ export class BatchProgram {
     }
     const { graph } = executable;
     await executable.run(
-      graph.inputs.map(({ name }) => inputs.get(name) ?? storedInput(store, name, section)),
+      graph.inputs.map(({ name }) => inputs.get(name) ?? storedInput(this.options, name, section)),
       graph.outputs.map(({ name }) => outputs.get(name) ?? store.buffer(section, name.slice("gradient.".length))),
     );
     const results: Record<string, HostData> = {};
