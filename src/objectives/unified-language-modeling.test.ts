@@ -1,13 +1,17 @@
 import { afterAll, describe, expect, test } from "vitest";
+import { engines } from "../../tests/support/backends.ts";
 import { forwardNumbers } from "../../tests/support/causal-parity.ts";
 import { measureLoss, randomWeights, tinyUnifiedBert } from "../../tests/support/random-model.ts";
 import { tinyBert, tinyTokenizer } from "../../tests/support/tiny-run.ts";
+import type { Backend } from "../backend/backend.ts";
 import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import type { PretrainingExample, ReadingOrder } from "../data/segment.ts";
 import type { EncoderInputs } from "../models/model.ts";
+import { adamW } from "../optim/adamw.ts";
 import { reshape } from "../tensor/movement.ts";
+import { TrainStep } from "../train/train-step.ts";
 import type { Drawn } from "./objective.ts";
 import { type UnifiedLanguageModelingOptions, unifiedLanguageModeling } from "./unified-language-modeling.ts";
 
@@ -236,6 +240,33 @@ test("a packed batch of all orders costs what its sequences cost one by one", as
   expect(together.means.mlm).toBeGreaterThan(1);
   for (const [name, mean] of Object.entries(apart.means)) expect(together.means[name]).toBeCloseTo(mean, 5);
 });
+
+/** Loss and gradient norm of a step. */
+async function stepOf(on: Backend, batch: Batch): Promise<number[]> {
+  const model = tinyUnifiedBert();
+  const step = await TrainStep.create({
+    ...{ backend: on, model, weights: randomWeights(model), loss: objective().loss, optimizer: adamW() },
+    ...{ treatment: () => ({ learningRateScale: 1, weightDecay: 0 }), maxGradNorm: 1, seed: 2 },
+    ...{ policy: { compute: "f32" }, accumulates: false },
+  });
+  const { loss, gradientNorm } = await step.run([batch], 1, 0);
+  await step.dispose();
+  return [loss, gradientNorm];
+}
+
+for (const { title, missing, open, tolerance } of engines) {
+  test.skipIf(missing !== undefined)(
+    `${title} trains on a batch without a pair (bug: a tensor of no place)`,
+    async () => {
+      const batch = objective().collate([exampleOf("leftToRight", 0), exampleOf("rightToLeft", 1)], 1);
+      const expected = await stepOf(backend, batch);
+      const engine = await open();
+      const found = await stepOf(engine, batch);
+      await engine.dispose();
+      for (const [i, x] of expected.entries()) expect(Math.abs(found[i]! / x - 1)).toBeLessThan(tolerance);
+    },
+  );
+}
 
 test("wrong shares and networks with too few token types are refused; without pairs no relation is needed", () => {
   const make = () => objective({ mixture: { bidirectional: -1 }, spanProbability: 2, maskProbability: 0 });
