@@ -13,6 +13,8 @@ export interface Batch {
   readonly numPlaces: number;
   /** The tensors that do not hold rows, by the names of those with places; all others are `[rows, …]`. */
   readonly lists?: Readonly<Record<string, BatchList>>;
+  /** Which of several losses it is for; batches of different kinds never share a graph. */
+  readonly kind?: string;
   /** What this is a part of, when it was divided from a larger batch. */
   readonly part?: BatchPart;
 }
@@ -38,7 +40,8 @@ export interface BatchPart {
 }
 
 /** Names batches that can share a compiled graph. */
-export function batchSignature({ tensors, part }: Batch): string {
-  const types = Object.entries(tensors).map(([name, { dtype, shape }]) => `${name}:${dtype}[${shape.join(",")}]`);
+export function batchSignature({ tensors, kind, part }: Batch): string {
+  const own = Object.entries(tensors).map(([name, { dtype, shape }]) => `${name}:${dtype}[${shape.join(",")}]`);
+  const types = kind === undefined ? own : [`${kind}:`, ...own];
   return part === undefined ? types.join(" ") : `${types.join(" ")} of ${JSON.stringify(part)}`;
 }

@@ -18,6 +18,8 @@ export interface SummedFigure {
 export interface LossTerm extends SummedFigure {
   /** Factor of the term's mean in the whole loss. */
   readonly weight: number;
+  /** Name of a further factor, which changes from step to step: see `Objective.factorsAt`. */
+  readonly factor?: string | undefined;
 }
 
 /** What a model makes of a batch. The loss is Σ weight · sum / count, with counts of the whole optimizer step. */
@@ -46,8 +48,13 @@ export interface Objective<E, M extends Module> {
    * @param layout which example stands where, by a plan for more than these; the cheapest shape when left out
    */
   collate(examples: readonly Drawn<E>[], seed: number, layout?: PlannedBatch): Batch;
-  /** Traces the loss. `batch` holds the tensors of `collate` by name. */
-  loss(model: M, context: ForwardContext, batch: Readonly<Record<string, Tensor>>): LossFigures;
+  /**
+   * Traces the loss. `batch` holds the tensors of `collate` by name.
+   * @param kind the batch's, where there are several
+   */
+  loss(model: M, context: ForwardContext, batch: Readonly<Record<string, Tensor>>, kind?: string): LossFigures;
+  /** Factors of loss terms in a step of training, from 1, by name; the names are the same in all steps. */
+  readonly factorsAt?: ((step: number) => Readonly<Record<string, number>>) | undefined;
 }
 
 /** An objective that learns from plain text: it also says how text is cut, and what it needs of a model. */

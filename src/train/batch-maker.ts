@@ -10,21 +10,43 @@ import type { TrainOptions } from "./options.ts";
 export interface Examples<E> {
   readonly numExamples: number;
   example(seed: number, epoch: number, index: number): E;
+  /** Which of them a step takes; the next ones of a shuffled order over all when left out. */
+  readonly order?: StepOrder | undefined;
+}
+
+/** An example by its number, and in which pass over its data. */
+export type ExamplePlace = Pick<Drawn<unknown>, "epoch" | "item">;
+
+/** An order of steps; each is a pure function of its number. */
+export interface StepOrder {
+  /** Steps of so many epochs, a part of one included. */
+  stepsOf(numEpochs: number): number;
+  /** The examples of a step, by the number of steps before it. */
+  at(stepsDone: number): readonly ExamplePlace[];
+}
+
+/** A shuffled order over all examples. */
+function plainOrder(
+  numExamples: number,
+  { batchSize, seed }: Pick<TrainOptions, "batchSize" | "seed">,
+): Pick<StepOrder, "at"> {
+  const order = endlessOrder(numExamples, seed);
+  return { at: (stepsDone) => Array.from({ length: batchSize }, (_, i) => order(stepsDone * batchSize + i)) };
 }
 
 /** Makes the batches of a step from its number alone: examples in seeded order, cut into accumulation parts. */
 export function batchMaker<E, M extends Module>(
   objective: Objective<E, M>,
   examples: Examples<E>,
-  { batchSize, gradientAccumulationSteps, seed }: TrainOptions,
+  options: Pick<TrainOptions, "batchSize" | "gradientAccumulationSteps" | "seed">,
 ): (stepsDone: number) => Batch[] {
-  const order = endlessOrder(examples.numExamples, seed);
+  const { gradientAccumulationSteps, seed } = options;
+  const order = examples.order ?? plainOrder(examples.numExamples, options);
   return (stepsDone) => {
-    const drawn = Array.from({ length: batchSize }, (_, i): Drawn<E> => {
-      const { epoch, item } = order(stepsDone * batchSize + i);
+    const drawn = order.at(stepsDone).map(({ epoch, item }): Drawn<E> => {
       return { example: examples.example(seed, epoch, item), epoch, item };
     });
-    const partSize = Math.ceil(batchSize / gradientAccumulationSteps);
+    const partSize = Math.ceil(drawn.length / gradientAccumulationSteps);
     const parts: Batch[] = [];
     for (let at = 0; at < drawn.length; at += partSize)
       parts.push(objective.collate(drawn.slice(at, at + partSize), seed));

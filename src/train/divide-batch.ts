@@ -124,6 +124,7 @@ export function divideBatch(batch: Batch, lanes: number): readonly Batch[] {
       tensors: own,
       lists: ownLists,
       counts: noCounts,
+      ...(batch.kind === undefined ? {} : { kind: batch.kind }),
       numSequences: Math.round(batch.numSequences * part),
       numTokens: tokensOf(own, batch.numTokens * part),
       numPlaces: batch.numPlaces * part,

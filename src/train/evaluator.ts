@@ -25,7 +25,7 @@ export class Evaluator<M extends Module> {
       ...options,
       trace: (batch) =>
         traceForward(store.parameters, batch, policy, (context, symbols) => {
-          const { outputs, facts } = figureOutputs(loss(model, context, symbols));
+          const { outputs, facts } = figureOutputs(loss(model, context, symbols, batch.kind));
           this.facts = facts;
           return outputs;
         }),

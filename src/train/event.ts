@@ -12,6 +12,8 @@ export interface StepEvent {
   /** Steps made, this one included. */
   readonly step: number;
   readonly maxSteps: number;
+  /** Which of several losses it is of. */
+  readonly batchKind?: string;
   /** Whole loss, in nats. */
   readonly loss: number;
   /** Mean of each loss term. */

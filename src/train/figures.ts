@@ -18,14 +18,20 @@ export class FigureTotals {
     for (const [name, count] of Object.entries(counts)) this.counts.set(name, (this.counts.get(name) ?? 0) + count);
   }
 
-  /** The mean of every figure, and the weighted sum of the terms' means. */
-  means(facts: readonly FigureFacts[]): { readonly loss: number; readonly means: Readonly<Record<string, number>> } {
+  /**
+   * The mean of every figure, and the weighted sum of the terms' means.
+   * @param factors of terms that have one beside their weight; 1 where it is not given
+   */
+  means(
+    facts: readonly FigureFacts[],
+    factors: Readonly<Record<string, number>> = {},
+  ): { readonly loss: number; readonly means: Readonly<Record<string, number>> } {
     const means: Record<string, number> = {};
     let loss = 0;
-    for (const { name, count, weight } of facts) {
+    for (const { name, count, weight, factor } of facts) {
       const total = this.counts.get(count) ?? 0;
       means[name] = total === 0 ? 0 : this.sums.get(name)! / total;
-      loss += (weight ?? 0) * means[name];
+      loss += (weight ?? 0) * (factor === undefined ? 1 : (factors[factor] ?? 1)) * means[name];
     }
     return { loss, means };
   }

@@ -18,6 +18,8 @@ export interface FigureFacts {
   readonly count: string;
   /** Factor in the loss; undefined for metrics. */
   readonly weight: number | undefined;
+  /** Name of a factor beside the weight that changes from step to step. */
+  readonly factor?: string | undefined;
 }
 
 /** The summed figures of a loss as f32 outputs, and what they mean. */
@@ -26,12 +28,14 @@ export function figureOutputs({ terms, metrics }: LossFigures): {
   readonly facts: FigureFacts[];
 } {
   const all = [
-    ...Object.entries(terms).map(([name, { sum, count, weight }]) => ({ name, sum, count, weight })),
-    ...Object.entries(metrics).map(([name, { sum, count }]) => ({ name, sum, count, weight: undefined })),
+    ...Object.entries(terms).map(([name, { sum, count, weight, factor }]) => ({ name, sum, count, weight, factor })),
+    ...Object.entries(metrics).map(([name, { sum, count }]) => ({
+      ...{ name, sum, count, weight: undefined, factor: undefined },
+    })),
   ];
   return {
     outputs: Object.fromEntries(all.map(({ name, sum }) => [`figure.${name}`, convert(sum, "f32")])),
-    facts: all.map(({ name, count, weight }) => ({ name, count, weight })),
+    facts: all.map(({ name, count, weight, factor }) => ({ name, count, weight, factor })),
   };
 }
 
@@ -46,6 +50,8 @@ export interface LossGraphOptions<M extends Module> {
   readonly recomputeLayers?: boolean | undefined;
   /** Gradients are added to inputs called `previous.<parameter>`. */
   readonly addsToGradients?: boolean | undefined;
+  /** Names of the factors of loss terms that change from step to step. */
+  readonly factors?: readonly string[] | undefined;
   /** Whether there is a `randomKey`, and so dropout and whatever else is drawn from it; true when left out. */
   readonly dropout?: boolean | undefined;
 }
@@ -81,16 +87,17 @@ function addTo(previous: Tensor, gradient: Tensor): Tensor {
 
 /**
  * Traces loss and gradients for batches of one shape. Inputs: parameters, batch tensors, `scale.<count>` (the
- * reciprocal of each count of the whole optimizer step) and, with dropout, `randomKey`; outputs:
+ * reciprocal of each count of the whole optimizer step), `factor.<name>` and, with dropout, `randomKey`; outputs:
  * `gradient.<parameter>` and `figure.<name>` (sums).
  */
 export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOptions<M>): LossGraph {
   const { parameters, model, loss, policy, trainable, recomputeLayers } = options;
-  const { addsToGradients = false, dropout = true } = options;
+  const { addsToGradients = false, dropout = true, factors = [] } = options;
   const inputs = {
     ...inputTypes(parameters, batch),
     ...(addsToGradients ? previousTypes(parameters, trainable) : {}),
     ...Object.fromEntries(Object.keys(batch.counts).map((count) => [`scale.${count}`, tensorType("f32", [])])),
+    ...Object.fromEntries(factors.map((name) => [`factor.${name}`, tensorType("f32", [])])),
     ...(dropout ? { randomKey: tensorType("u32", [2]) } : {}),
   };
   let facts: readonly FigureFacts[] = [];
@@ -101,10 +108,14 @@ export function traceLoss<M extends Module>(batch: Batch, options: LossGraphOpti
       model,
       forwardContext(symbols, parameters, policy, { used, recomputeLayers }),
       batchSymbols(symbols, batch),
+      batch.kind,
     );
     differentiated = trainable.filter((name) => used.has(name));
     const total = Object.values(figures.terms)
-      .map(({ sum, count, weight }) => mul(convert(sum, "f32"), mul(symbols[`scale.${count}`]!, weight)))
+      .map(({ sum, count, weight, factor }) => {
+        const scale = mul(symbols[`scale.${count}`]!, weight);
+        return mul(convert(sum, "f32"), factor === undefined ? scale : mul(scale, symbols[`factor.${factor}`]!));
+      })
       .reduce((left: Tensor, right: Tensor) => add(left, right));
     const slopes = gradients(
       total,

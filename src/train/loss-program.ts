@@ -9,14 +9,20 @@ import { undividedMasks } from "./lane-mask.ts";
 import { type FigureFacts, type LossGraphOptions, traceLoss } from "./loss-graph.ts";
 import { type StepWork, workOf } from "./useful-work.ts";
 
+/** What a graph tells of itself. */
+interface Traced {
+  /** What the summed outputs mean. */
+  readonly facts: readonly FigureFacts[];
+  /** Parameters that the loss depends on and that are not frozen. */
+  readonly moved: ReadonlySet<string>;
+  /** Its work, with and without recomputation. */
+  readonly executed: FlopsByGrowth;
+  readonly once: FlopsByGrowth;
+}
+
 /** Loss and gradients of batches, whole or parts of one. */
 export class LossProgram<M extends Module> extends BatchProgram {
-  /** What the summed outputs mean; known once a graph was traced. */
-  facts: readonly FigureFacts[] = [];
-  /** Parameters that the loss depends on and that are not frozen; known once a graph was traced. */
-  moved: ReadonlySet<string> = new Set();
-  /** Work of the graphs for batches of every shape, with and without recomputation. */
-  private readonly flops = new Map<string, { readonly executed: FlopsByGrowth; readonly once: FlopsByGrowth }>();
+  private readonly traced = new Map<string, Traced>();
 
   constructor(place: Pick<BatchProgramOptions, "backend" | "store">, options: LossGraphOptions<M>) {
     super({ ...place, trace: (batch) => this.traceBatch(batch, options) });
@@ -28,19 +34,31 @@ export class LossProgram<M extends Module> extends BatchProgram {
     const once = options.recomputeLayers
       ? flopsByGrowth(traceLoss(batch, { ...options, recomputeLayers: false }).graph)
       : executed;
-    this.flops.set(batchSignature(batch), { executed, once });
-    this.facts = facts;
-    this.moved = new Set(differentiated);
+    this.traced.set(batchSignature(batch), { facts, moved: new Set(differentiated), executed, once });
     const { part } = batch;
     if (part === undefined) return graph;
     const expanded = decompose(graph, ({ op }) => op !== "call");
     return undividedMasks(expanded, { ...batch, part });
   }
 
+  private known(batch: Batch): Traced {
+    this.graphFor(batch);
+    return this.traced.get(batchSignature(batch))!;
+  }
+
+  /** What the summed outputs of a batch mean. */
+  factsOf(batch: Batch): readonly FigureFacts[] {
+    return this.known(batch).facts;
+  }
+
+  /** Parameters that the loss of a batch depends on and that are not frozen. */
+  movedBy(batch: Batch): ReadonlySet<string> {
+    return this.known(batch).moved;
+  }
+
   /** The work of a batch. */
   work(batch: Batch): StepWork {
-    this.graphFor(batch);
-    const { executed, once } = this.flops.get(batchSignature(batch))!;
+    const { executed, once } = this.known(batch);
     return workOf(batch, executed, once);
   }
 }

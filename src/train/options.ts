@@ -109,17 +109,21 @@ export interface RunPlan {
   readonly checkpointSteps: number;
 }
 
-export function planRun(options: TrainOptions, numExamples: number): RunPlan {
-  const stepsPerEpoch = Math.max(1, Math.ceil(numExamples / options.batchSize));
-  const epochs = options.numEpochs ?? 0;
-  const maxSteps = options.maxSteps ?? Math.max(1, Math.ceil((epochs * numExamples) / options.batchSize));
+/** @param stepsOf steps of so many epochs, where batches are not cut from one order over all examples */
+export function planRun(
+  options: TrainOptions,
+  numExamples: number,
+  stepsOf = (numEpochs: number): number => Math.ceil((numEpochs * numExamples) / options.batchSize),
+): RunPlan {
+  const stepsPerEpoch = Math.max(1, stepsOf(1));
+  const maxSteps = options.maxSteps ?? Math.max(1, stepsOf(options.numEpochs ?? 0));
   const evalSteps = options.evalSteps ?? Math.min(stepsPerEpoch, maxSteps);
   return {
     maxSteps,
     stepsPerEpoch,
     warmupSteps: options.warmupSteps ?? Math.round(options.warmupRatio * maxSteps),
+    dropoutSteps: maxSteps - Math.round(options.noDropoutRatio * maxSteps),
     evalSteps,
     checkpointSteps: options.checkpointSteps ?? evalSteps,
   };
 }
-    dropoutSteps: maxSteps - Math.round(options.noDropoutRatio * maxSteps),

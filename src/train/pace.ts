@@ -37,6 +37,7 @@ export class Pace {
       kind: "step",
       step,
       maxSteps: this.maxSteps,
+      ...(batches[0]?.kind === undefined ? {} : { batchKind: batches[0].kind }),
       loss: figures.loss,
       means: figures.means,
       learningRate,

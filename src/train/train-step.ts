@@ -1,7 +1,7 @@
 /** @file One optimizer step: gradients of a batch, clipping, update. Knows neither BERT nor masked words. */
 
 import type { Backend, SweepRange } from "../backend/backend.ts";
-import { FirthError } from "../base/errors.ts";
+import { FirthError, internalError } from "../base/errors.ts";
 import { residentBytes } from "../base/machine-memory.ts";
 import { foldSeed } from "../base/random.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
@@ -26,15 +26,28 @@ export interface ParameterTreatment {
   /** Multiplies the learning rate; 0 freezes the parameter: no gradient is computed for it. */
   readonly learningRateScale: number;
   readonly weightDecay: number;
+  /**
+   * The first step of the run, from 1, that trains it: until then it stands still, no gradient is computed for it, and its
+   * optimizer state is 0. 1 when left out.
+   */
+  readonly firstStep?: number | undefined;
+  /**
+   * Which of its own steps a step of the run is, from 1, for parameters that not every step moves: an optimizer's corrections
+   * for its first steps go by it. When left out, those from its `firstStep` on count.
+   */
+  readonly ownStep?: ((step: number) => number) | undefined;
 }
 
 const UNMOVED: ParameterTreatment = { learningRateScale: 0, weightDecay: 0 };
+
+const firstStepOf = ({ firstStep = 1 }: ParameterTreatment): number => firstStep;
 
 export interface TrainStepOptions<M extends Module> {
   readonly backend: Backend;
   readonly model: M;
   readonly weights: Weights;
   readonly loss: Objective<never, M>["loss"];
+  readonly factorsAt?: Objective<never, M>["factorsAt"];
   readonly optimizer: UpdateRule;
   readonly treatment: (name: string, parameter: Parameter) => ParameterTreatment;
   /** Gradients are scaled down to this global norm; Infinity for no clipping. */
@@ -78,8 +91,10 @@ export class TrainStep<M extends Module> {
   /** In how many lanes a batch runs: 1, or as many as the options say. */
   lanes: number;
   private readonly options: TrainStepOptions<M>;
-  /** Of the steps that have dropout, and of those that have none. */
-  private readonly programs: Readonly<Record<"dropout" | "plain", LossProgram<M>>>;
+  /** By how many of `joins` have come, and whether there is dropout. */
+  private readonly programs = new Map<string, LossProgram<M>>();
+  /** Steps from which more parameters are trained, rising. */
+  private readonly joins: readonly number[];
   /** That of the step made last. */
   private program: LossProgram<M>;
   private readonly gradients: GradientSections;
@@ -108,24 +123,34 @@ export class TrainStep<M extends Module> {
     this.treatments = [...store.parameters].map(([name, parameter]) =>
       parameter.isFixed ? UNMOVED : options.treatment(name, parameter),
     );
-    const trainable = store.names.filter((_, i) => this.treatments[i]!.learningRateScale > 0);
-    const { parameters } = store;
-    const programFor = (dropout: boolean): LossProgram<M> =>
-      new LossProgram(
-        { backend: options.backend, store },
-        { ...options, dropout, parameters, trainable, addsToGradients: this.gradients.areAddedTo },
-      );
-    this.programs = { dropout: programFor(true), plain: programFor(false) };
+    const joins = this.treatments.filter(({ learningRateScale }) => learningRateScale > 0).map(firstStepOf);
+    this.joins = [...new Set(joins)].sort((a, b) => a - b);
     this.program = this.programOf(1);
   }
 
   /** The program of a step, from 1. */
   private programOf(step: number): LossProgram<M> {
-    const { dropoutSteps = Number.POSITIVE_INFINITY } = this.options;
-    return step > dropoutSteps ? this.programs.plain : this.programs.dropout;
+    const { options, store, treatments, gradients } = this;
+    const { backend, dropoutSteps = Number.POSITIVE_INFINITY, factorsAt } = options;
+    const dropout = step <= dropoutSteps;
+    const key = `${this.joins.filter((first) => first <= step).length} ${dropout}`;
+    const known = this.programs.get(key);
+    if (known !== undefined) return known;
+    const isTrained = (treatment: ParameterTreatment): boolean =>
+      treatment.learningRateScale > 0 && firstStepOf(treatment) <= step;
+    const program = new LossProgram(
+      { backend, store },
+      {
+        ...{ ...options, dropout, parameters: store.parameters, addsToGradients: gradients.areAddedTo },
+        trainable: store.names.filter((_, i) => isTrained(treatments[i]!)),
+        factors: Object.keys(factorsAt?.(1) ?? {}),
+      },
+    );
+    this.programs.set(key, program);
+    return program;
   }
 
-  /** Takes the program of a step. Graphs of the other are freed: a run changes once. */
+  /** Takes the program of a step. Graphs of the one before are freed: a run does not go back. */
   private async enter(step: number): Promise<void> {
     const program = this.programOf(step);
     if (program === this.program) return;
@@ -166,12 +191,15 @@ export class TrainStep<M extends Module> {
     options: { readonly givesWeights?: boolean } = {},
   ): MemoryEstimate | undefined {
     const parts = batches.map((batch) => this.lanesOf(batch));
-    const memory = new Map(parts.flat().map((batch) => [batch, this.program.memoryFor(batch)]));
     const { names, parameters, store } = this.store;
+    // The step that trains most, which is the last where parameters join later.
+    const program = this.joins.length < 2 ? this.program : this.programOf(this.joins.at(-1)!);
+    const memory = new Map(parts.flat().map((batch) => [batch, program.memoryFor(batch)]));
     // What belongs to parameters that do not move is never touched, so it takes no memory; nor does an unused lane.
+    const moved = this.movedBy(batches, program);
     const used = store.sections.filter((section) => section !== LANE_SECTION || this.lanes > 1).length;
     const parameterBytes = names.reduce((sum, name) => {
-      return sum + 4 * (this.program.moved.has(name) ? used : 1) * sizeOf(parameters.get(name)!.shape);
+      return sum + 4 * (moved.has(name) ? used : 1) * sizeOf(parameters.get(name)!.shape);
     }, 0);
     const all = names.reduce((sum, name) => sum + 4 * sizeOf(parameters.get(name)!.shape), 0);
     return estimateMemory(parts, (batch) => memory.get(batch), {
@@ -192,23 +220,36 @@ export class TrainStep<M extends Module> {
     return { executedFlops, usefulFlops };
   }
 
-  /** Ranges of neighbouring parameters that are trained alike. */
-  private ranges(): (Pick<SweepRange, "first" | "last"> & { readonly treatment: ParameterTreatment })[] {
+  /** Parameters that a step of these batches moves; the batches are of one kind. */
+  private movedBy(batches: readonly Batch[], program = this.program): ReadonlySet<string> {
+    if (batches.some(({ kind }) => kind !== batches[0]!.kind))
+      throw internalError("a step of batches of several kinds");
+    return program.movedBy(this.lanesOf(batches[0]!)[0]!);
+  }
+
+  /** Ranges of neighbouring parameters that these batches move and that are trained alike. */
+  private ranges(
+    batches: readonly Batch[],
+  ): (Pick<SweepRange, "first" | "last"> & { readonly treatment: ParameterTreatment })[] {
+    const moved = this.movedBy(batches);
     const ranges: ReturnType<TrainStep<M>["ranges"]> = [];
     this.treatments.forEach((treatment, i) => {
       const last = ranges.at(-1);
       const previous = this.treatments[i - 1];
-      if (!this.program.moved.has(this.store.names[i]!)) return;
+      if (!moved.has(this.store.names[i]!)) return;
       const alike =
-        previous?.learningRateScale === treatment.learningRateScale && previous.weightDecay === treatment.weightDecay;
+        previous?.learningRateScale === treatment.learningRateScale &&
+        previous.weightDecay === treatment.weightDecay &&
+        previous.firstStep === treatment.firstStep &&
+        previous.ownStep === treatment.ownStep;
       if (alike && last?.last === i) ranges[ranges.length - 1] = { ...last, last: i + 1 };
       else ranges.push({ first: i, last: i + 1, treatment });
     });
     return ranges;
   }
 
-  private allRanges(): SweepRange[] {
-    return this.ranges().map(({ first, last }) => ({ first, last, scalars: {} }));
+  private allRanges(batches: readonly Batch[]): SweepRange[] {
+    return this.ranges(batches).map(({ first, last }) => ({ first, last, scalars: {} }));
   }
 
   /** Puts the gradient of batches into the section "gradient"; nothing else changes. */
@@ -220,14 +261,16 @@ export class TrainStep<M extends Module> {
     const scales = Object.fromEntries(
       Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
     );
+    const factors = this.options.factorsAt?.(step) ?? {};
+    for (const [name, factor] of Object.entries(factors)) scales[`factor.${name}`] = Float32Array.of(factor);
     const sums = new FigureTotals();
     const parts = batches.map((batch) => this.lanesOf(batch));
     await this.enter(step);
     // Which parameters move is known once the graph is there.
-    this.program.graphFor(parts[0]![0]!);
+    const ranges = this.allRanges(batches);
     await this.gradients.begin(
       store,
-      this.allRanges(),
+      ranges,
       parts.some(({ length }) => length > 1),
     );
     for (const [i, lanes] of parts.entries()) {
@@ -239,11 +282,11 @@ export class TrainStep<M extends Module> {
       figures.forEach((outputs, lane) => {
         sums.add(outputs, lane === 0 ? batches[i]!.counts : {});
       });
-      await this.gradients.endPart(store, this.allRanges(), i, lanes.length);
+      await this.gradients.endPart(store, ranges, i, lanes.length);
     }
-    const { loss, means } = sums.means(this.program.facts);
+    const { loss, means } = sums.means(this.program.factsOf(parts[0]![0]!), factors);
     const differentiated = performance.now();
-    const gradientNorm = await this.gradients.norm(store, this.allRanges());
+    const gradientNorm = await this.gradients.norm(store, ranges);
     return {
       loss,
       means,
@@ -284,9 +327,15 @@ export class TrainStep<M extends Module> {
     }
     // The same small constant as PyTorch's clip_grad_norm_.
     const gradientScale = Math.min(1, this.options.maxGradNorm / (gradientNorm + 1e-6));
-    const updated = this.ranges().map(({ first, last, treatment }): UpdateRange => {
-      const { learningRateScale, weightDecay } = treatment;
-      const facts: UpdateFacts = { learningRate: learningRate * learningRateScale, weightDecay, gradientScale, step };
+    const updated = this.ranges(batches).map(({ first, last, treatment }): UpdateRange => {
+      const { learningRateScale, weightDecay, ownStep } = treatment;
+      // Moments begin at 0 in the first step that trains a parameter: corrections for that count from there.
+      const own = step - firstStepOf(treatment) + 1;
+      const facts: UpdateFacts = {
+        learningRate: learningRate * learningRateScale,
+        ...{ weightDecay, gradientScale },
+        step: ownStep?.(step) ?? own,
+      };
       return { first, last, facts };
     });
     await this.updater.run(this.store.store, updated);
@@ -301,7 +350,7 @@ export class TrainStep<M extends Module> {
   }
 
   async dispose(): Promise<void> {
-    for (const program of Object.values(this.programs)) await program.dispose();
+    for (const program of this.programs.values()) await program.dispose();
     await this.gradients.dispose();
     await this.updater.dispose();
     this.store.dispose();

@@ -49,6 +49,8 @@ export interface TrainSpec<E, M extends Module> {
   readonly policy?: DTypePolicy;
   /** How each parameter is trained; everything alike, without decay where a parameter says so, when left out. */
   readonly treatment?: (name: string) => Partial<ParameterTreatment>;
+  /** The learning rate by the steps made; by the options' warm-up and decay when left out. */
+  readonly rate?: (stepsMade: number) => number;
   readonly evaluation?: OpenEvaluation | undefined;
   readonly selection?: Selection;
   /** Folder for metrics, events and checkpoints; nothing is written without it. */
@@ -89,8 +91,13 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       path: "train",
     });
   }
-  const plan = planRun(options, examples.numExamples);
-  const { beta1, beta2, epsilon } = options;
+  const { order } = examples;
+  const plan = planRun(options, examples.numExamples, order && ((numEpochs) => order.stepsOf(numEpochs)));
+  const { beta1, beta2, epsilon, learningRate: peak, decay } = options;
+  const { maxSteps, warmupSteps } = plan;
+  const {
+    rate: rateAt = (made: number) => learningRateAt(made, { learningRate: peak, warmupSteps, maxSteps, decay }),
+  } = spec;
   const optimizer = { adamw: adamW, lamb }[options.optimizer]({ beta1, beta2, epsilon });
   const found = outputDir === undefined ? undefined : await findResume(outputDir);
   for (const message of found?.notices ?? []) listener({ kind: "notice", message });
@@ -100,6 +107,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     model,
     weights: spec.weights,
     loss: objective.loss,
+    factorsAt: objective.factorsAt,
     optimizer,
     treatment: (name, parameter) => ({
       learningRateScale: 1,
@@ -111,13 +119,13 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     accumulates: options.gradientAccumulationSteps > 1,
     recomputeLayers: options.recomputeLayers,
     lanes: mostLanes(options.lanes, backend),
+    dropoutSteps: plan.dropoutSteps,
     seed: options.seed,
   });
   const { store } = step;
   const evaluation = spec.evaluation?.(store);
   const evaluations: EvaluationEvent[] = [];
   let files: RunFolder | undefined;
-    dropoutSteps: plan.dropoutSteps,
   let bestWeights: Weights | undefined;
   const batchesOf = batchMaker(objective, examples, options);
   try {
@@ -201,19 +209,14 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     if (hadEnded) await evaluate();
     let coming: Made = { batches: done === 0 || hadEnded ? first : batchesOf(done) };
     while (!hadEnded && done < plan.maxSteps) {
-      const learningRate = learningRateAt(done, {
-        learningRate: options.learningRate,
-        warmupSteps: plan.warmupSteps,
-        maxSteps: plan.maxSteps,
-        decay: options.decay,
-      });
+      const learningRate = rateAt(done);
       // What could not be made ends the run only here, so that the steps before it are whole.
       const batches = takeMade(coming);
       const next = done + 1;
-      const started = performance.now();
       if (done > 0 && done === plan.dropoutSteps) {
         listener({ kind: "notice", message: `step ${next}: from here on without dropout` });
       }
+      const started = performance.now();
       const running = step.run(batches, next, learningRate);
       const making = makeBehind(() => (next < plan.maxSteps ? batchesOf(next) : []));
       let figures: StepFigures;
