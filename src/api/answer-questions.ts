@@ -1,8 +1,5 @@
-import type { Backend } from "../backend/backend.ts";
-import { ConfigError, FirthError } from "../base/errors.ts";
+import { ConfigError } from "../base/errors.ts";
 import type { Question, QuestionData } from "../data/question-file.ts";
-import type { ComputeDType } from "../ir/dtype.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import type { Answer } from "../tasks/answer-span.ts";
 import { windowQuestions } from "../tasks/answer-window.ts";
 import {
@@ -11,8 +8,9 @@ import {
   questionAnsweringResult,
 } from "../tasks/question-answering-evaluation.ts";
 import { QuestionAnsweringProgram } from "../tasks/question-answering-program.ts";
-import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
+import { quantizeIssues } from "../train/fixed-weights.ts";
 import { type AnswerModel, readingOf } from "./answer-model.ts";
+import { type OpenOptions, openModel } from "./opened.ts";
 
 /** A question to a text. */
 export interface AskedQuestion {
@@ -20,20 +18,13 @@ export interface AskedQuestion {
   readonly context: string;
 }
 
-export interface AnswerOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
-  /** What activations and matrix products are computed in; `f32` by default. */
-  readonly dtype?: ComputeDType | undefined;
+export interface AnswerOptions extends OpenOptions {
   /** Windows of 128 tokens computed together; 32 by default. */
   readonly batchSize?: number | undefined;
   /** Candidates that are kept; 5 by default. */
   readonly numBest?: number | undefined;
   /** "No answer" must be better than the best answer by more than this; the model's own by default. */
   readonly noneThreshold?: number | undefined;
-  /** `int8`: linear layers in 8 bits, faster, with slightly different scores; `none` by default. */
-  readonly quantize?: Quantize | undefined;
-  /** Is told what a user should know before the first result. */
-  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** A model in an engine that answers questions; dispose it when done. */
@@ -58,7 +49,7 @@ export interface AnswerEvaluation extends QuestionAnsweringResult {
  * @throws {ConfigError} for wrong options
  */
 export async function openAnswerer(model: AnswerModel, options: AnswerOptions = {}): Promise<Answerer> {
-  const { engine, dtype = "f32", batchSize = 32, numBest = 5, quantize = "none" } = options;
+  const { dtype = "f32", batchSize = 32, numBest = 5, quantize = "none" } = options;
   const { answering, tokenizer, module } = model;
   const issues = quantizeIssues(quantize, dtype);
   for (const [path, value] of Object.entries({ batchSize, numBest })) {
@@ -66,21 +57,14 @@ export async function openAnswerer(model: AnswerModel, options: AnswerOptions = 
     issues.push({ path, message: `must be a whole number ≥ 1; got ${value}.`, code: "CONFIG_RANGE" });
   }
   if (issues.length > 0) throw new ConfigError("answer", issues);
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const notice = quantizeNotice(backend, quantize);
-  if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, model.weights, quantize, dtype);
   const { maxSeqLength, noneThreshold } = answering;
-  const program = new QuestionAnsweringProgram({
-    ...{ backend, store, model: module, batchSize, maxSeqLength, padId: tokenizer.special.pad },
-    policy: { compute: dtype },
+  const padId = tokenizer.special.pad;
+  const { program, check, dispose } = await openModel("answerer", model, options, (place) => {
+    return new QuestionAnsweringProgram({ ...place, model: module, batchSize, maxSeqLength, padId });
   });
-  let isDisposed = false;
   const decoding = { ...answering, numBest, noneThreshold: options.noneThreshold ?? noneThreshold };
   const run = async (name: string, questions: readonly Question[]) => {
-    if (isDisposed) {
-      throw new FirthError("the answerer was disposed. Open another.", { code: "DISPOSED", path: "Answerer" });
-    }
+    check();
     const source = { name, questions, hasUnanswerable: answering.allowsNone };
     const data = await windowQuestions(source, { ...answering, ...readingOf(model), tokenizer });
     const scores = await program.scores(data.windows);
@@ -96,13 +80,7 @@ export async function openAnswerer(model: AnswerModel, options: AnswerOptions = 
       const result = questionAnsweringResult(data, scores, answers, decoding);
       return { ...result, answers: new Map(questions.map(({ id }, q) => [id, answers[q]!])) };
     },
-    dispose: async () => {
-      if (isDisposed) return;
-      isDisposed = true;
-      await program.dispose();
-      store.dispose();
-      await release();
-    },
+    dispose,
   };
 }
 

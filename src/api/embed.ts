@@ -1,25 +1,24 @@
-import type { Backend } from "../backend/backend.ts";
-import { ConfigError, type ConfigIssue, DataError, FirthError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
-import type { ComputeDType } from "../ir/dtype.ts";
 import type { Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
 import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { normalize, type Pooling, poolings } from "../tasks/pooling.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
-import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
+import { quantizeIssues } from "../train/fixed-weights.ts";
 import type { TextModel } from "./model.ts";
+import { type OpenOptions, openModel } from "./opened.ts";
+import type { SentenceSettings } from "./sentence-files.ts";
 
 /** Any model with an encoder: pre-trained, or fine-tuned. */
-export type EmbeddingModel = TextModel<Module & { readonly encoder: Encoder }>;
+export type EmbeddingModel = TextModel<Module & { readonly encoder: Encoder }> & {
+  /** How it was made to turn texts into vectors, where it was. */
+  readonly sentence?: SentenceSettings | undefined;
+};
 
-export interface EmbedOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
-  /** What activations and matrix products are computed in; `f32` by default. */
-  readonly dtype?: ComputeDType | undefined;
-  /** How the vectors of a text's tokens become one; `mean` by default. */
+export interface EmbedOptions extends OpenOptions {
+  /** How the vectors of a text's tokens become one; the model's own way, or else `mean`, by default. */
   readonly pooling?: Pooling | undefined;
   /** Whether vectors are scaled to length 1, so that products are cosines; true by default. */
   readonly normalize?: boolean | undefined;
@@ -27,12 +26,8 @@ export interface EmbedOptions {
   readonly layer?: number | undefined;
   /** Texts of 128 tokens computed together, more where they are shorter; 32 by default. */
   readonly batchSize?: number | undefined;
-  /** Longest text in tokens, special tokens included; all the model has room for by default. Longer ones are cut. */
+  /** Longest text in tokens, special tokens included; the model's own limit by default. Longer ones are cut. */
   readonly maxSeqLength?: number | undefined;
-  /** `int8`: linear layers in 8 bits, faster, with slightly different vectors; `none` by default. */
-  readonly quantize?: Quantize | undefined;
-  /** Is told what a user should know before the first result. */
-  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** A row of a table and its vector. */
@@ -77,7 +72,9 @@ interface Resolved {
 
 function resolve(model: EmbeddingModel, options: EmbedOptions): Resolved {
   const { maxPositionEmbeddings: room, numHiddenLayers: depth } = model.family.facts(model.config);
-  const { pooling = "mean", layer = -1, batchSize = 32, maxSeqLength = room } = options;
+  const { sentence } = model;
+  const { pooling = sentence?.pooling ?? "mean", layer = -1, batchSize = 32 } = options;
+  const { maxSeqLength = Math.min(room, sentence?.maxSeqLength ?? room) } = options;
   const issues: ConfigIssue[] = quantizeIssues(options.quantize ?? "none", options.dtype ?? "f32");
   const whole = (path: string, value: number, least: number, most: number): void => {
     if (Number.isInteger(value) && value >= least && value <= most) return;
@@ -101,28 +98,16 @@ function resolve(model: EmbeddingModel, options: EmbedOptions): Resolved {
  */
 export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions = {}): Promise<Embedder> {
   const settings = resolve(model, options);
-  const { tokenizer, module } = model;
-  const { encoder } = module;
+  const { tokenizer } = model;
+  const { encoder } = model.module;
   const encoding = { tokenizer, framing: model.family.framing, maxSeqLength: settings.maxSeqLength };
-  const { engine, dtype = "f32", normalize: isScaled = true, quantize = "none" } = options;
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const notice = quantizeNotice(backend, quantize);
-  if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, model.weights, quantize, dtype);
-  const program = new TextEmbeddingProgram({
-    backend,
-    store,
-    encoder,
-    ...settings,
-    padId: tokenizer.special.pad,
-    policy: { compute: dtype },
+  const { normalize: isScaled = true } = options;
+  const { program, check, dispose } = await openModel("embedder", model, options, (place) => {
+    return new TextEmbeddingProgram({ ...place, encoder, ...settings, padId: tokenizer.special.pad });
   });
-  let isDisposed = false;
 
   const vectorsOf: TextEmbeddingProgram["embed"] = async (texts) => {
-    if (isDisposed) {
-      throw new FirthError("the embedder was disposed. Open another.", { code: "DISPOSED", path: "Embedder" });
-    }
+    check();
     const vectors = await program.embed(texts);
     return isScaled ? vectors.map(normalize) : vectors;
   };
@@ -137,13 +122,7 @@ export async function openEmbedder(model: EmbeddingModel, options: EmbedOptions 
         for (const [i, { row }] of rows.entries()) yield { fields: row.fields, line: row.line, vector: vectors[i]! };
       }
     },
-    dispose: async () => {
-      if (isDisposed) return;
-      isDisposed = true;
-      await program.dispose();
-      store.dispose();
-      await release();
-    },
+    dispose,
   };
 }
 

@@ -61,18 +61,29 @@ function check({ task, dtype }: ExportModelOptions): void {
   if (issues.length > 0) throw new ConfigError("export", issues);
 }
 
-/** Classes of a config.json that does not name them: transformers leaves out two without names. */
-function unnamedClasses({ id2label, num_labels: count, architectures }: JsonObject): number | undefined {
-  const isClassifier = Array.isArray(architectures) && /ForSequenceClassification$/.test(String(architectures[0]));
-  if (id2label !== undefined || !isClassifier) return undefined;
-  return typeof count === "number" ? count : 2;
+/** The state of a directory with the heads that a task needs. */
+async function load(folder: string, task: ExportTask): Promise<LoadedState<Module>> {
+  const family = await familyOf(folder);
+  switch (task) {
+    case "text-classification":
+      return family.loadClassification(folder, 0);
+    case "token-classification":
+      return family.loadTokenClassification(folder, 0);
+    case "question-answering":
+      return family.loadQuestionAnswering(folder, 0);
+    case "multiple-choice":
+      return family.loadMultipleChoice(folder, 0);
+    default:
+      return family.loadPretraining(folder, 0);
+  }
 }
 
-/** The state of a directory with the heads that a task needs. */
-async function load(folder: string, task: ExportTask, config: JsonObject): Promise<LoadedState<Module>> {
-  const family = await familyOf(folder);
-  if (task !== "text-classification") return family.loadPretraining(folder, 0);
-  return family.loadClassification(folder, 0, unnamedClasses(config));
+/** The task of a directory by its class; of one that was fine-tuned to write a text for another, that, as its `task.json` says. */
+async function usualTask(folder: string, config: JsonObject): Promise<ExportTask> {
+  const task = taskOf(config, join(folder, "config.json"));
+  const path = join(folder, "task.json");
+  const isWriter = existsSync(path) && (await readJsonObject(path)).task === "sequenceToSequence";
+  return isWriter && task === "fill-mask" ? "text2text-generation" : task;
 }
 
 function requireTrained(folder: string, task: ExportTask, names: readonly string[]): void {
@@ -87,7 +98,8 @@ function requireTrained(folder: string, task: ExportTask, names: readonly string
 /**
  * Writes a model directory as ONNX files in the layout of transformers.js and optimum: `config.json`, the tokenizer's
  * files, and in `onnx/` `model.onnx`, or for an encoder–decoder `encoder_model.onnx` and `decoder_model_merged.onnx`.
- * Batch and sequence are open, operators those of the ONNX standard.
+ * Batch and sequence are open, operators those of the ONNX standard. Models that write mask by mask (UniLM) have no file to
+ * write with: each token is a mask first and then itself, for which those programs have no loop.
  * @throws {ConfigError} for an unknown task or dtype
  * @throws {FirthError} EXPORT_TASK, MODEL_LACKS_HEAD where the model is not made for the task
  * @throws {CheckpointError} for a folder that cannot be read or written
@@ -95,10 +107,9 @@ function requireTrained(folder: string, task: ExportTask, names: readonly string
 export async function exportModel(folder: string, options: ExportModelOptions): Promise<ExportedModel> {
   check(options);
   const { outputDir, dtype = "f32" } = options;
-  const configPath = join(folder, "config.json");
-  const config = await readJsonObject(configPath);
-  const task = options.task ?? taskOf(config, configPath);
-  const { family, config: settings, module, weights: numbers, newParameters } = await load(folder, task, config);
+  const config = await readJsonObject(join(folder, "config.json"));
+  const task = options.task ?? (await usualTask(folder, config));
+  const { family, config: settings, module, weights: numbers, newParameters } = await load(folder, task);
   const tokenizer = await loadTokenizer(folder);
   const weights = fileWeights(module, numbers, dtype);
   const graphs = exportGraphs(

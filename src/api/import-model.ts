@@ -2,7 +2,6 @@ import { copyFile, readdir } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { writeFolderAtomic } from "../formats/atomic.ts";
 import { readFailure } from "../formats/file-failure.ts";
-import { readJsonObject } from "../formats/json-file.ts";
 import { openWeights, writeWeights } from "../formats/model-weights.ts";
 import { defaultMetadata } from "../formats/safetensors-writer.ts";
 import { elementCount } from "../formats/stored-dtype.ts";
@@ -10,7 +9,7 @@ import { type FetchModelOptions, fetchModel } from "../hub/fetch-model.ts";
 import { isHubName, parseHubName } from "../hub/hub-name.ts";
 import { companionFileNames, configFileName } from "../hub/model-file.ts";
 import { familyOf } from "../models/families.ts";
-import { loadClassifier, loadPretrained } from "./load.ts";
+import { loadTokenizer } from "../tokenizers/load.ts";
 
 export interface ImportModelOptions extends Omit<FetchModelOptions, "accept"> {
   /** New folder for the model; by default `models/` and the model's own name. */
@@ -37,9 +36,8 @@ async function check(
   folder: string,
   finalFolder: string,
 ): Promise<Pick<ImportedModel, "family" | "newParameters" | "notices">> {
-  const { architectures } = await readJsonObject(join(folder, configFileName));
-  const isClassifier = [architectures].flat().some((name) => String(name).endsWith("ForSequenceClassification"));
-  const { family, newParameters, notices } = await (isClassifier ? loadClassifier(folder) : loadPretrained(folder));
+  const { family, newParameters, notices } = await (await familyOf(folder)).loadAny(folder, 0);
+  await loadTokenizer(folder);
   // The folder has its hidden name still.
   const named = notices.map((notice) => notice.replaceAll(folder, finalFolder));
   return { family: family.name, newParameters, notices: named };

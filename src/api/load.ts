@@ -8,9 +8,13 @@ import type { ClassificationModel, PretrainingModel } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
 import { saveModel, type TextClassifier, type TextModel } from "./model.ts";
+import { readSentenceSettings, type SentenceSettings } from "./sentence-files.ts";
 
 /** A pre-trained model of a directory. */
-export interface LoadedPretrained extends TextModel<PretrainingModel>, LoadedState<PretrainingModel> {}
+export interface LoadedPretrained extends TextModel<PretrainingModel>, LoadedState<PretrainingModel> {
+  /** How it was made to turn texts into vectors, where the directory says so. */
+  readonly sentence: SentenceSettings | undefined;
+}
 
 /** A classifier of a directory. */
 export interface LoadedClassifier extends TextClassifier, Omit<LoadedState<ClassificationModel>, "labels"> {}
@@ -36,7 +40,7 @@ export async function loadPretrained(
 ): Promise<LoadedPretrained> {
   const family = await familyOf(folder);
   const state = await family.loadPretraining(folder, options.seed ?? 0);
-  return { ...state, tokenizer: await loadTokenizer(folder) };
+  return { ...state, tokenizer: await loadTokenizer(folder), sentence: await readSentenceSettings(folder) };
 }
 
 /**
@@ -56,14 +60,14 @@ export async function loadClassifier(folder: string): Promise<LoadedClassifier> 
 }
 
 /**
- * Writes a classifier or tagger as a Hugging Face model directory that {@link loadClassifier} reads back: class names in
- * `config.json`, the longest input as `model_max_length` in `tokenizer_config.json`.
+ * Writes a model with a head for texts or words as a Hugging Face model directory that {@link loadClassifier} and the like read
+ * back: class names in `config.json`, the longest input as `model_max_length` in `tokenizer_config.json`.
  * @param write adds files of one's own; all appear together or not at all
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
 export async function saveClassifier(
   folder: string,
-  classifier: TextModel<Module> & Pick<TextClassifier, "labels" | "maxSeqLength">,
+  classifier: TextModel<Module> & Partial<Pick<TextClassifier, "labels">> & Pick<TextClassifier, "maxSeqLength">,
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
   await saveModel(folder, classifier, async (temporary) => {

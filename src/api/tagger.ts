@@ -1,21 +1,29 @@
 /** @file Taggers: loading, saving, and what they say of sentences. */
-import type { Backend } from "../backend/backend.ts";
-import { FirthError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import { joinWords, TextPositions, type TextSpan, wordSpans } from "../data/alignment.ts";
 import type { TaggedSource } from "../data/tagged-sentence.ts";
-import { areEntityTags, type Entity, entitiesOf, type TagScheme } from "../evaluation/index.ts";
-import type { ComputeDType } from "../ir/dtype.ts";
+import { areEntityTags, type Entity, entitiesOf, type TagScheme, tagSchemes } from "../evaluation/index.ts";
+import type { JsonObject } from "../formats/json-text.ts";
 import { familyOf } from "../models/families.ts";
 import type { LoadedState } from "../models/family.ts";
 import type { TokenModel } from "../models/model.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
+import {
+  allowedChain,
+  type ChainScores,
+  chainParameters,
+  chainTags,
+  freeChain,
+  independentTags,
+  type TagDecoder,
+} from "../tasks/tag-decoder.ts";
 import { readTagged, tagWindows } from "../tasks/tagging-data.ts";
 import { type TaggingResult, taggingResult, type WordTag, wordTags } from "../tasks/tagging-evaluation.ts";
 import { TokenClassifierProgram } from "../tasks/token-classifier-program.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
-import { FixedWeights } from "../train/fixed-weights.ts";
+import { quantizeIssues } from "../train/fixed-weights.ts";
 import { maxLengthIn } from "./load.ts";
 import type { TextModel } from "./model.ts";
+import { type OpenOptions, openModel } from "./opened.ts";
 
 /** A model that gives a tag to every word. */
 export interface Tagger extends TextModel<TokenModel> {
@@ -40,6 +48,32 @@ export async function loadTagger(folder: string): Promise<LoadedTagger> {
     labels: labels ?? Array.from({ length: state.module.numOutputs }, (_, i) => `LABEL_${i}`),
     maxSeqLength: Math.min(maxPositionEmbeddings, await maxLengthIn(folder)),
   };
+}
+
+/** Where config.json says that only tags of a scheme are predicted that keep its rules. */
+const SCHEME_KEY = "tag_scheme";
+
+/** What config.json says of a tagger that predicts no tags against the rules of a scheme. */
+export function constraintFacts(scheme: TagScheme | null): JsonObject {
+  return scheme === null ? {} : { [SCHEME_KEY]: scheme };
+}
+
+/**
+ * What decides on a tagger's tags: each word alone, or the best path where it scores neighbouring tags or keeps a scheme's rules.
+ * @param weightOf numbers of a parameter by its name
+ */
+export async function tagDecoder(
+  { module, labels, preserved }: Pick<Tagger, "module" | "labels" | "preserved">,
+  weightOf: (name: string) => Promise<Float32Array> | Float32Array,
+): Promise<TagDecoder> {
+  const scheme = tagSchemes.find((known) => known === preserved?.[SCHEME_KEY]);
+  if (module.crf === undefined && scheme === undefined) return independentTags;
+  let chain: ChainScores = freeChain(labels.length);
+  if (module.crf !== undefined) {
+    const { transitions, starts, ends } = chainParameters;
+    chain = { transitions: await weightOf(transitions), starts: await weightOf(starts), ends: await weightOf(ends) };
+  }
+  return chainTags(chain, scheme === undefined ? chain : allowedChain(chain, labels, scheme));
 }
 
 /** A word and its tag, and where it lies in the text: in UTF-16 code units, and in code points. */
@@ -69,10 +103,7 @@ export interface TaggedText {
   readonly entities: readonly TextEntity[] | undefined;
 }
 
-export interface TagOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
-  /** What activations and matrix products are computed in; `f32` by default. */
-  readonly dtype?: ComputeDType | undefined;
+export interface TagOptions extends OpenOptions {
   /** Windows computed together; 32 by default. */
   readonly batchSize?: number | undefined;
   /** Tokens that neighbouring windows of a long text have in common; 32 by default, less for short windows. */
@@ -122,23 +153,33 @@ function described(
   return { text, words, entities: marksEntities ? entitiesOf(names).map(entityOf) : undefined };
 }
 
-/** Puts a tagger into an engine. */
+function checkOptions({ batchSize = 32, overlap = 0, quantize = "none", dtype = "f32" }: TagOptions): void {
+  const issues: ConfigIssue[] = quantizeIssues(quantize, dtype);
+  const whole = (path: string, value: number, least: number): void => {
+    if (Number.isInteger(value) && value >= least) return;
+    issues.push({ path, message: `must be a whole number ≥ ${least}; got ${value}.`, code: "CONFIG_RANGE" });
+  };
+  whole("batchSize", batchSize, 1);
+  whole("overlap", overlap, 0);
+  if (issues.length > 0) throw new ConfigError("tagger", issues);
+}
+
+/**
+ * Puts a tagger into an engine.
+ * @throws {ConfigError} for wrong options
+ */
 export async function openTagger(tagger: Tagger, options: TagOptions = {}): Promise<TagPredictor> {
+  checkOptions(options);
   const { tokenizer, labels, module, family, maxSeqLength } = tagger;
-  const { engine, dtype = "f32", batchSize = 32, locale = "en" } = options;
+  const { batchSize = 32, locale = "en" } = options;
   const overlap = Math.min(options.overlap ?? 32, Math.floor(maxSeqLength / 2));
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new FixedWeights(backend, module, tagger.weights, "none", dtype);
   const encoding = { tokenizer, framing: family.framing, maxSeqLength, overlap };
   const padId = tokenizer.special.pad;
-  const policy = { compute: dtype };
-  const program = new TokenClassifierProgram({ backend, store, model: module, batchSize, maxSeqLength, padId, policy });
+  const { program, check, dispose } = await openModel("tagger", tagger, options, (place) => {
+    return new TokenClassifierProgram({ ...place, model: module, batchSize, maxSeqLength, padId });
+  });
+  const decoder = await tagDecoder(tagger, (name) => tagger.weights.get(name)!);
   const marksEntities = areEntityTags(labels);
-  let isDisposed = false;
-  const check = (): void => {
-    if (isDisposed)
-      throw new FirthError("the tagger was disposed. Open another.", { code: "DISPOSED", path: "tagger" });
-  };
   return {
     tag: async (sentences) => {
       check();
@@ -155,7 +196,7 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
       );
       const logits = await program.logits(windows);
       const lengths = full.map((i) => words[i]!.length);
-      const found = wordTags(windows, logits, labels, lengths);
+      const found = wordTags(windows, logits, labels, lengths, decoder);
       const tags = words.map((): WordTag[] => []);
       full.forEach((i, n) => {
         tags[i] = found[n]!;
@@ -165,15 +206,9 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
     evaluate: async (source, { scheme = schemeOf(labels) } = {}) => {
       check();
       const data = await readTagged(source, { ...encoding, scheme }, labels);
-      return taggingResult(data, await program.logits(data.windows));
+      return taggingResult(data, await program.logits(data.windows), decoder);
     },
-    dispose: async () => {
-      if (isDisposed) return;
-      isDisposed = true;
-      await program.dispose();
-      store.dispose();
-      await release();
-    },
+    dispose,
   };
 }
 

@@ -1,25 +1,16 @@
 /** @file A model with a head for whole texts, in an engine: what gives classes and what gives numbers have this in common. */
-import type { Backend } from "../backend/backend.ts";
-import { ConfigError, DataError, FirthError } from "../base/errors.ts";
-import type { ComputeDType } from "../ir/dtype.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
+import { ConfigError, DataError } from "../base/errors.ts";
 import { type EncodedText, encodeTexts, type TextEncoding, type TextInput } from "../tasks/encode-text.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import { FixedWeights, type Quantize, quantizeIssues, quantizeNotice } from "../train/fixed-weights.ts";
+import { quantizeIssues } from "../train/fixed-weights.ts";
 import type { TextClassifier } from "./model.ts";
+import { type OpenOptions, openModel } from "./opened.ts";
 
-export interface PredictOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
-  /** What activations and matrix products are computed in; `f32` by default. */
-  readonly dtype?: ComputeDType | undefined;
+export interface PredictOptions extends OpenOptions {
   /** Texts computed together; 32 by default. */
   readonly batchSize?: number | undefined;
   /** Longest text in tokens; the classifier's own by default. */
   readonly maxSeqLength?: number | undefined;
-  /** `int8`: linear layers in 8 bits, two to three times as fast, with slightly different scores; `none` by default. */
-  readonly quantize?: Quantize | undefined;
-  /** Is told what a user should know before the first result. */
-  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 function emptyText(input: number): never {
@@ -70,31 +61,21 @@ export interface TextScorer {
  */
 export async function openTextScorer(classifier: TextClassifier, options: PredictOptions = {}): Promise<TextScorer> {
   const { tokenizer, module } = classifier;
-  const { engine, dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
+  const { dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
   checkOptions(classifier, { maxSeqLength, batchSize, quantize, dtype });
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const notice = quantizeNotice(backend, quantize);
-  if (notice !== undefined) options.onNotice?.(notice);
-  const store = new FixedWeights(backend, module, classifier.weights, quantize, dtype);
   const encoding = { tokenizer, framing: classifier.family.framing, maxSeqLength };
   const padId = tokenizer.special.pad;
-  const policy = { compute: dtype };
-  const program = new TextClassifierProgram({ backend, store, model: module, batchSize, maxSeqLength, padId, policy });
-  let isDisposed = false;
+  const { program, weightBytes, check, dispose } = await openModel("predictor", classifier, options, (place) => {
+    return new TextClassifierProgram({ ...place, model: module, batchSize, maxSeqLength, padId });
+  });
   return {
     encoding,
-    weightBytes: store.bytes,
+    weightBytes,
     encode: (texts) => encodeTexts(encoding, texts, emptyText),
     scores: async (texts) => {
-      if (!isDisposed) return program.logits(texts);
-      throw new FirthError("the predictor was disposed. Open another.", { code: "DISPOSED", path: "Predictor" });
+      check();
+      return program.logits(texts);
     },
-    dispose: async () => {
-      if (isDisposed) return;
-      isDisposed = true;
-      await program.dispose();
-      store.dispose();
-      await release();
-    },
+    dispose,
   };
 }

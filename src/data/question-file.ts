@@ -1,34 +1,12 @@
 /** @file Files of questions and their answers in texts, in the layout of SQuAD. */
 import { DataError } from "../base/errors.ts";
-import { type AnswerPlace, codePointPlaces, type PlaceFinding, placeAnswer } from "./answer-place.ts";
+import { TextPositions } from "./alignment.ts";
+import { type AnswerPlace, placeAnswer } from "./answer-place.ts";
 import { fileBlocks } from "./file-lines.ts";
+import { noPlaces, type Question, type QuestionData } from "./question.ts";
+import { questionLines } from "./question-lines.ts";
 
-/** An answer as a part of its text. */
-export interface GivenAnswer {
-  readonly text: string;
-  /** Its first UTF-16 unit in the text; undefined where the text does not have it. */
-  readonly start: number | undefined;
-}
-
-/** A question to a text. */
-export interface Question {
-  readonly id: string;
-  readonly question: string;
-  readonly context: string;
-  /** None where the text does not answer it, or where nobody said. */
-  readonly answers: readonly GivenAnswer[];
-}
-
-/** What a file of questions holds. */
-export interface QuestionData {
-  /** The file. */
-  readonly name: string;
-  readonly questions: readonly Question[];
-  /** Whether the file says that some questions have no answer (SQuAD 2.0). */
-  readonly hasUnanswerable: boolean;
-  /** How many answers were found in which way. */
-  readonly places: Readonly<Record<PlaceFinding, number>>;
-}
+export { type GivenAnswer, placesNotice, type Question, type QuestionData } from "./question.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -40,7 +18,7 @@ interface Node {
 
 class QuestionReader {
   readonly questions: Question[] = [];
-  readonly places: Record<PlaceFinding, number> = { codePoints: 0, utf16: 0, moved: 0, absent: 0 };
+  readonly places = noPlaces();
   hasUnanswerable = false;
   private readonly ids = new Map<string, string>();
   private readonly file: string;
@@ -79,7 +57,7 @@ class QuestionReader {
     for (const article of this.list(inside({ value: file, path: "" }, "data"))) {
       for (const paragraph of this.list(inside(article, "paragraphs"))) {
         const context = this.text(inside(paragraph, "context"));
-        const places = codePointPlaces(context);
+        const positions = new TextPositions(context);
         for (const item of this.list(inside(paragraph, "qas"))) {
           const id = this.id(inside(item, "id"));
           const question = this.text(inside(item, "question"));
@@ -96,7 +74,7 @@ class QuestionReader {
             if (!Number.isInteger(start.value)) {
               this.refuse("QUESTIONS_LAYOUT", start, "must be a whole number.", "Count characters from 0.");
             }
-            return this.placed(context, { text, start: start.value as number }, places);
+            return this.placed(context, { text, start: start.value as number }, positions);
           });
           this.questions.push({ id, question, context, answers: found });
         }
@@ -115,8 +93,8 @@ class QuestionReader {
     return id;
   }
 
-  private placed(context: string, answer: { text: string; start: number }, places: (at: number) => number | undefined) {
-    const { start, finding }: AnswerPlace = placeAnswer(context, answer, places);
+  private placed(context: string, answer: { text: string; start: number }, positions: TextPositions) {
+    const { start, finding }: AnswerPlace = placeAnswer(context, answer, positions);
     this.places[finding]++;
     return { text: answer.text, start };
   }
@@ -135,12 +113,17 @@ export function parseQuestions(value: unknown, name: string): QuestionData {
   throw new DataError("there are no questions. Is it the right file?", { code: "DATA_EMPTY", path: name });
 }
 
+/** Files with one question a line, by their names. */
+const linesName = /\.(jsonl|ndjson)(\.gz)?$/i;
+
 /**
- * Reads a file of questions in the layout of SQuAD 1.1 or 2.0, also gzipped. Places are counted in code points.
- * @throws {DataError} as parseQuestions; JSON_INVALID; FILE_MISSING and the other troubles of files
+ * Reads a file of questions in the layout of SQuAD 1.1 or 2.0, also gzipped, or one of JSON Lines (`.jsonl`, `.ndjson`, see
+ * {@link questionLines}). Places are counted in code points.
+ * @throws {DataError} as parseQuestions; JSON_INVALID; FILE_MISSING and the other troubles of files; as questionLines
  * @source Rajpurkar et al. 2016, arXiv:1606.05250; 2018, arXiv:1806.03822
  */
 export async function questionFile(file: string): Promise<QuestionData> {
+  if (linesName.test(file)) return questionLines(file);
   const parts: string[] = [];
   for await (const { text } of fileBlocks(file)) parts.push(text);
   let value: unknown;
@@ -154,17 +137,4 @@ export async function questionFile(file: string): Promise<QuestionData> {
     });
   }
   return parseQuestions(value, file);
-}
-
-/** What a user should know of the places that a file gives; undefined where all are right. */
-export function placesNotice({ name, places }: Pick<QuestionData, "name" | "places">): string | undefined {
-  const { codePoints, utf16, moved, absent } = places;
-  if (utf16 + moved + absent === 0) return undefined;
-  const total = codePoints + utf16 + moved + absent;
-  const kinds = [
-    utf16 === 0 ? "" : `${utf16} are counted in UTF-16 units`,
-    moved === 0 ? "" : `${moved} were moved to where the answer stands nearest`,
-    absent === 0 ? "" : `${absent} answers are not in their text: nothing is learnt from them`,
-  ];
-  return `${name}: of ${total} places of answers ${kinds.filter((kind) => kind !== "").join(", ")}`;
 }

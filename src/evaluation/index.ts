@@ -56,8 +56,10 @@ export {
   convertTags,
   type Entity,
   entitiesOf,
+  mayFollow,
   strictEntitiesOf,
   type TagScheme,
+  tagSchemes,
   tagsOf,
 } from "./tag-scheme.ts";
 export { averagePrecision, rocAuc } from "./threshold.ts";

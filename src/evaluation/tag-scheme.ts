@@ -2,7 +2,8 @@
 import { DataError } from "../base/errors.ts";
 
 /** How tags mark entities. IOB1: B- only between neighbours of one type; IOB2: B- at every beginning; BIOES: ends too. */
-export type TagScheme = "IOB1" | "IOB2" | "BIOES";
+export const tagSchemes = ["IOB1", "IOB2", "BIOES"] as const;
+export type TagScheme = (typeof tagSchemes)[number];
 
 /** An entity: words from `start` to before `end`. */
 export interface Entity {
@@ -105,6 +106,20 @@ export function strictEntitiesOf(tags: readonly string[], scheme: TagScheme): En
     i = end;
   }
   return entities;
+}
+
+/**
+ * Whether a tag may follow another in a well-formed sentence of a scheme.
+ * @param before undefined: the tag is the first; @param tag undefined: the other is the last
+ */
+export function mayFollow(scheme: TagScheme, before: string | undefined, tag: string | undefined): boolean {
+  const [one, now] = [before, tag].map((text) => (text === undefined ? outside : parseTag(text))) as [Tag, Tag];
+  const isInside = (one.prefix === "B" || one.prefix === "I") && one.type === now.type;
+  if (scheme === "IOB1") return now.prefix !== "B" || isInside;
+  if (scheme === "IOB2") return now.prefix !== "I" || isInside;
+  const goesOn = now.prefix === "I" || now.prefix === "E";
+  const isOpen = one.prefix === "B" || one.prefix === "I";
+  return isOpen ? goesOn && one.type === now.type : !goesOn;
 }
 
 /** Whether tags look like entities: every one is O, or a mark with a type, and one at least has a type. */

@@ -1,9 +1,17 @@
 /** @file The ONNX graphs of a model for a task. */
 import { FirthError } from "../base/errors.ts";
-import type { ClassificationModel, Encoder, PretrainingModel } from "../models/model.ts";
+import type { ChoiceModel, ClassificationModel, Encoder, PretrainingModel, TokenModel } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { nextWordProgram, sourceProgram, targetProgram } from "./decoder-program.ts";
-import { classesProgram, hiddenStatesProgram, maskedWordsProgram, type PlaceCounting } from "./encoder-program.ts";
+import {
+  answersProgram,
+  classesProgram,
+  hiddenStatesProgram,
+  maskedWordsProgram,
+  optionsProgram,
+  type PlaceCounting,
+  wordClassesProgram,
+} from "./encoder-program.ts";
 import { type FileGraph, fileGraph } from "./file-graph.ts";
 import { mergeSteps } from "./merge.ts";
 import type { ProgramParameters } from "./program.ts";
@@ -25,14 +33,22 @@ export function exportedFamily(name: string, config: unknown): ExportedFamily {
 }
 
 /** A model with some of the heads that tasks need. */
-export type ExportableModel = Module & { readonly encoder: Encoder } & Partial<PretrainingModel & ClassificationModel>;
+export type ExportableModel = Module & { readonly encoder: Encoder } & Partial<
+    PretrainingModel & ClassificationModel & TokenModel & Pick<ChoiceModel, "isChoice">
+  >;
 
 function lacks(family: string, task: ExportTask, model: ExportableModel): FirthError {
   const others = (["feature-extraction", "fill-mask", "text-generation", "text2text-generation"] as const).filter(
     (other) => serves(model, other),
   );
   const instead = others.length === 0 ? "" : ` Choose ${others.join(" or ")}.`;
-  return new FirthError(`this ${family} model has no head for ${task}.${instead}`, {
+  const writes = task === "text-generation" || task === "text2text-generation";
+  // Each token is a mask first and then itself, and source and target see each other by ranks.
+  const reason =
+    writes && model.maskedLmLogits !== undefined
+      ? `writes mask by mask (UniLM), for which neither transformers.js nor optimum has a loop: there is no file for ${task}. Write with firth generate.`
+      : `has no head for ${task}.`;
+  return new FirthError(`this ${family} model ${reason}${instead}`, {
     code: "EXPORT_TASK",
     path: "export",
     details: { family, task },
@@ -49,7 +65,12 @@ function serves(model: ExportableModel, task: ExportTask): boolean {
     case "fill-mask":
       return model.maskedLmLogits !== undefined;
     case "text-classification":
-      return model.classificationLogits !== undefined;
+      return model.classificationLogits !== undefined && model.isChoice === undefined;
+    case "multiple-choice":
+      return model.isChoice === true;
+    case "token-classification":
+    case "question-answering":
+      return model.tokenHead === (task === "question-answering" ? "questionAnswering" : "tokenClassification");
     case "text-generation":
       return !isPair && encoder.isCausal && model.causalLmLogits !== undefined;
     case "text2text-generation":
@@ -59,7 +80,7 @@ function serves(model: ExportableModel, task: ExportTask): boolean {
 
 /**
  * The graphs of a model for a task, by file name without ending: one of the name `model`, or those of an encoder–decoder.
- * @throws {FirthError} EXPORT_TASK where the model lacks what the task computes
+ * @throws {FirthError} EXPORT_TASK where the model lacks what the task computes; EXPORT_CRF
  * @throws {BackendError} EXPORT_SIZES
  */
 export function exportGraphs(
@@ -69,7 +90,11 @@ export function exportGraphs(
   parameters: ProgramParameters,
 ): ReadonlyMap<string, FileGraph> {
   if (!serves(model, task)) throw lacks(family.name, task, model);
-  const whole = model as PretrainingModel & ClassificationModel;
+  if (model.crf !== undefined) {
+    const rule = "the tags of this tagger come of whole paths (crf), which files of this task do not compute.";
+    throw new FirthError(`${rule} Fine-tune one without crf.`, { code: "EXPORT_CRF", path: "export" });
+  }
+  const whole = model as PretrainingModel & ClassificationModel & TokenModel;
   const single = (program: Parameters<typeof fileGraph>[0]) => new Map([["model", fileGraph(program, parameters)]]);
   switch (task) {
     case "feature-extraction":
@@ -78,6 +103,12 @@ export function exportGraphs(
       return single(maskedWordsProgram(whole, family));
     case "text-classification":
       return single(classesProgram(whole, family));
+    case "token-classification":
+      return single(wordClassesProgram(whole, family));
+    case "question-answering":
+      return single(answersProgram(whole, family));
+    case "multiple-choice":
+      return single(optionsProgram(whole, family));
     case "text-generation":
       return single(nextWordProgram(whole, parameters));
     case "text2text-generation": {

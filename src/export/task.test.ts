@@ -9,12 +9,15 @@ describe("taskOf", () => {
     expect(of("GPT2LMHeadModel")).toBe("text-generation");
     expect(of("GPT2ForSequenceClassification")).toBe("text-classification");
     expect(of("BartForConditionalGeneration")).toBe("text2text-generation");
+    expect(of("RobertaForTokenClassification")).toBe("token-classification");
+    expect(of("BartForQuestionAnswering")).toBe("question-answering");
+    expect([of("AlbertForMultipleChoice"), of("GPT2DoubleHeadsModel")]).toEqual(["multiple-choice", "multiple-choice"]);
     expect(of("BertModel")).toBe("feature-extraction");
   });
 
   it("asks where a config says nothing", () => {
-    expect(() => taskOf({ architectures: ["BertForQuestionAnswering"] }, "m/config.json")).toThrow(
-      /m\/config\.json: names the class BertForQuestionAnswering.*Choose one: feature-extraction/,
+    expect(() => taskOf({ architectures: ["BertForNextSentencePrediction"] }, "m/config.json")).toThrow(
+      /m\/config\.json: names the class BertForNextSentencePrediction.*Choose one: feature-extraction/,
     );
     expect(() => taskOf({}, "config.json")).toThrow(/names no class/);
   });
@@ -38,5 +41,10 @@ describe("exportedConfig", () => {
       dtype: "q8",
       use_external_data_format: { "model_quantized.onnx": true },
     });
+  });
+
+  it("drops what the source says of its own files (8 bits, where these are in 32)", () => {
+    const config = { "transformers.js_config": { dtype: "q8" }, hidden_size: 8 };
+    expect(exportedConfig(config, { ...facts, task: "fill-mask" })).toEqual({ hidden_size: 8 });
   });
 });

@@ -7,6 +7,9 @@ export const exportTasks = [
   "feature-extraction",
   "fill-mask",
   "text-classification",
+  "token-classification",
+  "question-answering",
+  "multiple-choice",
   "text-generation",
   "text2text-generation",
 ] as const;
@@ -15,6 +18,9 @@ export type ExportTask = (typeof exportTasks)[number];
 
 const ENDINGS: readonly (readonly [RegExp, ExportTask])[] = [
   [/ForSequenceClassification$/, "text-classification"],
+  [/ForTokenClassification$/, "token-classification"],
+  [/ForQuestionAnswering$/, "question-answering"],
+  [/(ForMultipleChoice|DoubleHeadsModel)$/, "multiple-choice"],
   [/ForConditionalGeneration$/, "text2text-generation"],
   [/(LMHeadModel|ForCausalLM)$/, "text-generation"],
   [/(ForMaskedLM|ForPreTraining)$/, "fill-mask"],
@@ -44,7 +50,7 @@ export function taskOf(config: JsonObject, path: string): ExportTask {
 /** The class that belongs to a task, of the family that a config.json names. */
 function architectureFor(task: ExportTask, config: JsonObject): string | undefined {
   const own = architectureOf(config);
-  const stem = own?.replace(/(For[A-Z].*|LMHeadModel|Model)$/, "");
+  const stem = own?.replace(/(For[A-Z].*|LMHeadModel|DoubleHeadsModel|Model)$/, "");
   if (task === "fill-mask") return stem && `${stem}ForMaskedLM`;
   return task === "feature-extraction" ? stem && `${stem}Model` : own;
 }
@@ -61,6 +67,8 @@ export interface ExportFacts {
 /** config.json of an exported folder: the class of the task, and what transformers.js is to load. */
 export function exportedConfig(config: JsonObject, { task, isQuantized, withData }: ExportFacts): JsonObject {
   const architecture = architectureFor(task, config);
+  // What a source says to transformers.js is about its own files.
+  const { "transformers.js_config": _, ...kept } = config;
   const hints: JsonObject = {
     ...(isQuantized ? { dtype: "q8" } : {}),
     ...(withData.length === 0
@@ -68,7 +76,7 @@ export function exportedConfig(config: JsonObject, { task, isQuantized, withData
       : { use_external_data_format: Object.fromEntries(withData.map((name) => [name, true])) }),
   };
   return {
-    ...config,
+    ...kept,
     ...(architecture === undefined ? {} : { architectures: [architecture] }),
     ...(Object.keys(hints).length === 0 ? {} : { "transformers.js_config": hints }),
   };

@@ -2,8 +2,10 @@ import type { ConfigFields } from "../formats/config-fields.ts";
 import type { JsonObject } from "../formats/json-text.ts";
 import type { Module } from "../nn/module.ts";
 import { initialWeights, type Weights } from "../nn/weights.ts";
+import type { AdapterState } from "./adapter/state.ts";
 import type { Framing } from "./framing.ts";
-import type { ClassificationModel, NetworkFacts, PretrainingModel, TokenModel } from "./model.ts";
+import type { ChoiceModel, ClassificationModel, NetworkFacts, PretrainingModel, TokenModel } from "./model.ts";
+import type { WeightEntry } from "./weight-map.ts";
 
 /** A network of some family with its numbers, in host memory. */
 export interface ModelState<M extends Module = Module, C = unknown> {
@@ -13,6 +15,8 @@ export interface ModelState<M extends Module = Module, C = unknown> {
   readonly weights: Weights;
   /** Keys of its config.json that Firth does not know, written back as they were. */
   readonly preserved?: JsonObject | undefined;
+  /** What is known of the adapter inside the network, where there is one; saving then writes the adapter, not the weights. */
+  readonly adapter?: AdapterState | undefined;
 }
 
 /** What loading a model directory gives besides the model. */
@@ -26,7 +30,14 @@ export interface LoadedState<M extends Module, C = unknown> extends ModelState<M
 }
 
 /** What the networks of a family are for. */
-export type NetworkPurpose = "pretraining" | "classification" | "tokenClassification" | "questionAnswering";
+export const networkPurposes = [
+  "pretraining",
+  "classification",
+  "tokenClassification",
+  "questionAnswering",
+  "multipleChoice",
+] as const;
+export type NetworkPurpose = (typeof networkPurposes)[number];
 
 /** What a configuration takes over from a tokenizer. */
 export interface VocabularyFacts {
@@ -60,10 +71,19 @@ export interface ModelFamily<C = unknown> {
   configure(settings: FamilySettings, vocabulary?: VocabularyFacts): C;
   pretraining(config: C): PretrainingModel;
   classification(config: C, numLabels: number): ClassificationModel;
-  /** @throws {ConfigError} HEAD_MISSING where the family has no such network */
-  tokenClassification(config: C, numLabels: number): TokenModel;
+  /**
+   * @param options `crf`: scores neighbouring classes too
+   * @throws {ConfigError} HEAD_MISSING where the family has no such network
+   */
+  tokenClassification(config: C, numLabels: number, options?: { readonly crf?: boolean | undefined }): TokenModel;
   /** @throws {ConfigError} HEAD_MISSING where the family has no such network */
   questionAnswering(config: C): TokenModel;
+  /** @throws {ConfigError} HEAD_MISSING where the family has no such network */
+  multipleChoice(config: C): ChoiceModel;
+  /** A network for the same as another, by another configuration. */
+  rebuild<M extends Module>(module: M, config: C): M;
+  /** Names of all tensors that its models may have. */
+  weightMap(config: C): readonly WeightEntry[];
   /** Facts other parts need of a configuration. */
   facts(config: C): NetworkFacts;
   /** A pre-training model of a directory; heads it lacks are new. */
@@ -78,8 +98,23 @@ export interface ModelFamily<C = unknown> {
     seed: number,
     options?: { readonly isNew?: boolean },
   ): Promise<LoadedState<TokenModel, C>>;
+  /** A network for options of a directory; `isNew` allows a new head. */
+  loadMultipleChoice(
+    folder: string,
+    seed: number,
+    options?: { readonly isNew?: boolean },
+  ): Promise<LoadedState<ChoiceModel, C>>;
   /** What a directory's network is for, by the class its config.json names; undefined where that is none of ours. */
   purposeOf(folder: string): Promise<NetworkPurpose | undefined>;
+  /**
+   * The network that a directory is for, whatever that is; a pre-training model where its config.json does not say.
+   * @param options `base`: the model of an adapter, if it is another than the adapter says
+   */
+  loadAny(
+    folder: string,
+    seed: number,
+    options?: { readonly base?: string | undefined },
+  ): Promise<LoadedState<Module, C>>;
   /** Writes config.json and the weights into an existing folder, as Hugging Face does. */
   save(folder: string, state: Omit<ModelState<Module, C>, "family">, options?: SaveOptions): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** @file What objectives, tasks and generation know of a model, whatever its family. */
+import type { ConditionalRandomField } from "../nn/conditional-random-field.ts";
 import type { KeyValue } from "../nn/layers.ts";
 import type { ForwardContext, Module } from "../nn/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -131,6 +132,21 @@ export interface ClassificationModel extends Module {
   readonly numLabels: number;
   /** `[S, H]` pooled vectors → `[S, numLabels]`. */
   classificationLogits(context: ForwardContext, pooled: Tensor): Tensor;
+  /**
+   * Only in models whose head reads all tokens of pairs of texts, not their pooled vectors: `[S, numLabels]`.
+   * @param pairs i32 `[S]` each: places of the pairs' first tokens, and their tokens before the second text
+   */
+  pairLogits?(
+    context: ForwardContext,
+    inputs: EncoderInputs,
+    pairs: { readonly firstTokens: Tensor; readonly secondOffsets: Tensor },
+  ): Tensor;
+}
+
+/** A model that scores one option of several: a classifier with one output. */
+export interface ChoiceModel extends ClassificationModel {
+  readonly numLabels: 1;
+  readonly isChoice: true;
 }
 
 /** What a head over every token says: its class, or how well an answer begins and ends there. */
@@ -142,6 +158,8 @@ export interface TokenModel extends Module {
   readonly tokenHead: TokenHead;
   /** Scores a token: one a class; two (begins, ends) for answers. */
   readonly numOutputs: number;
+  /** Scores of neighbouring classes, where a tagger has them: its classes are then those of the best path. */
+  readonly crf?: ConditionalRandomField | undefined;
   /** `[P, H]` hidden states at places → `[P, numOutputs]`. */
   tokenLogits(context: ForwardContext, hidden: Tensor): Tensor;
 }

@@ -34,7 +34,7 @@ const questions = Array.from({ length: 7 }, (_, i): Question => {
 const taskOf = (packed: boolean) =>
   questionAnswering({ tokenizer, maxSeqLength: 20, maxQueryLength: 4, docStride: 5, packed });
 const read = async (hasUnanswerable: boolean) => {
-  const places = { codePoints: 0, utf16: 0, moved: 0, absent: 0 };
+  const places = { codePoints: 0, utf16: 0, moved: 0, absent: 0, unsaid: 0 };
   const reading = { framing: bertFraming, nullToken: "first" } as const;
   return taskOf(true).read({ name: "test", questions, hasUnanswerable, places }, reading);
 };

@@ -20,6 +20,8 @@ export interface TaggingWindow extends EncodedText {
   readonly places: Int32Array;
   /** Class of each of them; −100 where it is not known. */
   readonly labels: Int32Array;
+  /** Whether the sentence's last word is one of them. */
+  readonly endsSentence: boolean;
 }
 
 export interface TaggingEncoding extends TextEncoding {
@@ -76,6 +78,7 @@ export async function tagWindows(
           words: Int32Array.from(own),
           places: Int32Array.from(own, (word) => text.firstStart + firsts[word]! - first),
           labels: Int32Array.from(own, (word) => labelsOf(from + i, word)),
+          endsSentence: own.at(-1) === spans.length - 1,
         });
       });
     });

@@ -2,7 +2,7 @@
 import { type EntityReport, entityReport, tagAccuracy } from "../evaluation/index.ts";
 import type { Evaluation } from "../train/trainer.ts";
 import { UNSCORED } from "./classification-batch.ts";
-import { argMax, softmax } from "./classification-evaluation.ts";
+import { independentTags, type TagDecoder, type TagScores } from "./tag-decoder.ts";
 import type { TaggingData, TaggingWindow } from "./tagging-data.ts";
 
 /** What a tagger says of a word. */
@@ -12,27 +12,39 @@ export interface WordTag {
   readonly probability: number;
 }
 
+/** The scores of sentences, from the windows of their words. */
+function sentenceScores(
+  windows: readonly TaggingWindow[],
+  logits: readonly (readonly Float32Array[])[],
+  numWords: readonly number[],
+): TagScores[][] {
+  const scores = numWords.map((count) => new Array<TagScores>(count));
+  windows.forEach(({ sentence, words }, window) => {
+    words.forEach((word, i) => {
+      scores[sentence]![word] = logits[window]![i]!;
+    });
+  });
+  return scores;
+}
+
 /** The tags of sentences, from the windows of their words. */
 export function wordTags(
   windows: readonly TaggingWindow[],
   logits: readonly (readonly Float32Array[])[],
   labels: readonly string[],
   numWords: readonly number[],
+  decoder: TagDecoder = independentTags,
 ): WordTag[][] {
-  const tags = numWords.map((count) => new Array<WordTag>(count));
-  windows.forEach(({ sentence, words }, window) => {
-    words.forEach((word, i) => {
-      const scores = logits[window]![i]!;
-      const best = argMax(scores);
-      tags[sentence]![word] = { tag: labels[best]!, probability: softmax(scores)[best]! };
-    });
+  return sentenceScores(windows, logits, numWords).map((scores) => {
+    const tags = decoder.tags(scores);
+    const probabilities = decoder.probabilities(scores, tags);
+    return Array.from(tags, (tag, word) => ({ tag: labels[tag]!, probability: probabilities[word]! }));
   });
-  return tags;
 }
 
 /** Figures of a tagger on tagged sentences. */
 export interface TaggingResult {
-  /** Mean cross-entropy, nats per word whose tag is known. */
+  /** Nats per word whose tag is known; with scores of neighbouring tags, of whole paths. */
   readonly loss: number;
   /** Share of the words whose tag is right. */
   readonly accuracy: number;
@@ -46,18 +58,19 @@ export interface TaggingResult {
 export function taggingResult(
   data: Pick<TaggingData, "sentences" | "windows" | "labels" | "marksEntities">,
   logits: readonly (readonly Float32Array[])[],
+  decoder: TagDecoder = independentTags,
 ): TaggingResult {
   const { sentences, windows, labels, marksEntities } = data;
-  let [loss, scored] = [0, 0];
-  windows.forEach((window, i) => {
-    window.labels.forEach((label, word) => {
-      if (label === UNSCORED) return;
-      loss -= Math.log(Math.max(softmax(logits[i]![word]!)[label]!, Number.MIN_VALUE));
-      scored++;
-    });
-  });
+  const numbers = new Map(labels.map((name, i) => [name, i]));
   const numWords = sentences.map(({ words }) => words.length);
-  const predicted = wordTags(windows, logits, labels, numWords).map((tags) => tags.map(({ tag }) => tag));
+  const scores = sentenceScores(windows, logits, numWords);
+  let [loss, scored] = [0, 0];
+  scores.forEach((own, sentence) => {
+    const known = Int32Array.from(sentences[sentence]!.tags, (tag) => numbers.get(tag) ?? UNSCORED);
+    loss += decoder.loss(own, known);
+    scored += known.filter((label) => label !== UNSCORED).length;
+  });
+  const predicted = scores.map((own) => Array.from(decoder.tags(own), (tag) => labels[tag]!));
   const truth = sentences.map(({ tags }) => tags);
   return {
     loss: scored === 0 ? 0 : loss / scored,

@@ -111,6 +111,7 @@ test("tags of several windows come together by word, each with its probability",
     words: Int32Array.from(words),
     places: new Int32Array(0),
     labels: new Int32Array(0),
+    endsSentence: false,
   });
   const tags = wordTags(
     [window([1]), window([0])],

@@ -10,6 +10,7 @@ import { crossEntropy } from "../tensor/fused.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { textBatch, UNSCORED } from "./classification-batch.ts";
+import { chainLoss, withChains } from "./tag-chain.ts";
 import { readTagged, type TaggingData, type TaggingWindow } from "./tagging-data.ts";
 
 export interface TokenClassificationOptions {
@@ -25,6 +26,13 @@ export interface TokenClassificationOptions {
    * entity. `IOB2` by default; null keeps tags as they are. Tags that mark no entities are always kept.
    */
   readonly scheme?: TagScheme | null | undefined;
+  /**
+   * Score neighbouring tags too: a conditional random field upon the words' scores, and the best path as the tags; false by
+   * default.
+   */
+  readonly crf?: boolean | undefined;
+  /** Predict only tags that are well formed in the scheme, whatever the scores; false by default. */
+  readonly constrained?: boolean | undefined;
   /** Put several short sentences into one row; true by default. */
   readonly packed?: boolean | undefined;
 }
@@ -36,6 +44,8 @@ export interface TokenClassificationSettings {
   readonly overlap: number;
   readonly labels: readonly string[] | undefined;
   readonly scheme: TagScheme | null;
+  readonly crf: boolean;
+  readonly constrained: boolean;
   readonly packed: boolean;
 }
 
@@ -51,6 +61,7 @@ export interface TokenClassification extends Objective<TaggingWindow, TokenModel
 
 function resolve(options: TokenClassificationOptions): TokenClassificationSettings {
   const { tokenizer, maxSeqLength = 128, overlap = 32, labels, scheme = "IOB2", packed = true } = options;
+  const { crf = false, constrained = false } = options;
   const issues: ConfigIssue[] = [];
   if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= 5)) {
     const message = `must be a whole number ≥ 5; got ${maxSeqLength}.`;
@@ -64,20 +75,24 @@ function resolve(options: TokenClassificationOptions): TokenClassificationSettin
   if (twice !== undefined) {
     issues.push({ path: "labels", message: `must differ; got "${twice}" twice.`, code: "CONFIG_AMBIGUOUS" });
   }
+  if (constrained && scheme === null) {
+    const message = "needs a scheme whose rules the tags keep; got scheme null. Name one, or leave it out.";
+    issues.push({ path: "constrained", message, code: "CONFIG_AMBIGUOUS" });
+  }
   if (issues.length > 0) throw new ConfigError("tokenClassification", issues);
-  return { tokenizer, maxSeqLength, overlap, labels, scheme, packed };
+  return { tokenizer, maxSeqLength, overlap, labels, scheme, crf, constrained, packed };
 }
 
 /**
  * Tags for the words of sentences: parts of speech, entities.
  *
- * A word is read at its first piece. The loss term is `tokenClassification`, nats per word.
+ * A word is read at its first piece. The loss term is `tokenClassification`, nats per word; with `crf` of whole paths of tags.
  * @throws {ConfigError} all problems together
  * @source Devlin et al. 2019 §5.3, arXiv:1810.04805
  */
 export function tokenClassification(options: TokenClassificationOptions): TokenClassification {
   const settings = resolve(options);
-  const { tokenizer, maxSeqLength, packed } = settings;
+  const { tokenizer, maxSeqLength, packed, crf } = settings;
   return {
     name: "tokenClassification",
     settings,
@@ -99,17 +114,21 @@ export function tokenClassification(options: TokenClassificationOptions): TokenC
         });
       });
       const { firstTokens: _first, lastTokens: _last, ...rows } = batch.tensors;
-      return {
+      const whole = {
         ...batch,
         tensors: { ...rows, wordPlaces: integers(wordPlaces, [room]), labels: integers(labels, [room]) },
         lists: { wordPlaces: { count, beside: { labels: UNSCORED } } },
         counts: { words: scored },
       };
+      return crf ? withChains(whole, windows) : whole;
     },
     loss: (model, context, batch) => {
       const hidden = model.encoder.encodeAt(context, batch as unknown as EncoderInputs, batch.wordPlaces!);
-      const losses = crossEntropy(model.tokenLogits(context, hidden), batch.labels!);
-      return { terms: { tokenClassification: { sum: sum(losses), count: "words", weight: 1 } }, metrics: {} };
+      const logits = model.tokenLogits(context, hidden);
+      const { crf: chain } = model;
+      const loss =
+        chain === undefined ? sum(crossEntropy(logits, batch.labels!)) : chainLoss(chain, context, logits, batch);
+      return { terms: { tokenClassification: { sum: loss, count: "words", weight: 1 } }, metrics: {} };
     },
   };
 }

@@ -7,5 +7,4 @@ describeEncoderParity(bertFamily, {
     ["sequence-classification", "sequence-classification"],
     ["sequence-classification-sharded", "sequence-classification"],
   ],
-  tokenHeads: ["token-classification", "question-answering"],
 });

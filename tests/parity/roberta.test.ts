@@ -4,5 +4,4 @@ import { describeEncoderParity } from "../support/encoder-parity.ts";
 describeEncoderParity(robertaFamily, {
   pretraining: ["masked-lm", "masked-lm-relu"],
   classification: [["sequence-classification", "sequence-classification"]],
-  tokenHeads: ["token-classification"],
 });

@@ -4,6 +4,7 @@ import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { choiceNetwork } from "../transformer/choice-head.ts";
 import { tokenNetworks } from "../transformer/token-head.ts";
 import { type AlbertConfig, albertConfigTable, albertPresets, completeAlbert } from "./config.ts";
 import { albertEncoder } from "./model.ts";
@@ -31,6 +32,12 @@ export const albertFamily = defineFamily({
   ...tokenNetworks<AlbertConfig>({
     name: "Albert",
     encoder: (config) => albertEncoder(config, { pools: false }),
+    init: (config) => truncatedNormal(config.initializerRange),
+    dropout: (config) => config.classifierDropout,
+  }),
+  ...choiceNetwork<AlbertConfig>({
+    architecture: "AlbertForMultipleChoice",
+    encoder: (config) => albertEncoder(config),
     init: (config) => truncatedNormal(config.initializerRange),
     dropout: (config) => config.classifierDropout,
   }),

@@ -3,6 +3,7 @@ import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { choiceNetwork } from "../transformer/choice-head.ts";
 import { tokenNetworks } from "../transformer/token-head.ts";
 import { type BertConfig, bertConfigTable, bertPresets } from "./config.ts";
 import { BertForPretraining, BertForSequenceClassification, bertEncoder } from "./model.ts";
@@ -29,6 +30,12 @@ export const bertFamily = defineFamily({
   ...tokenNetworks<BertConfig>({
     name: "Bert",
     encoder: (config) => bertEncoder(config, { pools: false }),
+    init: (config) => truncatedNormal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
+  ...choiceNetwork<BertConfig>({
+    architecture: "BertForMultipleChoice",
+    encoder: (config) => bertEncoder(config),
     init: (config) => truncatedNormal(config.initializerRange),
     dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
   }),

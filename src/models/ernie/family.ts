@@ -4,6 +4,7 @@ import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { bertFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { choiceNetwork } from "../transformer/choice-head.ts";
 import { tokenNetworks } from "../transformer/token-head.ts";
 import { type ErnieConfig, ernieConfigTable, erniePresets } from "./config.ts";
 import { ernieEncoder } from "./model.ts";
@@ -30,6 +31,12 @@ export const ernieFamily = defineFamily({
   ...tokenNetworks<ErnieConfig>({
     name: "Ernie",
     encoder: (config) => ernieEncoder(config, { pools: false }),
+    init: (config) => truncatedNormal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
+  ...choiceNetwork<ErnieConfig>({
+    architecture: "ErnieForMultipleChoice",
+    encoder: (config) => ernieEncoder(config),
     init: (config) => truncatedNormal(config.initializerRange),
     dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
   }),

@@ -4,6 +4,7 @@ import { type ModelState, newModel } from "../family.ts";
 import { gptFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
 import { CausalClassifier, CausalLanguageModel } from "../transformer/causal.ts";
+import { choiceNetwork } from "../transformer/choice-head.ts";
 import { tokenNetworks } from "../transformer/token-head.ts";
 import { type Gpt2Config, gpt2ConfigTable, gpt2Presets, leftToRightVocabulary } from "./config.ts";
 import { gpt2Encoder } from "./model.ts";
@@ -39,6 +40,13 @@ export const gpt2Family = defineFamily({
     init: (config) => normal(config.initializerRange),
     dropout: (config) => config.classifierDropout ?? 0.1,
   }),
+  ...choiceNetwork<Gpt2Config>({
+    architecture: "GPT2DoubleHeadsModel",
+    encoder: (config) => gpt2Encoder(config),
+    init: (config) => normal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
+  choiceHead: "multiple_choice_head.summary",
   weightMap: gpt2WeightMap,
   prefix: "transformer.",
   ignoredTensors: leftToRightIgnored,

@@ -6,6 +6,7 @@ import { leftToRightVocabulary } from "../gpt2/config.ts";
 import { leftToRightEntries, leftToRightIgnored } from "../gpt2/weight-map.ts";
 import type { PretrainingModel } from "../model.ts";
 import { CausalClassifier, CausalLanguageModel } from "../transformer/causal.ts";
+import { choiceNetwork } from "../transformer/choice-head.ts";
 import { type OpenAiGptConfig, openAiGptConfigTable, openAiGptPresets } from "./config.ts";
 import { openAiGptEncoder } from "./model.ts";
 
@@ -33,6 +34,13 @@ export const openAiGptFamily = defineFamily({
     architecture: "OpenAIGPTForSequenceClassification",
     mayBeNew: /^score$/,
   },
+  ...choiceNetwork<OpenAiGptConfig>({
+    architecture: "OpenAIGPTDoubleHeadsModel",
+    encoder: (config) => openAiGptEncoder(config),
+    init: (config) => normal(config.initializerRange),
+    dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
+  choiceHead: "multiple_choice_head.summary",
   weightMap: ({ numHiddenLayers }) =>
     leftToRightEntries(numHiddenLayers, { words: "tokens_embed", positions: "positions_embed" }),
   prefix: "transformer.",

@@ -3,6 +3,7 @@ import { defineFamily } from "../define-family.ts";
 import { type ModelState, newModel } from "../family.ts";
 import { robertaFraming } from "../framing.ts";
 import type { PretrainingModel } from "../model.ts";
+import { choiceNetwork } from "../transformer/choice-head.ts";
 import { tokenNetworks } from "../transformer/token-head.ts";
 import { type RobertaConfig, robertaConfigTable, robertaPresets, usablePositions } from "./config.ts";
 import { RobertaForMaskedLm, RobertaForSequenceClassification, robertaEncoder } from "./model.ts";
@@ -36,6 +37,12 @@ export const robertaFamily = defineFamily({
     encoder: (config) => robertaEncoder(config),
     init: (config) => normal(config.initializerRange),
     dropout: (config) => config.classifierDropout ?? config.hiddenDropoutProb,
+  }),
+  ...choiceNetwork<RobertaConfig>({
+    architecture: "RobertaForMultipleChoice",
+    encoder: (config) => robertaEncoder(config, { pools: true }),
+    init: (config) => normal(config.initializerRange),
+    dropout: (config) => config.hiddenDropoutProb,
   }),
   weightMap: robertaWeightMap,
   prefix: "roberta.",

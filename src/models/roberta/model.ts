@@ -10,14 +10,17 @@ import { MaskedLmHead } from "../transformer/head.ts";
 import { positionOffset, type RobertaConfig, usablePositions } from "./config.ts";
 
 /**
- * BERT's encoder with places counted from behind the padding id, and without pooler.
+ * BERT's encoder with places counted from behind the padding id; without pooler, but for options of multiple choice.
  * @source Liu et al. 2019, arXiv:1907.11692, and its authors' repository (places, initial weights)
  */
-export function robertaEncoder(config: RobertaConfig): TransformerEncoder {
+export function robertaEncoder(
+  config: RobertaConfig,
+  { pools = false }: { readonly pools?: boolean } = {},
+): TransformerEncoder {
   return bertEncoder(config, {
     init: normal(config.initializerRange),
     embeddings: { maxPositionEmbeddings: usablePositions(config), positionOffset: positionOffset(config) },
-    pools: false,
+    pools,
   });
 }
 

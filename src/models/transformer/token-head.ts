@@ -1,4 +1,5 @@
 /** @file Networks with a linear head over every token. */
+import { ConditionalRandomField } from "../../nn/conditional-random-field.ts";
 import type { Initializer } from "../../nn/initializer.ts";
 import { dropout, Linear } from "../../nn/layers.ts";
 import { type ForwardContext, Module } from "../../nn/module.ts";
@@ -11,12 +12,15 @@ export interface TokenClassifierOptions {
   /** Before the scores. */
   readonly dropout: number;
   readonly init: Initializer;
+  /** Scores neighbouring classes too. */
+  readonly crf: boolean;
 }
 
 /** A class for every token: dropout and a linear layer on its hidden state. @source Devlin et al. 2019 §5.3, arXiv:1810.04805 */
 export class TokenClassifier extends Module implements TokenModel {
   readonly encoder: Encoder;
   readonly tokenClassifier: Linear;
+  readonly crf: ConditionalRandomField | undefined;
   readonly tokenHead = "tokenClassification";
   readonly numOutputs: number;
   private readonly dropoutRate: number;
@@ -25,6 +29,7 @@ export class TokenClassifier extends Module implements TokenModel {
     super();
     this.encoder = encoder;
     this.tokenClassifier = new Linear(encoder.hiddenSize, options.numLabels, options.init);
+    this.crf = options.crf ? new ConditionalRandomField(options.numLabels) : undefined;
     this.numOutputs = options.numLabels;
     this.dropoutRate = options.dropout;
   }
@@ -65,15 +70,15 @@ export interface TokenNetworkParts<C> {
 
 /** Both heads over every token, for a family that has both. */
 export function tokenNetworks<C>({ name, encoder, init, dropout: rate }: TokenNetworkParts<C>): {
-  readonly tokenClassification: NetworkDefinition<(config: C, numLabels: number) => TokenModel>;
+  readonly tokenClassification: NetworkDefinition<(config: C, numLabels: number, crf: boolean) => TokenModel>;
   readonly questionAnswering: NetworkDefinition<(config: C) => TokenModel>;
 } {
   return {
     tokenClassification: {
-      build: (config, numLabels) =>
-        new TokenClassifier(encoder(config), { numLabels, dropout: rate(config), init: init(config) }),
+      build: (config, numLabels, crf) =>
+        new TokenClassifier(encoder(config), { numLabels, crf, dropout: rate(config), init: init(config) }),
       architecture: `${name}ForTokenClassification`,
-      mayBeNew: /^tokenClassifier\./,
+      mayBeNew: /^(tokenClassifier|crf)\./,
     },
     questionAnswering: {
       build: (config) => new AnswerSpanModel(encoder(config), init(config)),
