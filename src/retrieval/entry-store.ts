@@ -1,0 +1,270 @@
+/** @file The entries of an index in LanceDB, which lies in a folder: every change is a new version that appears whole. */
+import { createRequire } from "node:module";
+import type { Connection, Table } from "@lancedb/lancedb";
+import type { Schema } from "apache-arrow";
+import { BackendError, CheckpointError, DataError } from "../base/errors.ts";
+
+/** A text with its vector. */
+export interface Entry {
+  readonly id: string;
+  readonly text: string;
+  /** The row's own fields. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** f32 `[H]`, of length 1. */
+  readonly vector: Float32Array;
+}
+
+/** An entry found, and the cosine of its vector with what was looked for. */
+export interface FoundEntry extends Omit<Entry, "vector"> {
+  readonly score: number;
+}
+
+/** What stands under an id. */
+export type StoredText = Pick<Entry, "text"> & { readonly fields: string };
+
+type Libraries = { readonly lance: typeof import("@lancedb/lancedb"); readonly arrow: typeof import("apache-arrow") };
+
+const TABLE = "entries";
+const VECTOR = "vector";
+/** Ids in one condition. */
+const IDS_AT_ONCE = 2_000;
+
+let libraries: Promise<Libraries> | undefined;
+
+/** Loads the libraries when an index is first opened: their binary is large. @throws {BackendError} VECTOR_STORE_MISSING */
+async function load(): Promise<Libraries> {
+  // LanceDB knows tables by their classes: they must be those of the copy that it loads itself, which is CommonJS.
+  libraries ??= import("@lancedb/lancedb").then((lance) => ({
+    lance,
+    arrow: createRequire(import.meta.url)("apache-arrow") as Libraries["arrow"],
+  }));
+  try {
+    return await libraries;
+  } catch (cause) {
+    libraries = undefined;
+    throw new BackendError(
+      `the packages @lancedb/lancedb and apache-arrow cannot be loaded: ${(cause as Error).message.split("\n")[0]} Install them (npm install @lancedb/lancedb apache-arrow); there are binaries for Linux, macOS on ARM and Windows.`,
+      { code: "VECTOR_STORE_MISSING", path: "index", cause },
+    );
+  }
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+function idConditions(ids: readonly string[]): string[] {
+  const parts = Array.from({ length: Math.ceil(ids.length / IDS_AT_ONCE) }, (_, i) =>
+    ids.slice(i * IDS_AT_ONCE, (i + 1) * IDS_AT_ONCE),
+  );
+  return parts.map((part) => `id IN (${part.map(quoted).join(", ")})`);
+}
+
+function parseFields(text: string): Record<string, unknown> {
+  return JSON.parse(text) as Record<string, unknown>;
+}
+
+/** How an index of nearest neighbours is searched. */
+export interface EntrySearch {
+  /** Entries wanted. */
+  readonly count: number;
+  /** Partitions of the index of nearest neighbours to look into; all entries are compared when left out. */
+  readonly numProbes?: number | undefined;
+}
+
+/** Entries in a folder; close it when done. */
+export class EntryStore {
+  readonly dimension: number;
+  private readonly folder: string;
+  private readonly libraries: Libraries;
+  private readonly connection: Connection;
+  private readonly table: Table;
+  private readonly schema: Schema;
+
+  private constructor(parts: {
+    readonly dimension: number;
+    readonly folder: string;
+    readonly libraries: Libraries;
+    readonly connection: Connection;
+    readonly table: Table;
+    readonly schema: Schema;
+  }) {
+    this.dimension = parts.dimension;
+    this.folder = parts.folder;
+    this.libraries = parts.libraries;
+    this.connection = parts.connection;
+    this.table = parts.table;
+    this.schema = parts.schema;
+  }
+
+  /**
+   * Opens the entries of a folder, or makes a place for them.
+   * @param dimension entries of a vector
+   * @throws {CheckpointError} INDEX_DAMAGED, DIMENSION_MISMATCH; {BackendError} VECTOR_STORE_MISSING
+   */
+  static async open(folder: string, dimension: number): Promise<EntryStore> {
+    const loaded = await load();
+    const { Field, FixedSizeList, Float32, Schema, Utf8 } = loaded.arrow;
+    const item = new Field("item", new Float32(), true);
+    const schema = new Schema([
+      ...["id", "text", "fields"].map((name) => new Field(name, new Utf8(), false)),
+      new Field(VECTOR, new FixedSizeList(dimension, item), false),
+    ]);
+    const connection = await loaded.lance.connect(folder);
+    let table: Table;
+    try {
+      const isThere = (await connection.tableNames()).includes(TABLE);
+      table = isThere ? await connection.openTable(TABLE) : await connection.createEmptyTable(TABLE, schema);
+    } catch (cause) {
+      connection.close();
+      throw new CheckpointError(
+        `the entries cannot be opened: ${(cause as Error).message.split("\n")[0]} Build the index again.`,
+        { code: "INDEX_DAMAGED", path: folder, cause },
+      );
+    }
+    const { fields } = await table.schema();
+    const type = fields.find(({ name }) => name === VECTOR)?.type as { readonly listSize?: number } | undefined;
+    if (type?.listSize !== dimension) {
+      table.close();
+      connection.close();
+      throw new CheckpointError(
+        `its vectors have ${type?.listSize ?? "no"} entries, the model's have ${dimension}. Build the index again with this model.`,
+        { code: "DIMENSION_MISMATCH", path: folder, details: { stored: type?.listSize, dimension } },
+      );
+    }
+    return new EntryStore({ dimension, folder, libraries: loaded, connection, table, schema });
+  }
+
+  count(): Promise<number> {
+    return this.table.countRows();
+  }
+
+  /** What stands under ids, of those that are there. */
+  async find(ids: readonly string[]): Promise<ReadonlyMap<string, StoredText>> {
+    const found = new Map<string, StoredText>();
+    for (const condition of idConditions(ids)) {
+      for await (const { id, text, fields } of this.rows(["id", "text", "fields"], condition)) {
+        found.set(id as string, { text: text as string, fields: fields as string });
+      }
+    }
+    return found;
+  }
+
+  /** Adds entries whose ids are not there yet: all of them appear, or none. */
+  async add(entries: readonly Entry[]): Promise<void> {
+    await this.table.add(this.arrowTable(entries));
+  }
+
+  /** Adds entries, in the place of those with the same ids. */
+  async put(entries: readonly Entry[]): Promise<void> {
+    await this.table
+      .mergeInsert("id")
+      .whenMatchedUpdateAll()
+      .whenNotMatchedInsertAll()
+      .execute(this.arrowTable(entries));
+  }
+
+  /** Takes entries away. @returns how many there were */
+  async remove(ids: readonly string[]): Promise<number> {
+    const before = await this.count();
+    for (const condition of idConditions(ids)) await this.table.delete(condition);
+    return before - (await this.count());
+  }
+
+  /** The entries nearest to a vector, best first. @throws {DataError} DIMENSION_MISMATCH */
+  async search(vector: Float32Array, { count, numProbes }: EntrySearch): Promise<FoundEntry[]> {
+    if (vector.length !== this.dimension) {
+      throw new DataError(`a vector of ${vector.length} entries; those of the index have ${this.dimension}.`, {
+        code: "DIMENSION_MISMATCH",
+        path: this.folder,
+      });
+    }
+    const query = this.table.vectorSearch(vector).distanceType("cosine").column(VECTOR);
+    const chosen = numProbes === undefined ? query.bypassVectorIndex() : query.nprobes(numProbes);
+    const found = (await chosen.select(["id", "text", "fields", "_distance"]).limit(count).toArray()) as {
+      readonly id: string;
+      readonly text: string;
+      readonly fields: string;
+      readonly _distance: number;
+    }[];
+    return found
+      .map(({ id, text, fields, _distance }) => ({ id, text, fields: parseFields(fields), score: 1 - _distance }))
+      .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
+  }
+
+  /** All entries, in constant memory. */
+  async *entries(): AsyncGenerator<Entry> {
+    for await (const { id, text, fields, vector } of this.rows(["id", "text", "fields", VECTOR])) {
+      yield {
+        id: id as string,
+        text: text as string,
+        fields: parseFields(fields as string),
+        vector: vector as Float32Array,
+      };
+    }
+  }
+
+  /** Joins the small parts that changes have left, puts new entries into the index of neighbours, drops old versions. */
+  async optimize(keepMilliseconds = 3_600_000): Promise<void> {
+    await this.table.optimize({ cleanupOlderThan: new Date(Date.now() - keepMilliseconds) });
+  }
+
+  /** Divides the vectors into partitions, of which a search looks into a few. */
+  async buildNeighbours(numPartitions: number): Promise<void> {
+    const config = this.libraries.lance.Index.ivfFlat({ numPartitions, distanceType: "cosine" });
+    await this.table.createIndex(VECTOR, { config, replace: true });
+  }
+
+  close(): void {
+    this.table.close();
+    this.connection.close();
+  }
+
+  private async *rows(columns: string[], condition?: string): AsyncGenerator<Readonly<Record<string, unknown>>> {
+    const query = this.table.query().select(columns);
+    for await (const batch of condition === undefined ? query : query.where(condition)) {
+      const vectors = columns.map((column) => batch.getChild(column)!);
+      for (let row = 0; row < batch.numRows; row++) {
+        yield Object.fromEntries(
+          columns.map((column, i) => {
+            const value: unknown = vectors[i]!.get(row);
+            return [column, column === VECTOR ? (value as { toArray(): Float32Array }).toArray().slice() : value];
+          }),
+        );
+      }
+    }
+  }
+
+  private arrowTable(entries: readonly Entry[]) {
+    const {
+      Field,
+      FixedSizeList,
+      Float32,
+      makeData,
+      Table: ArrowTable,
+      Utf8,
+      Vector,
+      vectorFromArray,
+    } = this.libraries.arrow;
+    const { dimension } = this;
+    const flat = new Float32Array(entries.length * dimension);
+    entries.forEach(({ vector, id }, i) => {
+      if (vector.length !== dimension) {
+        throw new DataError(`the vector of ${JSON.stringify(id)} has ${vector.length} entries, not ${dimension}.`, {
+          code: "DIMENSION_MISMATCH",
+          path: this.folder,
+        });
+      }
+      flat.set(vector, i * dimension);
+    });
+    const texts = (values: readonly string[]) => vectorFromArray(values, new Utf8());
+    const item = new Field("item", new Float32(), true);
+    const child = makeData({ type: new Float32(), length: flat.length, nullCount: 0, data: flat });
+    const type = new FixedSizeList(dimension, item);
+    const vectors = new Vector([makeData({ type, length: entries.length, nullCount: 0, child })]);
+    return new ArrowTable(this.schema, {
+      id: texts(entries.map(({ id }) => id)),
+      text: texts(entries.map(({ text }) => text)),
+      fields: texts(entries.map(({ fields }) => JSON.stringify(fields))),
+      [VECTOR]: vectors,
+    });
+  }
+}

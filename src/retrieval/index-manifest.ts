@@ -1,0 +1,103 @@
+/** @file What an index says of itself, in a file beside its entries. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { CheckpointError } from "../base/errors.ts";
+import { writeFileAtomic } from "../formats/atomic.ts";
+import { formatJson, readJsonObject } from "../formats/json-file.ts";
+import type { JsonObject } from "../formats/json-text.ts";
+
+/** The format that this program writes; it reads this one and earlier ones. */
+export const INDEX_FORMAT = 1;
+const FILE = "index.json";
+const KIND = "firth-index";
+
+/** The model whose vectors an index holds. */
+export interface IndexModel {
+  /** Names the encoder's weights, its tokenizer and how it makes vectors. */
+  readonly fingerprint: string;
+  /** `model_type`. */
+  readonly family: string;
+  /** Where it was when the index was made; null where it had no folder. */
+  readonly folder: string | null;
+  /** Entries of a vector. */
+  readonly dimension: number;
+  readonly pooling: string;
+  readonly layer: number;
+  readonly maxSeqLength: number;
+}
+
+/** An index of nearest neighbours over the vectors, and how it was measured. */
+export interface NeighbourIndex {
+  /** Entries when it was made. */
+  readonly numEntries: number;
+  readonly numPartitions: number;
+  /** Partitions that a search looks into. */
+  readonly numProbes: number;
+  /** Share of the ten nearest entries that it finds, on `numQueries` entries of the index. */
+  readonly recall: number;
+  readonly numQueries: number;
+}
+
+/** From which score on an answer is given. */
+export interface IndexThreshold {
+  readonly value: number;
+  /** Fingerprint of the re-ranker whose scores are meant; null: cosines of the index itself. */
+  readonly reranker: string | null;
+  readonly aim: string;
+}
+
+export interface IndexManifest {
+  readonly model: IndexModel;
+  /** Column of the ids; null: numbers of lines. */
+  readonly idColumn: string | number | null;
+  readonly textColumn: string | number;
+  /** The source whose rows are being put in; null when none is. */
+  readonly pending: string | null;
+  readonly neighbours: NeighbourIndex | null;
+  readonly threshold: IndexThreshold | null;
+}
+
+function damaged(folder: string, what: string): never {
+  throw new CheckpointError(`${what}. The file was changed or is damaged; build the index again.`, {
+    code: "INDEX_DAMAGED",
+    path: join(folder, FILE),
+  });
+}
+
+/** Whether a folder holds an index. */
+export function isIndex(folder: string): boolean {
+  return existsSync(join(folder, FILE));
+}
+
+/**
+ * Reads what an index says of itself.
+ * @throws {CheckpointError} INDEX_MISSING, INDEX_TOO_NEW, INDEX_DAMAGED
+ */
+export async function readIndexManifest(folder: string): Promise<IndexManifest> {
+  if (!isIndex(folder)) {
+    const message = existsSync(folder)
+      ? `is no index: it has no ${FILE}. Name the folder that firth index build made.`
+      : "no such folder. Check the name, or make it with firth index build.";
+    throw new CheckpointError(message, { code: "INDEX_MISSING", path: folder });
+  }
+  const json = await readJsonObject(join(folder, FILE));
+  const { kind, format, ...manifest } = json;
+  if (kind !== KIND || typeof format !== "number") damaged(folder, "does not say that it is an index of Firth");
+  if ((format as number) > INDEX_FORMAT) {
+    throw new CheckpointError(
+      `is in format ${format}, this program reads up to ${INDEX_FORMAT}. Update Firth, or build the index again.`,
+      { code: "INDEX_TOO_NEW", path: folder, details: { format } },
+    );
+  }
+  const { model } = manifest as { readonly model?: JsonObject };
+  const isWhole =
+    typeof model?.fingerprint === "string" && typeof model.dimension === "number" && typeof model.pooling === "string";
+  if (!isWhole) damaged(folder, "does not say which model its vectors are of");
+  return manifest as unknown as IndexManifest;
+}
+
+/** Writes the manifest; readers see the old one or the new one. */
+export async function writeIndexManifest(folder: string, manifest: IndexManifest): Promise<void> {
+  const json = { kind: KIND, format: INDEX_FORMAT, ...manifest } as unknown as JsonObject;
+  await writeFileAtomic(join(folder, FILE), formatJson(json));
+}
