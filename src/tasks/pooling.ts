@@ -5,6 +5,11 @@ export type Pooling = "cls" | "mean" | "max";
 
 export const poolings: readonly Pooling[] = ["cls", "mean", "max"];
 
+/** `last`: the last token's, which has seen all others where tokens look left only. */
+export type TokenPooling = Pooling | "last";
+
+export const tokenPoolings: readonly TokenPooling[] = [...poolings, "last"];
+
 /**
  * Pools the tokens [first, last) of hidden states. Dims: P places, H hidden.
  * @param hidden f32 `[P, H]`
@@ -14,8 +19,9 @@ export function pool(
   hidden: Float32Array,
   size: number,
   [first, last]: readonly [number, number],
-  pooling: Pooling,
+  pooling: TokenPooling,
 ): Float32Array {
+  if (pooling === "last") return hidden.slice((last - 1) * size, last * size);
   const start = hidden.slice(first * size, (first + 1) * size);
   if (pooling === "cls") return start;
   if (pooling === "max") {
