@@ -75,7 +75,8 @@ export function joinedNames(names: readonly string[]): string {
     const found = oneLayer.exec(name);
     const number = found === null ? Number.NaN : Number(found[2]);
     const last = joined.at(-1);
-    if (last !== undefined && found !== null && last.prefix === found[1] && last.last + 1 === number) last.last = number;
+    if (last !== undefined && found !== null && last.prefix === found[1] && last.last + 1 === number)
+      last.last = number;
     else joined.push({ prefix: found?.[1] ?? "", first: number, last: number, name });
   }
   return joined
@@ -102,7 +103,15 @@ function alike(groups: readonly StageGroup[], sizes: ReadonlyMap<string, number>
 }
 
 /** Explains the stages of a run, or of its language tuning. */
-export function explainStages({ stages, name, isNumbered, sizes, stepsPerEpoch, rateAt, losses }: StageFacts): ExplainedStage[] {
+export function explainStages({
+  stages,
+  name,
+  isNumbered,
+  sizes,
+  stepsPerEpoch,
+  rateAt,
+  losses,
+}: StageFacts): ExplainedStage[] {
   return stages.map(({ firstStep, lastStep, groups }, i) => {
     let highest = 0;
     for (let made = firstStep - 1; made < lastStep; made++) highest = Math.max(highest, rateAt(made));
@@ -160,7 +169,8 @@ const header = ["", "steps", "epochs", "trained", "parameters", "first rate", "h
 
 /** The explanation as text, a line for each rate of each stage. */
 export function explanationText(explanation: Omit<TransferExplanation, "text">): string {
-  const { family, numParameters, numStill, numExamples, batchSize, maxSteps, schedule, stages, fromScratch } = explanation;
+  const { family, numParameters, numStill, numExamples, batchSize, maxSteps, schedule, stages, fromScratch } =
+    explanation;
   const rows = stages.flatMap(({ name, firstStep, lastStep, epochs, groups, losses }) =>
     groups.map(({ name: trained, numParameters: size, learningRate: { first, highest, last } }, i) => {
       const isFirst = i === 0;

@@ -64,7 +64,9 @@ const auxiliaryTable = defineConfig({
   name: "auxiliary",
   fields: defineFields({
     weight: numberField({ default: 0.5, min: 1e-6, doc: "Factor of the loss at the first step." }),
-    finalWeight: nullableField(numberField({ min: 1e-6, doc: "Factor at the end, reached exponentially; null: weight." })),
+    finalWeight: nullableField(
+      numberField({ min: 1e-6, doc: "Factor at the end, reached exponentially; null: weight." }),
+    ),
     maskProbability: share("Share of the tokens that is masked, where words are."),
   }),
 });
@@ -192,7 +194,8 @@ function checkFreeze(checker: Checker, value: unknown): Freeze {
     checker.add("freeze", message, "CONFIG_UNKNOWN_VALUE");
     return "none";
   }
-  const isItem = (item: unknown) => (typeof item === "string" && item !== "") || (Number.isInteger(item) && Number(item) >= 0);
+  const isItem = (item: unknown) =>
+    (typeof item === "string" && item !== "") || (Number.isInteger(item) && Number(item) >= 0);
   const odd = value.findIndex((item) => !isItem(item));
   if (odd === -1) return value.length === 0 ? "none" : (value as readonly (string | number)[]);
   checker.add(`freeze.${odd}`, `must be a name or a layer's number; got ${showValue(value[odd])}.`);
@@ -203,22 +206,26 @@ function checkFreeze(checker: Checker, value: unknown): Freeze {
  * Fills in a strategy; problems are added to a list.
  * @param value a strategy, or what a recipe has in its place
  * @param path what the strategy is called in messages; nothing where its settings stand among others
+ * @param others settings that stand beside it
  */
 export function resolveStrategy(
   value: Strategy | Section | null | undefined,
   issues: ConfigIssue[],
   path = "transfer",
+  others: readonly string[] = [],
 ): ResolvedStrategy {
   const checker = new Checker(issues, path);
   const given = (value ?? {}) as Section;
   for (const key of Object.keys(given)) {
     if ((strategyKeys as readonly string[]).includes(key)) continue;
-    const near = nearestName(key, strategyKeys);
-    const hint = near === undefined ? `Known: ${strategyKeys.join(", ")}.` : `Did you mean ${near}?`;
+    const known = [...strategyKeys, ...others];
+    const near = nearestName(key, known);
+    const hint = near === undefined ? `Known: ${known.join(", ")}.` : `Did you mean ${near}?`;
     checker.add(key, `is not a setting. ${hint}`, "CONFIG_UNKNOWN_KEY");
   }
   const { fromScratch = false, layerRateFactor = 1 } = given;
-  if (typeof fromScratch !== "boolean") checker.add("fromScratch", `must be true or false; got ${showValue(fromScratch)}.`);
+  if (typeof fromScratch !== "boolean")
+    checker.add("fromScratch", `must be true or false; got ${showValue(fromScratch)}.`);
   const isFactor = typeof layerRateFactor === "number" && Number.isFinite(layerRateFactor) && layerRateFactor > 0;
   if (!isFactor) checker.add("layerRateFactor", `must be a number above 0; got ${showValue(layerRateFactor)}.`);
   const auxiliary = checker.section("auxiliary", given.auxiliary);
@@ -234,7 +241,13 @@ export function resolveStrategy(
 }
 
 /** Whether a strategy asks for nothing but freezing: then everything is as it was before there were others. */
-export function isPlain({ unfreezing, layerRateFactor, schedule, auxiliary, languageTuning }: ResolvedStrategy): boolean {
+export function isPlain({
+  unfreezing,
+  layerRateFactor,
+  schedule,
+  auxiliary,
+  languageTuning,
+}: ResolvedStrategy): boolean {
   const others = [unfreezing, schedule, auxiliary, languageTuning];
   return layerRateFactor === 1 && others.every((part) => part === null);
 }

@@ -44,7 +44,10 @@ function units(unfreezing: ResolvedUnfreezing | null, groups: readonly LayerGrou
 const namesOf = (unit: readonly LayerGroup[]): string => unit.map(({ name }) => name).join(", ");
 
 /** When the units begin, in epochs or steps; the first at 0. */
-function beginnings(unfreezing: ResolvedUnfreezing, count: number): { readonly at: number[]; readonly inEpochs: boolean } {
+function beginnings(
+  unfreezing: ResolvedUnfreezing,
+  count: number,
+): { readonly at: number[]; readonly inEpochs: boolean } {
   if (unfreezing.name === "gradual") {
     const { everyEpochs, everySteps } = unfreezing;
     const inEpochs = everyEpochs !== null;
@@ -142,9 +145,7 @@ export function planStages(plan: StagePlan): Stage[] {
     stages.push({
       firstStep: first + 1,
       lastStep: next,
-      groups: groups
-        .filter((group) => trained.has(group))
-        .flatMap((group) => byRate(group, layerRateFactor, rateOf)),
+      groups: groups.filter((group) => trained.has(group)).flatMap((group) => byRate(group, layerRateFactor, rateOf)),
     });
   }
   return stages;

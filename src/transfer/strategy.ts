@@ -121,7 +121,9 @@ export const slantedTriangular = (options: Options<SlantedTriangular> = {}): Str
 });
 
 /** The loss of pre-training beside the task's. */
-export const auxiliaryLanguageModeling = (options: AuxiliaryLanguageModeling = {}): Strategy => ({ auxiliary: options });
+export const auxiliaryLanguageModeling = (options: AuxiliaryLanguageModeling = {}): Strategy => ({
+  auxiliary: options,
+});
 
 /** Pre-training goes on with the task's texts first. */
 export const languageTuningFirst = (options: LanguageTuning = {}): Strategy => ({ languageTuning: options });
