@@ -23,6 +23,17 @@ export {
 } from "./api/embed.ts";
 export { evaluate } from "./api/evaluate.ts";
 export {
+  type CandidateFigures,
+  type CandidateOptions,
+  evaluateCandidates,
+  evaluateRetrieval,
+  type JudgedQuestion,
+  type Latency,
+  type QuestionColumns,
+  type RetrievalEvaluation,
+  readQuestions,
+} from "./api/evaluate-retrieval.ts";
+export {
   type EvaluateWritingOptions,
   evaluateWriting,
   type WritingEvaluation,
@@ -30,6 +41,15 @@ export {
 } from "./api/evaluate-writing.ts";
 export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/export.ts";
 export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
+export {
+  type AnswerEntry,
+  type FaqAnswer,
+  type FaqBot,
+  type FaqBotOptions,
+  openFaqBot,
+  openPairScorer,
+  type PairScorer,
+} from "./api/faq-bot.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
 export {
   type AnswerFinetuneOptions,
@@ -42,7 +62,7 @@ export {
   type WriterFinetuneOptions,
   type WritingFigures,
 } from "./api/finetune-sequence-to-sequence.ts";
-// Pre-train, fine-tune, evaluate, predict.
+export { type FinetunedRetriever, finetuneRetrieval, type RetrievalTables } from "./api/finetune-retrieval.ts";
 export { type FinetunedTagger, finetuneTagging } from "./api/finetune-tagging.ts";
 export {
   type GeneratedText,
@@ -74,6 +94,7 @@ export {
   prompt,
 } from "./api/likelihood.ts";
 export { loadClassifier, loadPretrained, saveClassifier } from "./api/load.ts";
+export { type MineNegativesOptions, mineNegatives } from "./api/mine-negatives.ts";
 export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
 export {
   openPredictor,
@@ -97,6 +118,21 @@ export {
   type TagPredictor,
   type TextEntity,
 } from "./api/tagger.ts";
+export { type RetrievalModel, saveRetrievalModel } from "./api/retrieval-model.ts";
+export {
+  type Added,
+  type AddOptions,
+  type BuildIndexOptions,
+  buildIndex,
+  type IndexInfo,
+  indexInfo,
+  type OpenIndexOptions,
+  openIndex,
+  removeFromIndex,
+  type SearchOptions,
+  searchIndex,
+  type VectorIndex,
+} from "./api/vector-index.ts";
 // For those who go deeper: graphs, tensors, gradients, engines.
 export { grad, gradients, valueAndGrad, vjp } from "./autodiff/grad.ts";
 export type { Backend, Executable, ParameterStore, Sweep } from "./backend/backend.ts";
@@ -187,9 +223,12 @@ export {
   unifiedTokenTypes,
 } from "./objectives/unified-language-modeling.ts";
 export * from "./report/index.ts";
+export type { Entry, FoundEntry } from "./retrieval/entry-store.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
 export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";
 export { type QuestionAnsweringOptions, questionAnswering } from "./tasks/question-answering.ts";
+export { type Retrieval, type RetrievalLoss, type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
+export type { RetrievalResult } from "./tasks/retrieval-evaluation.ts";
 export { type SequenceToSequenceOptions, sequenceToSequence } from "./tasks/sequence-to-sequence.ts";
 export type { TaggingResult, WordTag } from "./tasks/tagging-evaluation.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { askCommand } from "./commands/ask.ts";
 import { benchCommands } from "./commands/bench.ts";
 import { evaluateCommand, predictCommand } from "./commands/classify.ts";
 import { dataCommands } from "./commands/data.ts";
@@ -15,6 +16,7 @@ import { infoCommand } from "./commands/info.ts";
 import { perplexityCommand, promptCommand } from "./commands/likelihood.ts";
 import { pretrainCommand } from "./commands/pretrain.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
+import { indexCommands } from "./commands/vector-index.ts";
 import { defineCommand } from "./define-command.ts";
 
 /** Version of the package. */
@@ -42,6 +44,8 @@ export function createProgram(): Command {
   program.addCommand(evaluateCommand(defineCommand("evaluate")));
   program.addCommand(predictCommand(defineCommand("predict")));
   program.addCommand(embedCommand(defineCommand("embed")));
+  indexCommands(program.command("index"));
+  program.addCommand(askCommand(defineCommand("ask")));
   program.addCommand(fillMaskCommand(defineCommand("fill-mask")));
   program.addCommand(exportCommand(defineCommand("export")));
   program.addCommand(importCommand(defineCommand("import")));

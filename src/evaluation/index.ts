@@ -1,5 +1,11 @@
 export { cohenKappa, type KappaWeights } from "./agreement.ts";
 export { type AnswerScore, compareWords, compareWordsOrNone, normalizeAnswer } from "./answer-score.ts";
+export {
+  type AnswerThreshold,
+  chooseAnswerThreshold,
+  type ScoredAnswer,
+  type ThresholdAim,
+} from "./answer-threshold.ts";
 export { type BleuOptions, type BleuScore, type BleuSmoothing, corpusBleu, sentenceBleu } from "./bleu.ts";
 export type { BleuTokenizer } from "./bleu-tokenizer.ts";
 export { brierScore, type Calibration, type CalibrationBin, calibration } from "./calibration.ts";

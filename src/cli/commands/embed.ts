@@ -15,7 +15,7 @@ import { givenColumns } from "./classify.ts";
 import { standardInput } from "./standard-input.ts";
 
 const fields = defineFields({
-  pooling: choiceField(poolings, { default: "mean", doc: "How the vectors of a text's tokens become one." }),
+  pooling: nullableField(choiceField(poolings, { doc: "How tokens' vectors become one; the model's own way, or mean." })),
   normalize: booleanField({ default: true, doc: "Scale vectors to length 1." }),
   layer: integerField({
     default: -1,
@@ -62,7 +62,7 @@ export function embedCommand(command: Command): Command {
     const { data, as } = given as { readonly data: string; readonly as: string };
     const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
     const options = {
-      pooling,
+      ...(pooling === null ? {} : { pooling }),
       normalize,
       layer,
       batchSize,

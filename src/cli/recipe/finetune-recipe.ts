@@ -15,10 +15,12 @@ import {
 import { defineConfig } from "../../formats/config-table.ts";
 import { type GenerationSettings, generationTable } from "../../generation/settings.ts";
 import { classificationFigures, regressionFigures } from "../../tasks/index.ts";
+import { retrievalFigures } from "../../tasks/retrieval-evaluation.ts";
 import { taggingFigureNames } from "../../tasks/tagging-evaluation.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type AnswerTaskSettings, answerTaskTable } from "../settings/answer-task.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
+import { type RetrievalTaskSettings, retrievalTaskTable } from "../settings/retrieval-task.ts";
 import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { tableFields } from "../settings/text.ts";
@@ -47,7 +49,7 @@ const transferTable = defineConfig({
     fromScratch: booleanField({ default: false, doc: "The control: the same network with new weights." }),
     freeze: choiceField(["none", "encoder"], { default: "none", doc: "What stays as it is." }),
     selectionFigure: nullableField(
-      choiceField([...new Set([...classificationFigures, ...regressionFigures, ...answerFigures])], {
+      choiceField([...new Set<string>([...Object.values(retrievalFigures).flat(), ...classificationFigures, ...regressionFigures, ...answerFigures])], {
         doc: "Decides which weights are best; null: accuracy, pearson for numbers, f1 for answers and tags.",
       }),
     ),
@@ -56,7 +58,7 @@ const transferTable = defineConfig({
 
 const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
-type AnyTaskSettings = TaskSettings | WritingTaskSettings | AnswerTaskSettings | TaggingTaskSettings;
+type AnyTaskSettings = TaskSettings | WritingTaskSettings | AnswerTaskSettings | TaggingTaskSettings | RetrievalTaskSettings;
 
 /** A whole, checked recipe; written as YAML it is a recipe again. */
 export interface FinetuneRecipe<T = AnyTaskSettings> {
@@ -95,12 +97,18 @@ export function isTagging(recipe: FinetuneRecipe): recipe is FinetuneRecipe<Tagg
   return recipe.task.name === "tokenClassification";
 }
 
+/** Whether a recipe is about vectors for search. */
+export function isRetrieving(recipe: FinetuneRecipe): recipe is FinetuneRecipe<RetrievalTaskSettings> {
+  return recipe.task.name === "retrieval";
+}
+
 /** A task's settings by the table of its kind. */
 function checkTask(problems: Problems, task: unknown): AnyTaskSettings | undefined {
   const name = isSection(task) ? task.name : undefined;
   if (name === "sequenceToSequence") return problems.resolve("task", writingTaskTable, task);
   if (name === "questionAnswering") return problems.resolve("task", answerTaskTable, task);
   if (name === "tokenClassification") return problems.resolve("task", taggingTaskTable, task);
+  if (name === "retrieval") return problems.resolve("task", retrievalTaskTable, task);
   return problems.resolve("task", taskTable, task);
 }
 
@@ -109,6 +117,7 @@ function usualFigure(task: AnyTaskSettings | undefined): string {
   if (task?.name === "sequenceToSequence") return "loss";
   if (task?.name === "questionAnswering") return answerFigures[0];
   if (task?.name === "tokenClassification") return taggingFigureNames[0];
+  if (task?.name === "retrieval") return retrievalFigures[task.loss][0]!;
   return task?.name === "textRegression" ? regressionFigures[0] : classificationFigures[0];
 }
 

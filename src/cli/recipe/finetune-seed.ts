@@ -23,7 +23,8 @@ import { openTable } from "../settings/text.ts";
 import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
 import { answerSeed } from "./answer-seed.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
-import { type FinetuneRecipe, isAnswering, isTagging, isWriting } from "./finetune-recipe.ts";
+import { type FinetuneRecipe, isAnswering, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
+import { retrievalSeed } from "./retrieval-seed.ts";
 import { taggingSeed } from "./tagging-seed.ts";
 
 /** What a run says of held-out data: figures to compare over seeds, and a report. */
@@ -151,5 +152,6 @@ async function writeSeed(
 export function runSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<FinetuneOutcome> {
   if (isAnswering(recipe)) return answerSeed(recipe, place);
   if (isTagging(recipe)) return taggingSeed(recipe, place);
+  if (isRetrieving(recipe)) return retrievalSeed(recipe, place);
   return isWriting(recipe) ? writeSeed(recipe, place) : labelSeed(recipe as FinetuneRecipe<TaskSettings>, place);
 }
