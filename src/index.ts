@@ -4,6 +4,7 @@
  * Everyday use needs the first two groups; the others are for those who build models, objectives or engines.
  */
 
+export { type MergeAdapterOptions, type MergedAdapter, mergeAdapter } from "./api/adapter.ts";
 export { type AnswerModel, loadAnswerModel, saveAnswerModel } from "./api/answer-model.ts";
 export {
   type Answerer,
@@ -12,6 +13,18 @@ export {
   answerQuestions,
   openAnswerer,
 } from "./api/answer-questions.ts";
+export {
+  type Choice,
+  type ChoicePredictor,
+  type ChooseOptions,
+  type Chooser,
+  choose,
+  type LoadedChooser,
+  loadChooser,
+  openChooser,
+  type RowChoice,
+  saveChooser,
+} from "./api/chooser.ts";
 export {
   type Embedder,
   type EmbeddingModel,
@@ -33,14 +46,17 @@ export {
   type RetrievalEvaluation,
   readQuestions,
 } from "./api/evaluate-retrieval.ts";
+export { type EvaluateTaskOptions, evaluateTask } from "./api/evaluate-task.ts";
 export {
+  type EvaluateWriterOptions,
   type EvaluateWritingOptions,
+  evaluateWriter,
   evaluateWriting,
+  type WriterEvaluation,
   type WritingEvaluation,
   type WrittenPair,
 } from "./api/evaluate-writing.ts";
 export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/export.ts";
-export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export {
   type AnswerEntry,
   type FaqAnswer,
@@ -50,20 +66,44 @@ export {
   openPairScorer,
   type PairScorer,
 } from "./api/faq-bot.ts";
+export {
+  type FeatureFacts,
+  type FeatureModel,
+  type FeaturePredictor,
+  loadFeatureModel,
+  openFeaturePredictor,
+  saveFeatureModel,
+} from "./api/feature-model.ts";
+export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
+export {
+  type FeatureOptions,
+  type FeatureSettings,
+  type FinetunedFeatures,
+  finetuneFeatures,
+} from "./api/finetune-features.ts";
+export { type FinetunedChooser, finetuneMultipleChoice } from "./api/finetune-multiple-choice.ts";
 export {
   type AnswerFinetuneOptions,
   type FinetunedAnswerer,
   finetuneQuestionAnswering,
 } from "./api/finetune-question-answering.ts";
+export { type FinetunedRetriever, finetuneRetrieval, type RetrievalTables } from "./api/finetune-retrieval.ts";
 export {
   type FinetunedWriter,
   finetuneSequenceToSequence,
   type WriterFinetuneOptions,
-  type WritingFigures,
 } from "./api/finetune-sequence-to-sequence.ts";
-export { type FinetunedRetriever, finetuneRetrieval, type RetrievalTables } from "./api/finetune-retrieval.ts";
 export { type FinetunedTagger, finetuneTagging } from "./api/finetune-tagging.ts";
+export {
+  type FinetunedTogether,
+  type FinetuneTogetherOptions,
+  finetuneTogether,
+  type HeadOption,
+  type MixingOptions,
+  type TogetherEvaluation,
+  type TogetherTask,
+} from "./api/finetune-together.ts";
 export {
   type GeneratedText,
   type GenerateOptions,
@@ -97,6 +137,15 @@ export { loadClassifier, loadPretrained, saveClassifier } from "./api/load.ts";
 export { type MineNegativesOptions, mineNegatives } from "./api/mine-negatives.ts";
 export { type PretrainedModel, saveModel, type TextClassifier, type TextModel } from "./api/model.ts";
 export {
+  type LearntTask,
+  loadMultiTask,
+  loadTask,
+  type MultiTaskTextModel,
+  saveMultiTask,
+  type TaskClassifier,
+  taskOf,
+} from "./api/multi-task-model.ts";
+export {
   openPredictor,
   type Prediction,
   type PredictOptions,
@@ -107,6 +156,7 @@ export {
 } from "./api/predict.ts";
 export { openScorer, type RowScore, type ScoreEvaluation, type Scorer, withScorer } from "./api/predict-score.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
+export { type RetrievalModel, saveRetrievalModel } from "./api/retrieval-model.ts";
 export {
   type LoadedTagger,
   loadTagger,
@@ -118,7 +168,6 @@ export {
   type TagPredictor,
   type TextEntity,
 } from "./api/tagger.ts";
-export { type RetrievalModel, saveRetrievalModel } from "./api/retrieval-model.ts";
 export {
   type Added,
   type AddOptions,
@@ -133,6 +182,15 @@ export {
   searchIndex,
   type VectorIndex,
 } from "./api/vector-index.ts";
+export {
+  addVocabulary,
+  type ChangedPositions,
+  type ChangedVocabulary,
+  extendPositionTable,
+  swapVocabulary,
+  symbolVocabulary,
+} from "./api/vocabulary.ts";
+export type { WritingFigures } from "./api/writing-loss.ts";
 // For those who go deeper: graphs, tensors, gradients, engines.
 export { grad, gradients, valueAndGrad, vjp } from "./autodiff/grad.ts";
 export type { Backend, Executable, ParameterStore, Sweep } from "./backend/backend.ts";
@@ -154,11 +212,13 @@ export { type MineOptions, mineSpans } from "./data/mine-spans.ts";
 export { parallelText } from "./data/parallel-text.ts";
 export { type PrepareOptions, type PrepareProgress, prepareCorpus } from "./data/prepare-corpus.ts";
 export { parseQuestions, type Question, type QuestionData, questionFile } from "./data/question-file.ts";
+export { questionLines } from "./data/question-lines.ts";
 export { inspectCorpus, ShardedCorpus } from "./data/sharded-corpus.ts";
 export { joinSources, TextSource, textDocuments } from "./data/source.ts";
 export { formatSpans, readSpans, type SpanEntry, type SpanKind } from "./data/span-file.ts";
 export { SpanLexicon } from "./data/span-lexicon.ts";
 export type { TableRow, TableSource } from "./data/table.ts";
+export { type TaggedLinesOptions, taggedLines } from "./data/tagged-lines.ts";
 export {
   type ConllColumnOptions,
   conllColumns,
@@ -177,6 +237,7 @@ export type { Graph } from "./ir/graph.ts";
 export { printGraph } from "./ir/print.ts";
 export { tensorType } from "./ir/shape.ts";
 export { verifyGraph } from "./ir/verify.ts";
+export type { AdapterOptions, BottleneckAdapterOptions, LoraOptions, LoraTarget } from "./models/adapter/option.ts";
 export { type AlbertConfig, type AlbertConfigInput, albertConfig, albertPresets } from "./models/albert/config.ts";
 export { albert, albertFamily } from "./models/albert/family.ts";
 export { type BartConfig, type BartConfigInput, bartConfig, bartPresets } from "./models/bart/config.ts";
@@ -226,12 +287,17 @@ export * from "./report/index.ts";
 export type { Entry, FoundEntry } from "./retrieval/entry-store.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
 export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";
+export type { AskedChoice } from "./tasks/choice-data.ts";
+export type { ChoiceResult } from "./tasks/choice-evaluation.ts";
+export { type MultipleChoice, type MultipleChoiceOptions, multipleChoice } from "./tasks/multiple-choice.ts";
 export { type QuestionAnsweringOptions, questionAnswering } from "./tasks/question-answering.ts";
 export { type Retrieval, type RetrievalLoss, type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export type { RetrievalResult } from "./tasks/retrieval-evaluation.ts";
 export { type SequenceToSequenceOptions, sequenceToSequence } from "./tasks/sequence-to-sequence.ts";
 export type { TaggingResult, WordTag } from "./tasks/tagging-evaluation.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
+export { type TextRankingOptions, textRanking } from "./tasks/text-ranking.ts";
+export { type TextRegressionOptions, textRegression } from "./tasks/text-regression.ts";
 export {
   type TokenClassification,
   type TokenClassificationOptions,
@@ -255,6 +321,7 @@ export { trainWordPiece } from "./tokenizers/train-wordpiece.ts";
 export { Unigram } from "./tokenizers/unigram.ts";
 export type { UnigramTrainOptions } from "./tokenizers/unigram-option.ts";
 export { WordPiece } from "./tokenizers/wordpiece.ts";
+export type { WordPieceTrainOptions } from "./tokenizers/wordpiece-option.ts";
 export type { EvaluationEvent, StepEvent, TrainEvent, TrainListener } from "./train/event.ts";
 export type { TrainOptionsInput } from "./train/options.ts";
 export { DivergenceError } from "./train/train-step.ts";
