@@ -3,6 +3,11 @@ import { progressBar, sparkline } from "./drawing.ts";
 import { formatBytes, formatDuration, formatFigure, formatLearningRate, formatRate } from "./format.ts";
 import { fitPieces } from "./text-width.ts";
 
+/** The loss of a step, and which of several losses it is. */
+function lossText({ loss, batchKind }: StepEvent): string {
+  return `loss ${formatFigure(loss)}${batchKind === undefined ? "" : ` (${batchKind})`}`;
+}
+
 /** What the live lines show. */
 export interface TrainStatus {
   readonly step: StepEvent;
@@ -35,7 +40,7 @@ export function liveLines({ step, losses, evaluation, savedAt }: TrainStatus, co
   ];
   const best = evaluation?.best ? " (best)" : "";
   const well = [
-    { text: `loss ${formatFigure(step.loss)}`, rank: 5 },
+    { text: lossText(step), rank: 5 },
     { text: losses.length < 2 ? "" : sparkline(losses), rank: 2 },
     {
       text:
@@ -54,12 +59,26 @@ export function liveLines({ step, losses, evaluation, savedAt }: TrainStatus, co
 export function stepLine(step: StepEvent): string {
   return [
     `step ${stepNumber(step.step)}/${stepNumber(step.maxSteps)} (${percent(step.step / step.maxSteps)})`,
-    `loss ${formatFigure(step.loss)}`,
+    lossText(step),
     `lr ${formatLearningRate(step.learningRate)}`,
     `grad ${formatFigure(step.gradientNorm)}`,
     formatRate(step.tokensPerSecond, "tokens"),
     `${formatDuration(step.secondsLeft)} left`,
   ].join("  ");
+}
+
+/** Figures in one line; those of several tasks (`task.figure`) in a line of their own for each task. */
+function figureLines(means: EvaluationEvent["means"]): { readonly common: string[]; readonly lines: string[] } {
+  const common: string[] = [];
+  const groups = new Map<string, string[]>();
+  for (const [name, value] of Object.entries(means)) {
+    if (name === "loss") continue;
+    const at = name.indexOf(".");
+    const group = at === -1 ? common : (groups.get(name.slice(0, at)) ?? []);
+    if (at !== -1) groups.set(name.slice(0, at), group);
+    group.push(`${name.slice(at + 1)} ${formatFigure(value)}`);
+  }
+  return { common, lines: [...groups].map(([task, figures]) => `\n    ${[`${task}:`, ...figures].join("  ")}`) };
 }
 
 /** The line of an event that stays on the page; undefined for steps. */
@@ -72,11 +91,10 @@ export function eventLine(event: TrainEvent): string | undefined {
       return `${event.description}: ${stepNumber(event.maxSteps)} steps${from}`;
     }
     case "evaluation": {
-      const means = Object.entries(event.means)
-        .filter(([name]) => name !== "loss")
-        .map(([name, value]) => `${name} ${formatFigure(value)}`);
-      const parts = [`step ${stepNumber(event.step)}  evaluation  loss ${formatFigure(event.loss)}`, ...means];
-      return `${parts.join("  ")}  ${formatDuration(event.seconds)}${event.best ? "  (best)" : ""}`;
+      const { common, lines } = figureLines(event.means);
+      const parts = [`step ${stepNumber(event.step)}  evaluation  loss ${formatFigure(event.loss)}`, ...common];
+      const line = `${parts.join("  ")}  ${formatDuration(event.seconds)}${event.best ? "  (best)" : ""}`;
+      return line + lines.join("");
     }
     case "checkpoint":
       return `step ${stepNumber(event.step)}  checkpoint  ${event.folder}  ${formatBytes(event.bytes)}`;
