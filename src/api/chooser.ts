@@ -104,7 +104,12 @@ export interface ChoicePredictor {
   dispose(): Promise<void>;
 }
 
-export const usualColumns = { questionColumn: "question", optionColumns: ["options"], labelColumn: "label", firstLabel: 0 };
+export const usualColumns = {
+  questionColumn: "question",
+  optionColumns: ["options"],
+  labelColumn: "label",
+  firstLabel: 0,
+};
 
 /**
  * Puts a model that chooses between options into an engine.

@@ -67,7 +67,7 @@ export function fieldNamer(as: string): (name: string) => string {
 function withAdded(row: TableRow, file: string, added: Record<string, unknown>, text: string): PredictedRow {
   const taken = Object.keys(added).find((name) => Object.hasOwn(row.fields, name));
   if (taken !== undefined) {
-    throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give the prediction another name (--as).`, {
+    throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give --as another name.`, {
       code: "FIELD_TAKEN",
       path: file,
       details: { line: row.line },
@@ -322,8 +322,8 @@ export async function isWriterFolder(folder: string): Promise<boolean> {
 }
 
 /**
- * Opens the model of a folder for the rows of tables, whatever it was fine-tuned for: classes, numbers, tags, answers, or
- * texts to be written.
+ * Opens the model of a folder for the rows of tables, whatever it was fine-tuned for: classes, numbers, tags, answers, chosen
+ * options, or texts to be written.
  * @throws {CheckpointError} NOT_A_CLASSIFIER, and for missing or damaged files
  * @throws {ConfigError} for wrong options
  */
