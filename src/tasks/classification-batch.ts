@@ -55,7 +55,7 @@ function beside(
   tensors: Readonly<Record<string, HostTensor>>,
   fills: Readonly<Record<string, number>>,
 ): Batch {
-  const firstTokens = { count: batch.numSequences, beside: fills };
+  const firstTokens = { count: batch.numSequences, beside: { ...batch.lists?.firstTokens?.beside, ...fills } };
   return { ...batch, tensors: { ...batch.tensors, ...tensors }, lists: { ...batch.lists, firstTokens } };
 }
 
@@ -65,6 +65,14 @@ export function withLabels(batch: Batch, labels: readonly number[]): Batch {
   const data = new Int32Array(shape[0]!).fill(UNSCORED);
   data.set(labels);
   return beside(batch, { labels: integers(data, shape) }, { labels: UNSCORED });
+}
+
+/** A batch with `secondOffsets` i32 `[S]`: tokens of each text before its second segment, for heads that read pairs. */
+export function withSecondOffsets(batch: Batch, texts: readonly Pick<EncodedText, "secondStart">[]): Batch {
+  const shape = batch.tensors.firstTokens!.shape;
+  const data = new Int32Array(shape[0]!);
+  data.set(texts.map(({ secondStart }) => secondStart));
+  return beside(batch, { secondOffsets: integers(data, shape) }, { secondOffsets: 0 });
 }
 
 /** A batch with `scores` f32 `[S]` and `scored` f32 `[S]`: 1 for each text, 0 in the surplus. */

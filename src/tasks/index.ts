@@ -24,6 +24,8 @@ export {
   questionAnswering,
 } from "./question-answering.ts";
 export type { QuestionAnsweringResult } from "./question-answering-evaluation.ts";
+export type { RankingData } from "./ranking-data.ts";
+export { type RankingResult, rankingFigures } from "./ranking-evaluation.ts";
 export type { RegressionData, ScoreRange } from "./regression-data.ts";
 export { type RegressionResult, regressionFigures, regressionResult } from "./regression-evaluation.ts";
 export {
@@ -41,5 +43,6 @@ export {
   textClassification,
 } from "./text-classification.ts";
 export { TextClassifierProgram, type TextClassifierProgramOptions } from "./text-classifier-program.ts";
+export { type TextRanking, type TextRankingOptions, textRanking } from "./text-ranking.ts";
 export { type TextRegression, type TextRegressionOptions, textRegression } from "./text-regression.ts";
 export type { LabelledText, TextTask, TextTaskData, TextTaskOptions, TextTaskSettings } from "./text-task.ts";

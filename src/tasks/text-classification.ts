@@ -54,13 +54,17 @@ function resolve(options: TextClassificationOptions): TextClassificationSettings
   return { tokenizer, maxSeqLength, textColumns, labelColumn, labels, skipLabels, labelNames, packed };
 }
 
-/** Scores of the classes `[S, numLabels]` for a batch of `textBatch`. */
+/** Scores of the classes `[S, numLabels]` for a batch of `textBatch`, with `secondOffsets` where the head reads pairs. */
 export function classificationLogits(
   model: ClassificationModel,
   context: ForwardContext,
   batch: Readonly<Record<string, Tensor>>,
 ): Tensor {
   const { encoder } = model;
+  if (model.pairLogits !== undefined) {
+    const pairs = { firstTokens: batch.firstTokens!, secondOffsets: batch.secondOffsets! };
+    return model.pairLogits(context, batch as unknown as EncoderInputs, pairs);
+  }
   const places = encoder.pooledToken === "first" ? batch.firstTokens! : batch.lastTokens!;
   const tokens = encoder.encodeAt(context, batch as unknown as EncoderInputs, places);
   return model.classificationLogits(context, encoder.pool(context, tokens));

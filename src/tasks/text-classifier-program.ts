@@ -24,7 +24,10 @@ export class TextClassifierProgram {
     this.numLabels = model.numLabels;
     this.program = new TextProgram({
       ...place,
-      plan: { batchSize, maxSeqLength, padId, packed, hiddenSize: model.encoder.hiddenSize },
+      plan: {
+        ...{ batchSize, maxSeqLength, padId, packed, hiddenSize: model.encoder.hiddenSize },
+        marksSecond: model.pairLogits !== undefined,
+      },
       forward: (context, batch) => ({ logits: classificationLogits(model, context, batch) }),
     });
   }

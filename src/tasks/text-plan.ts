@@ -1,7 +1,7 @@
 /** @file Which of many texts are computed together, in which rows. */
 import type { Batch } from "../data/batch.ts";
 import { batchLayout, type PlannedBatch, planRows } from "../data/row-plan.ts";
-import { type TextBatchOptions, textBatch } from "./classification-batch.ts";
+import { type TextBatchOptions, textBatch, withSecondOffsets } from "./classification-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 
 /** Tokens of a text as batch sizes count them. */
@@ -15,12 +15,14 @@ export interface TextPlanOptions extends Pick<TextBatchOptions, "maxSeqLength" |
   /** Texts of 128 tokens computed together; more where they are shorter. */
   readonly batchSize: number;
   readonly hiddenSize: number;
+  /** Whether batches say where second segments begin; false by default. */
+  readonly marksSecond?: boolean;
 }
 
 /** Batches that hold each text once, and for each batch the numbers of its texts. */
 export function* plannedTextBatches(
   texts: readonly EncodedText[],
-  { batchSize, hiddenSize, maxSeqLength, packed, padId }: TextPlanOptions,
+  { batchSize, hiddenSize, maxSeqLength, packed, padId, marksSecond = false }: TextPlanOptions,
 ): Generator<{ readonly batch: Batch; readonly items: readonly number[] }> {
   for (let from = 0; from < texts.length; from += WINDOW) {
     const lengths = texts.slice(from, from + WINDOW).map(({ tokens }) => tokens.length);
@@ -38,16 +40,12 @@ export function* plannedTextBatches(
       rooms.set(shapeOf(planned), Math.max(count, rooms.get(shapeOf(planned)) ?? 0));
     }
     for (const planned of plan) {
-      const { items: own, layout } = batchLayout(planned);
-      const items = own.map((i) => from + i);
+      const { items: places, layout } = batchLayout(planned);
+      const items = places.map((i) => from + i);
       const minRoom = rooms.get(shapeOf(planned));
-      yield {
-        batch: textBatch(
-          items.map((i) => texts[i]!),
-          { maxSeqLength, padId, packed, layout, minRoom },
-        ),
-        items,
-      };
+      const own = items.map((i) => texts[i]!);
+      const batch = textBatch(own, { maxSeqLength, padId, packed, layout, minRoom });
+      yield { batch: marksSecond ? withSecondOffsets(batch, own) : batch, items };
     }
   }
 }

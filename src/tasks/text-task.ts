@@ -43,6 +43,8 @@ export interface TextTaskData<E extends LabelledText = LabelledText> {
   /** The table's name. */
   readonly name: string;
   readonly examples: readonly E[];
+  /** What is learnt, where that is not the examples one by one. */
+  readonly training?: readonly LabelledText[] | undefined;
   /** Names of what the head gives, by number. */
   readonly labels: readonly string[];
   /** Examples that were longer than maxSeqLength. */
