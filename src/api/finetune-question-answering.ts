@@ -1,12 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import { placesNotice, type QuestionData } from "../data/question-file.ts";
 import { familyOf } from "../models/families.ts";
-import type { ModelState } from "../models/family.ts";
-import { isCarried, type TokenModel } from "../models/model.ts";
-import { adoptWeights, initialWeights } from "../nn/weights.ts";
-import { withEngine } from "../runtime.ts";
 import type { Answer } from "../tasks/answer-span.ts";
 import type { AnswerWindow, WindowedQuestions } from "../tasks/answer-window.ts";
 import { UNSCORED } from "../tasks/classification-batch.ts";
@@ -18,13 +13,20 @@ import {
 } from "../tasks/question-answering-evaluation.ts";
 import { QuestionAnsweringProgram } from "../tasks/question-answering-program.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
-import type { EvaluationEvent, TrainListener } from "../train/event.ts";
-import { ModelStore } from "../train/model-store.ts";
-import { type TrainResult, train } from "../train/trainer.ts";
+import type { TrainListener } from "../train/event.ts";
+import { textOfFramed } from "../transfer/language-text.ts";
 import { type AnswerModel, readingOf, saveAnswerModel } from "./answer-model.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
-import { fingerprintOf, weightsHash } from "./fingerprint.ts";
-import { type FinetuneStart, openStart, type Pretraining, vocabularyIssues } from "./start-classifier.ts";
+import { type HeldOut, runTask, type TaskOutcome } from "./run-task.ts";
+import {
+  type FinetuneStart,
+  lengthIssues,
+  openStart,
+  type Pretraining,
+  startModel,
+  vocabularyIssues,
+} from "./start-classifier.ts";
+import { strategyIssues } from "./transfer-run.ts";
 
 /** The figures that may decide which weights are best. */
 export const answerFigures = ["f1", "exact", "loss"] as const;
@@ -38,15 +40,17 @@ export interface AnswerFinetuneOptions extends Omit<FinetuneOptions, "selectionF
 }
 
 /** A model that answers questions, and how it was made. */
-export interface FinetunedAnswerer extends AnswerModel {
-  readonly run: Omit<TrainResult, "weights">;
-  readonly evaluations: readonly EvaluationEvent[];
-  /** Figures of these weights on the held-out questions; undefined without any, or when the run was interrupted. */
-  readonly evaluation: QuestionAnsweringResult | undefined;
+export interface FinetunedAnswerer extends AnswerModel, TaskOutcome<QuestionAnsweringResult> {
   /** What it answers to the held-out questions, by their ids. */
   readonly answers: ReadonlyMap<string, Answer> | undefined;
   /** Writes a Hugging Face model directory. */
   save(folder: string): Promise<void>;
+}
+
+/** Answers to held-out questions and their figures. */
+interface Answered {
+  readonly result: QuestionAnsweringResult;
+  readonly answers: readonly Answer[];
 }
 
 /** Windows that teach something. */
@@ -89,32 +93,6 @@ async function openAnswerStart(start: FinetuneStart, seed: number): Promise<Pret
   return { name: start, state, tokenizer, labels: undefined, notices };
 }
 
-/** Rules between model and task that are broken. */
-function startIssues(opened: Pretraining, { tokenizer, maxSeqLength }: QuestionAnswering["settings"]): ConfigIssue[] {
-  const { family, config } = opened.state;
-  const { maxPositionEmbeddings, typeVocabSize } = family.facts(config);
-  const issues = vocabularyIssues(opened, tokenizer);
-  if (maxSeqLength > maxPositionEmbeddings) {
-    const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
-    issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
-  }
-  if (family.framing.typesSecond && typeVocabSize < 2) {
-    const message = `must be 2 for a question and its text; got ${typeVocabSize}.`;
-    issues.push({ path: "model.typeVocabSize", message, code: "CONFIG_RANGE" });
-  }
-  return issues;
-}
-
-function startModel({ state }: Pretraining, seed: number, fromScratch: boolean): ModelState<TokenModel> {
-  const { family, config } = state;
-  const module = family.questionAnswering(config);
-  const fresh = initialWeights(module, seed);
-  if (fromScratch) return { family, config, module, weights: fresh };
-  const hasHead = "tokenHead" in state.module && state.module.tokenHead === "questionAnswering";
-  const source = hasHead ? state.weights : new Map([...state.weights].filter(([name]) => isCarried(name)));
-  return { family, config, module, weights: adoptWeights(fresh, source).weights };
-}
-
 /**
  * Fine-tunes a pre-trained model to answer questions with a part of a text.
  *
@@ -133,15 +111,12 @@ export async function finetuneQuestionAnswering(
   data: { readonly train: QuestionData; readonly eval?: QuestionData | undefined },
   options: AnswerFinetuneOptions = {},
 ): Promise<FinetunedAnswerer> {
-  const { selectionFigure = "f1", numBest = 20, ...others } = options;
-  const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = others;
-  const { tokenizer, packed: isPacked, ...settings } = task.settings;
+  const { numBest = 20, ...others } = options;
+  const { dtype = "f32", listener, fromScratch = false } = others;
+  const { tokenizer, packed, ...settings } = task.settings;
   const issues: ConfigIssue[] = [];
-  const { train: trainOptions, freeze, treatment } = resolveFinetune(others, issues);
-  if (!answerFigures.includes(selectionFigure)) {
-    const message = `must be one of ${answerFigures.join(", ")}; got ${JSON.stringify(selectionFigure)}.`;
-    issues.push({ path: "selectionFigure", message, code: "CONFIG_UNKNOWN_VALUE" });
-  }
+  const resolved = resolveFinetune(others, issues, answerFigures, { byStrategy: true });
+  const { train: trainOptions } = resolved;
   if (!(Number.isInteger(numBest) && numBest >= 1)) {
     issues.push({ path: "numBest", message: `must be a whole number ≥ 1; got ${numBest}.`, code: "CONFIG_RANGE" });
   }
@@ -149,11 +124,21 @@ export async function finetuneQuestionAnswering(
   issues.push(...measureIssues(settings.measure, allowsNone));
   const seed = trainOptions?.seed ?? 0;
   const opened = await openAnswerStart(start, seed);
-  issues.push(...startIssues(opened, task.settings));
+  issues.push(...vocabularyIssues(opened, tokenizer));
+  issues.push(...lengthIssues(opened, settings.maxSeqLength, { path: "model.typeVocabSize" }));
+  const { family, config, module: given } = opened.state;
+  const source = {
+    ...{ name: opened.name, language: opened.language, tokenizer, maxSeqLength: settings.maxSeqLength, packed },
+    textsOf: (window: AnswerWindow) => [textOfFramed(window, tokenizer)],
+  };
+  const structure = () => ({ family, config, module: family.questionAnswering(config) });
+  issues.push(...strategyIssues(structure, source, resolved));
   if (issues.length > 0 || trainOptions === undefined) throw new ConfigError("finetune", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
 
-  const state = startModel(opened, seed, fromScratch);
+  const keepsHead = "tokenHead" in given && given.tokenHead === "questionAnswering";
+  const beginning = { seed, fromScratch, keepsHead, adapter: resolved.adapter };
+  const state = startModel(opened, family.questionAnswering(config), beginning);
   const reading = readingOf(state);
   const learnt = await task.read({ ...data.train, hasUnanswerable: allowsNone }, reading);
   tell(listener, data.train, learnt);
@@ -162,82 +147,47 @@ export async function finetuneQuestionAnswering(
   if (held !== undefined) tell(listener, data.eval!, held);
   const answering = { ...settings, allowsNone };
   const decoding = { ...answering, numBest };
+  const { batchSize, maxEvalExamples } = trainOptions;
 
-  return withEngine(
-    engine,
-    async (backend) => {
-      const { batchSize, maxEvalExamples } = trainOptions;
-      const policy = { compute: dtype };
-      const evaluate = async (store: ModelStore, questions: WindowedQuestions) => {
-        const program = programOf(backend, store);
-        try {
+  const open = (all: WindowedQuestions): HeldOut<Answered>["open"] => {
+    const some = firstQuestions(all, maxEvalExamples ?? all.questions.length);
+    return (place) => {
+      const program = new QuestionAnsweringProgram({
+        ...place,
+        ...{ model: state.module, batchSize, policy: { compute: dtype }, packed },
+        ...{ maxSeqLength: settings.maxSeqLength, padId: tokenizer.special.pad },
+      });
+      return {
+        run: async (part) => {
+          const questions = part === "all" ? all : some;
           const scores = await program.scores(questions.windows);
           const answers = answersOf(questions, scores, decoding);
           return { result: questionAnsweringResult(questions, scores, answers, decoding), answers };
-        } finally {
-          await program.dispose();
-        }
+        },
+        dispose: () => program.dispose(),
       };
-      const programOf = (engineOf: Backend, store: ModelStore) =>
-        new QuestionAnsweringProgram({
-          ...{ backend: engineOf, store, model: state.module, batchSize, policy, packed: isPacked },
-          ...{ maxSeqLength: settings.maxSeqLength, padId: tokenizer.special.pad },
-        });
-      const scored = held && firstQuestions(held, maxEvalExamples ?? held.questions.length);
-      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...numeric } = trainOptions;
-      const { lanes: _lanes, ...facts } = numeric;
-      const { weights, ...run } = await train({
-        backend,
-        model: state.module,
-        weights: state.weights,
-        objective: task,
-        examples: { numExamples: examples.length, example: (_seed, _epoch, index) => examples[index]! },
-        options: trainOptions,
-        policy,
-        ...(treatment === undefined ? {} : { treatment }),
-        evaluation:
-          scored &&
-          ((store) => ({
-            run: async () => {
-              const { loss, exact, f1 } = (await evaluate(store, scored)).result;
-              return { loss, means: { exact, f1 } };
-            },
-            dispose: async () => undefined,
-          })),
-        selection: { figure: selectionFigure, higherIsBetter: selectionFigure !== "loss" },
-        outputDir,
-        fingerprint: fingerprintOf({
-          config: state.config,
-          weights: weightsHash(state.weights),
-          settings: { ...answering, packed: isPacked },
-          tokenizer: tokenizer.hash,
-          data: dataHash(examples),
-          freeze,
-          selectionFigure,
-          options: facts,
-        }),
-        listener,
-        signal,
-      });
-      const model: AnswerModel = { ...state, weights, tokenizer, answering };
-      const store = new ModelStore(backend, state.module, ["value"]);
-      try {
-        store.write("value", weights);
-        const last = held && run.reason !== "interrupted" ? await evaluate(store, held) : undefined;
-        return {
-          ...model,
-          run,
-          evaluations: run.evaluations,
-          evaluation: last?.result,
-          answers: last && new Map(held!.questions.map(({ id }, q) => [id, last.answers[q]!])),
-          save: (folder) => saveAnswerModel(folder, model),
-        };
-      } finally {
-        store.dispose();
-      }
+    };
+  };
+  const { evaluation: last, ...outcome } = await runTask(
+    {
+      ...{ objective: task, state, examples, source, resolved: { ...resolved, train: trainOptions } },
+      held: held && {
+        open: open(held),
+        isWhole: (maxEvalExamples ?? held.questions.length) >= held.questions.length,
+        figures: ({ result: { loss, exact, f1 } }: Answered) => ({ loss, means: { exact, f1 } }),
+      },
+      identity: { settings: { ...answering, packed }, tokenizer: tokenizer.hash, data: dataHash(examples) },
     },
-    dtype,
+    others,
   );
+  const model: AnswerModel = { ...state, weights: outcome.weights, tokenizer, answering };
+  return {
+    ...model,
+    ...outcome,
+    evaluation: last?.result,
+    answers: last && new Map(held!.questions.map(({ id }, q) => [id, last.answers[q]!])),
+    save: (folder) => saveAnswerModel(folder, model),
+  };
 }
 
 /** The first questions with their windows. */

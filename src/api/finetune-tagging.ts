@@ -3,31 +3,31 @@ import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TaggedSource } from "../data/tagged-sentence.ts";
 import { familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
-import { type Encoder, isCarried, type TokenModel } from "../models/model.ts";
+import type { Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
-import { adoptWeights, initialWeights } from "../nn/weights.ts";
-import { withEngine } from "../runtime.ts";
 import { showLabels } from "../tasks/label-name.ts";
-import type { TaggingData } from "../tasks/tagging-data.ts";
+import type { TaggingData, TaggingWindow } from "../tasks/tagging-data.ts";
 import { type TaggingResult, taggingFigureNames, taggingFigures, taggingResult } from "../tasks/tagging-evaluation.ts";
-import type { TokenClassification } from "../tasks/token-classification.ts";
+import type { TokenClassification, TokenClassificationSettings } from "../tasks/token-classification.ts";
 import { TokenClassifierProgram } from "../tasks/token-classifier-program.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
-import type { EvaluationEvent, TrainListener } from "../train/event.ts";
-import { ModelStore } from "../train/model-store.ts";
-import { type TrainResult, train } from "../train/trainer.ts";
+import type { TrainListener } from "../train/event.ts";
+import { textOfFramed } from "../transfer/language-text.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
-import { fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveClassifier } from "./load.ts";
-import { type FinetuneStart, type Pretraining, vocabularyIssues } from "./start-classifier.ts";
-import type { Tagger } from "./tagger.ts";
+import { type HeldOut, runTask, type TaskOutcome } from "./run-task.ts";
+import {
+  type FinetuneStart,
+  lengthIssues,
+  type Pretraining,
+  startModel,
+  vocabularyIssues,
+} from "./start-classifier.ts";
+import { constraintFacts, type Tagger, tagDecoder } from "./tagger.ts";
+import { languageInMemory, strategyIssues } from "./transfer-run.ts";
 
 /** A tagger and how it was made. */
-export interface FinetunedTagger extends Tagger {
-  readonly run: Omit<TrainResult, "weights">;
-  readonly evaluations: readonly EvaluationEvent[];
-  /** Figures of these weights on the held-out sentences; undefined without them, or when the run was interrupted. */
-  readonly evaluation: TaggingResult | undefined;
+export interface FinetunedTagger extends Tagger, TaskOutcome<TaggingResult> {
   /** Writes a Hugging Face model directory. */
   save(folder: string): Promise<void>;
 }
@@ -36,14 +36,17 @@ async function openStart(start: FinetuneStart, seed: number): Promise<Pretrainin
   if (typeof start !== "string") {
     const { tokenizer, labels } = start as ModelState<Module & { readonly encoder: Encoder }> & Partial<Tagger>;
     const isTagger = "tokenLogits" in start.module;
-    return { name: "model", state: start, tokenizer, labels: isTagger ? labels : undefined, notices: [] };
+    const language = languageInMemory(start);
+    const found = { tokenizer, labels: isTagger ? labels : undefined, notices: [], language };
+    return { name: "model", isInMemory: true, state: start, ...found };
   }
   const family = await familyOf(start);
   const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
   const isTagger = (await family.purposeOf(start)) === "tokenClassification";
   const load = isTagger ? family.loadTokenClassification(start, seed) : family.loadPretraining(start, seed);
   const { labels, notices, ...state } = await load;
-  return { name: start, state, tokenizer, labels: isTagger ? labels : undefined, notices };
+  const language = isTagger ? undefined : state;
+  return { name: start, state, tokenizer, labels: isTagger ? labels : undefined, notices, language };
 }
 
 function tell(listener: TrainListener | undefined, data: TaggingData): void {
@@ -70,19 +73,20 @@ function firstSentences(data: TaggingData, count: number | null): TaggingData {
   return { ...data, sentences: data.sentences.slice(0, count), windows };
 }
 
-/** The network and weights to begin with: the encoder's are those of the model; a head for the same tags is kept. */
-function startTagger(
-  { state, labels: oldLabels }: Pretraining,
-  labels: readonly string[],
-  { seed, fromScratch }: { readonly seed: number; readonly fromScratch: boolean },
-): ModelState<TokenModel> {
-  const { family, config } = state;
-  const module = family.tokenClassification(config, labels.length);
-  const fresh = initialWeights(module, seed);
-  if (fromScratch) return { family, config, module, weights: fresh };
-  const keepsHead = oldLabels?.join("\n") === labels.join("\n");
-  const source = keepsHead ? state.weights : new Map([...state.weights].filter(([name]) => isCarried(name)));
-  return { family, config, module, weights: adoptWeights(fresh, source).weights };
+/**
+ * How much faster the scores of neighbouring tags learn than the network: they are few, and begin at 0, which a network's
+ * rate would hardly take them away from.
+ */
+const CHAIN_RATE = 100;
+
+/** How much faster parameters learn where there are scores of neighbouring tags. */
+const chainRate = (name: string): number => (name.startsWith("crf.") ? CHAIN_RATE : 1);
+
+/** What the data say against the task. */
+function requireScheme({ constrained }: TokenClassificationSettings, { marksEntities, name }: TaggingData): void {
+  if (!constrained || marksEntities) return;
+  const message = `is for tags that mark entities; those of ${name} do not. Leave it out.`;
+  throw new ConfigError("finetune", [{ path: "task.constrained", message, code: "CONFIG_AMBIGUOUS" }]);
 }
 
 /**
@@ -102,106 +106,74 @@ export async function finetuneTagging(
   data: { readonly train: TaggedSource; readonly eval?: TaggedSource | undefined },
   options: FinetuneOptions = {},
 ): Promise<FinetunedTagger> {
-  const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
-  const { tokenizer, maxSeqLength, packed } = task.settings;
+  const { dtype = "f32", listener, fromScratch = false } = options;
+  const { tokenizer, ...settings } = task.settings;
+  const { maxSeqLength, packed, crf } = settings;
   const issues: ConfigIssue[] = [];
-  const resolved = resolveFinetune(options, issues, taggingFigureNames);
-  const { train: trainOptions, freeze, selectionFigure, treatment } = resolved;
+  const resolved = resolveFinetune(options, issues, taggingFigureNames, { byStrategy: true });
+  const { train: trainOptions } = resolved;
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
   const { family, config } = opened.state;
-  const { maxPositionEmbeddings } = family.facts(config);
-  issues.push(...vocabularyIssues(opened, tokenizer));
-  if (maxSeqLength > maxPositionEmbeddings) {
-    const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
-    issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
-  }
+  issues.push(...vocabularyIssues(opened, tokenizer), ...lengthIssues(opened, maxSeqLength));
+  const source = {
+    ...{ name: opened.name, language: opened.language, tokenizer, maxSeqLength, packed },
+    textsOf: (window: TaggingWindow) => [textOfFramed(window, tokenizer)],
+  };
+  // A family without such a head says so before any data are read.
+  const structure = () => ({ family, config, module: family.tokenClassification(config, 2, { crf }) });
+  issues.push(...strategyIssues(structure, source, resolved));
   if (issues.length > 0 || trainOptions === undefined) throw new ConfigError("finetune", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
-  // A family without such a head says so before any data are read.
-  family.tokenClassification(config, 2);
 
   const { framing } = family;
   const learnt = await task.read(data.train, { framing });
+  requireScheme(task.settings, learnt);
   tell(listener, learnt);
   const { labels, windows } = learnt;
   const held = data.eval === undefined ? undefined : await task.read(data.eval, { labels, framing });
   if (held !== undefined) tell(listener, held);
-  const state = startTagger(opened, labels, { seed, fromScratch });
+  const module = family.tokenClassification(config, labels.length, { crf });
+  const keepsHead = opened.labels?.join("\n") === labels.join("\n");
+  const state = startModel(opened, module, { seed, fromScratch, keepsHead, adapter: resolved.adapter });
+  const preserved = settings.constrained ? constraintFacts(settings.scheme) : {};
+  const { batchSize, maxEvalExamples } = trainOptions;
 
-  return withEngine(
-    engine,
-    async (backend) => {
-      const { batchSize, maxEvalExamples } = trainOptions;
-      const scored = held && firstSentences(held, maxEvalExamples);
-      const policy = { compute: dtype };
-      const padId = tokenizer.special.pad;
-      const evaluated = async (program: TokenClassifierProgram, on: TaggingData): Promise<TaggingResult> =>
-        taggingResult(on, await program.logits(on.windows));
-      const programOf = (store: ModelStore) =>
-        new TokenClassifierProgram({
-          ...{ backend, store, model: state.module, batchSize, maxSeqLength, padId, packed, policy },
-        });
-      const results: TaggingResult[] = [];
-      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...numeric } = trainOptions;
-      const { lanes: _lanes, ...facts } = numeric;
-      const { tokenizer: _tokenizer, ...settings } = task.settings;
-      const { weights, ...run } = await train({
-        backend,
-        model: state.module,
-        weights: state.weights,
-        objective: task,
-        examples: { numExamples: windows.length, example: (_seed, _epoch, index) => windows[index]! },
-        options: trainOptions,
-        policy,
-        ...(treatment === undefined ? {} : { treatment }),
-        evaluation:
-          scored &&
-          ((store) => {
-            const program = programOf(store);
-            return {
-              run: async () => {
-                const result = await evaluated(program, scored);
-                results.push(result);
-                return taggingFigures(result);
-              },
-              dispose: () => program.dispose(),
-            };
-          }),
-        selection: { figure: selectionFigure, higherIsBetter: selectionFigure !== "loss" },
-        outputDir,
-        fingerprint: fingerprintOf({
-          config: state.config,
-          weights: weightsHash(state.weights),
-          settings,
-          tokenizer: tokenizer.hash,
-          data: dataHash(learnt),
-          freeze,
-          selectionFigure,
-          options: facts,
-        }),
-        listener,
-        signal,
+  const open = (all: TaggingData): HeldOut<TaggingResult>["open"] => {
+    const some = firstSentences(all, maxEvalExamples);
+    return ({ backend, store }) => {
+      const program = new TokenClassifierProgram({
+        ...{ backend, store, model: state.module, batchSize, maxSeqLength, packed },
+        ...{ policy: { compute: dtype }, padId: tokenizer.special.pad },
       });
-      const tagger: Tagger = { ...state, weights, tokenizer, labels, maxSeqLength };
-      const { evaluations } = run;
-      let evaluation = results[evaluations.findIndex(({ step }) => step === run.selectedStep)];
-      // A run that went on from a checkpoint has earlier evaluations as figures only.
-      const isWhole = scored?.sentences.length === held?.sentences.length;
-      if (results.length !== evaluations.length || !isWhole) evaluation = undefined;
-      if (evaluation === undefined && held !== undefined && run.reason !== "interrupted") {
-        const store = new ModelStore(backend, state.module, ["value"]);
-        store.write("value", weights);
-        const program = programOf(store);
-        try {
-          evaluation = await evaluated(program, held);
-        } finally {
-          await program.dispose();
-          store.dispose();
-        }
-      }
-      return { ...tagger, run, evaluations, evaluation, save: (folder) => saveClassifier(folder, tagger) };
+      const weightOf = async (name: string) => (await store.buffer("value", name).read()) as Float32Array;
+      return {
+        run: async (part) => {
+          const scored = part === "all" ? all : some;
+          const decoder = await tagDecoder({ module: state.module, labels, preserved }, weightOf);
+          return taggingResult(scored, await program.logits(scored.windows), decoder);
+        },
+        dispose: () => program.dispose(),
+      };
+    };
+  };
+  const outcome = await runTask(
+    {
+      ...{ objective: task, state, examples: windows },
+      held: held && {
+        open: open(held),
+        isWhole: (maxEvalExamples ?? held.sentences.length) >= held.sentences.length,
+        figures: taggingFigures,
+      },
+      identity: { settings, tokenizer: tokenizer.hash, data: dataHash(learnt) },
+      ...{ source, ...(crf ? { rateOf: chainRate } : {}) },
+      resolved: { ...resolved, train: trainOptions },
     },
-    dtype,
+    options,
   );
+  const tagger: Tagger = {
+    ...{ ...state, weights: outcome.weights, tokenizer, labels, maxSeqLength },
+    ...(settings.constrained ? { preserved } : {}),
+  };
+  return { ...tagger, ...outcome, save: (folder) => saveClassifier(folder, tagger) };
 }

@@ -1,5 +1,10 @@
 /** @file The classifier that fine-tuning begins with: an encoder that was pre-trained, and a new head. */
-import type { ConfigIssue } from "../base/errors.ts";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import { adapterConfigName } from "../models/adapter/file.ts";
+import type { ResolvedAdapter } from "../models/adapter/option.ts";
+import { withAdapter } from "../models/adapter/start.ts";
 import { familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
 import { type ClassificationModel, type Encoder, isCarried } from "../models/model.ts";
@@ -8,19 +13,25 @@ import { adoptWeights, initialWeights } from "../nn/weights.ts";
 import type { TextTaskSettings } from "../tasks/text-task.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
+import { type LanguageWeights, languageInMemory } from "./transfer-run.ts";
 
 /** A model, a model with its tokenizer, or the folder of one. */
 export type FinetuneStart = string | ModelState<Module & { readonly encoder: Encoder }>;
 
 /** What fine-tuning starts from, in host memory. */
 export interface Pretraining {
+  /** Its folder, or what it is called. */
   readonly name: string;
+  /** False, for a folder, when left out. */
+  readonly isInMemory?: boolean | undefined;
   readonly state: ModelState;
   /** The model's own tokenizer, where it has one. */
   readonly tokenizer: Tokenizer | undefined;
   /** Class names, where it is a classifier. */
   readonly labels: readonly string[] | undefined;
   readonly notices: readonly string[];
+  /** Its weights with the heads of its pre-training, where it has them. */
+  readonly language?: LanguageWeights | undefined;
 }
 
 /** Tables may have a few rows more than there are tokens, to make their number round. */
@@ -30,15 +41,20 @@ const MAX_SPARE_ROWS = 127;
 export async function openStart(start: FinetuneStart, seed: number): Promise<Pretraining> {
   if (typeof start !== "string") {
     const { tokenizer, labels } = start as { readonly tokenizer?: Tokenizer; readonly labels?: readonly string[] };
-    return { name: "model", state: start, tokenizer, labels, notices: [] };
+    const language = languageInMemory(start);
+    return { name: "model", isInMemory: true, state: start, tokenizer, labels, notices: [], language };
   }
   const family = await familyOf(start);
   const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
   const { labels, notices, ...encoder } = await family.loadPretraining(start, seed);
-  if (labels === undefined) return { name: start, state: encoder, tokenizer, labels, notices };
+  // Heads of other tasks have names for their classes too, and tensors of the same names as a classifier's.
+  const purpose = await family.purposeOf(start);
+  const mayBeClassifier = labels !== undefined && (purpose === "classification" || purpose === undefined);
+  const common = { name: start, tokenizer, notices, language: encoder };
+  if (!mayBeClassifier) return { ...common, state: encoder, labels: undefined };
   const { newParameters, ...whole } = await family.loadClassification(start, seed, labels.length);
   const hasHead = newParameters.length === 0;
-  return { name: start, state: whole, tokenizer, labels: hasHead ? labels : undefined, notices };
+  return { ...common, state: whole, labels: hasHead ? labels : undefined };
 }
 
 /** Why a tokenizer is not the model's. */
@@ -57,23 +73,82 @@ export function vocabularyIssues(
   return [{ path: "task.tokenizer", message, code }];
 }
 
+/** Why texts do not fit into the model: longer than its places, or pairs that it cannot tell apart. */
+export function lengthIssues(
+  { state }: Pick<Pretraining, "state">,
+  maxSeqLength: number,
+  pairs?: { readonly path: string },
+): ConfigIssue[] {
+  const { maxPositionEmbeddings, typeVocabSize } = state.family.facts(state.config);
+  const issues: ConfigIssue[] = [];
+  if (maxSeqLength > maxPositionEmbeddings) {
+    const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
+    issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
+  }
+  if (pairs !== undefined && state.family.framing.typesSecond && typeVocabSize < 2) {
+    const message = `two texts need a model with typeVocabSize 2; got ${typeVocabSize}.`;
+    issues.push({ path: pairs.path, message, code: "CONFIG_RANGE" });
+  }
+  return issues;
+}
+
 /** Rules between model and task that are broken. */
 export function fitIssues(
   opened: Pick<Pretraining, "state" | "tokenizer">,
   { tokenizer, maxSeqLength, textColumns }: TextTaskSettings,
 ): ConfigIssue[] {
-  const { state } = opened;
-  const { maxPositionEmbeddings, typeVocabSize } = state.family.facts(state.config);
-  const issues = vocabularyIssues(opened, tokenizer);
-  if (maxSeqLength > maxPositionEmbeddings) {
-    const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
-    issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
-  }
-  if (textColumns.length > 1 && state.family.framing.typesSecond && typeVocabSize < 2) {
-    const message = `two texts need a model with typeVocabSize 2; got ${typeVocabSize}.`;
-    issues.push({ path: "task.textColumns", message, code: "CONFIG_RANGE" });
-  }
-  return issues;
+  const pairs = textColumns.length > 1 ? { path: "task.textColumns" } : undefined;
+  return [...vocabularyIssues(opened, tokenizer), ...lengthIssues(opened, maxSeqLength, pairs)];
+}
+
+/**
+ * A network for a task with the weights that fine-tuning begins with: those of the model by name, its head where it is kept, all
+ * else new from the seed.
+ * @param module a new one; an adapter is put into it
+ * @param options `keepsHead`: whether the model has this head already
+ * @throws {ConfigError} ADAPTER_TARGET, ADAPTER_OF_ADAPTER
+ */
+export function startModel<M extends Module>(
+  { state, name, isInMemory }: Pick<Pretraining, "state" | "name" | "isInMemory">,
+  module: M,
+  {
+    seed,
+    fromScratch,
+    keepsHead,
+    adapter,
+  }: {
+    readonly seed: number;
+    readonly fromScratch: boolean;
+    readonly keepsHead: boolean;
+    readonly adapter?: ResolvedAdapter | undefined;
+  },
+): ModelState<M> {
+  const { family, config } = state;
+  const folder = isInMemory === true ? undefined : resolve(name);
+  requireStart(state, folder, adapter);
+  const fresh = initialWeights(module, seed);
+  if (fromScratch) return { family, config, module, weights: fresh };
+  const source = keepsHead ? state.weights : new Map([...state.weights].filter(([key]) => isCarried(key)));
+  const begun = { family, config, module, weights: adoptWeights(fresh, source).weights };
+  return withAdapter(begun, adapter, { seed, folder });
+}
+
+/**
+ * An adapter is trained upon a model as it is, and a model with small networks inside is no start for anything else.
+ * @throws {ConfigError} ADAPTER_OF_ADAPTER
+ */
+export function requireStart(
+  state: ModelState,
+  folder: string | undefined,
+  adapter: ResolvedAdapter | undefined,
+): void {
+  const isAdapter = folder !== undefined && existsSync(join(folder, adapterConfigName));
+  if (state.adapter === undefined && !(isAdapter && adapter !== undefined)) return;
+  const message =
+    state.adapter === undefined
+      ? `cannot be trained upon the adapter ${folder}. Merge that one first (firth adapter merge).`
+      : `the start has small networks inside its layers (${state.adapter.options.kind}), which nothing else can begin with. Start from the model that they belong to.`;
+  throw new ConfigError("finetune", [{ path: "adapter", message, code: "ADAPTER_OF_ADAPTER" }]);
 }
 
 /**
@@ -82,15 +157,11 @@ export function fitIssues(
  * @param fromScratch new weights for everything: the control
  */
 export function startClassifier(
-  { state, labels: oldLabels }: Pretraining,
+  opened: Pretraining,
   labels: readonly string[],
-  { seed, fromScratch }: { readonly seed: number; readonly fromScratch: boolean },
+  options: { readonly seed: number; readonly fromScratch: boolean; readonly adapter?: ResolvedAdapter | undefined },
 ): ModelState<ClassificationModel> {
-  const { family, config } = state;
+  const { family, config } = opened.state;
   const module = family.classification(config, labels.length);
-  const fresh = initialWeights(module, seed);
-  if (fromScratch) return { family, config, module, weights: fresh };
-  const keepsHead = oldLabels?.join("\n") === labels.join("\n");
-  const source = keepsHead ? state.weights : new Map([...state.weights].filter(([name]) => isCarried(name)));
-  return { family, config, module, weights: adoptWeights(fresh, source).weights };
+  return startModel(opened, module, { ...options, keepsHead: opened.labels?.join("\n") === labels.join("\n") });
 }

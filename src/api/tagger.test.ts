@@ -10,6 +10,7 @@ import { bert } from "../models/bert/family.ts";
 import { openEngine } from "../runtime.ts";
 import { testTokenizer } from "../tasks/testing.ts";
 import { tokenClassification } from "../tasks/token-classification.ts";
+import { exportModel } from "./export.ts";
 import { finetuneTagging } from "./finetune-tagging.ts";
 import { loadClassifier } from "./load.ts";
 import { loadTagger, openTagger } from "./tagger.ts";
@@ -83,6 +84,31 @@ describe("taggers", () => {
     });
     expect(further.evaluation!.accuracy).toBe(tagger.evaluation!.accuracy);
     await expect(loadClassifier(join(folder, "model"))).rejects.toThrow();
+  });
+
+  it("learn scores of neighbouring tags, which are saved, and predict along the best path (bug: a chain left behind)", async () => {
+    const task = tokenClassification({ tokenizer, maxSeqLength: 16, overlap: 4, crf: true, constrained: true });
+    const files = { train: sentences(256, 1), eval: sentences(64, 2) };
+    const options = { engine, numEpochs: 4, batchSize: 16, learningRate: 5e-3, seed: 3 };
+    const tagger = await finetuneTagging(bert(config, { seed: 5 }), task, files, options);
+    expect(tagger.evaluation!.entities!.micro.f1).toBeGreaterThan(0.9);
+    expect(Math.max(...tagger.weights.get("crf.transitions")!.map(Math.abs))).toBeGreaterThan(0.1);
+    const folderOf = join(folder, "crf");
+    await tagger.save(folderOf);
+    const loaded = await loadTagger(folderOf);
+    expect([loaded.newParameters, loaded.preserved]).toEqual([[], { tag_scheme: "IOB2" }]);
+    const predictor = await openTagger(loaded, { engine });
+    expect(await predictor.evaluate(sentences(64, 2))).toEqual(tagger.evaluation);
+    const [text] = await predictor.tag(["so good film"]);
+    expect(text!.words.map(({ tag }) => tag)).toEqual(["O", "B-x", "I-x"]);
+    expect(text!.words.every(({ probability }) => probability > 0 && probability <= 1)).toBe(true);
+    await predictor.dispose();
+    const rounded = await openTagger(loaded, { engine, quantize: "int8" });
+    expect((await rounded.evaluate(sentences(64, 2))).accuracy).toBeGreaterThan(0.9);
+    await rounded.dispose();
+    await expect(exportModel(folderOf, { outputDir: join(folder, "export") })).rejects.toMatchObject({
+      code: "EXPORT_CRF",
+    });
   });
 
   it("problems are told together", async () => {

@@ -9,23 +9,27 @@ import { loadTokenizer } from "../../tokenizers/load.ts";
 import { openTagged, type TaggingTaskSettings, taggingTaskFile } from "../settings/tagging-task.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
+import { taggedIn } from "./recipe-data.ts";
 
 /** Fine-tunes a tagger, and writes its model. */
 export async function taggingSeed(
   { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaggingTaskSettings>,
-  { session, engine, signal }: SeedPlace,
+  { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
-  const { scheme, labels, maxSeqLength, overlap, packed } = task;
+  const { scheme, labels, maxSeqLength, overlap, packed, crf, constrained } = task;
   const learnt = tokenClassification({
-    ...{ tokenizer, maxSeqLength, overlap, packed },
+    ...{ tokenizer, maxSeqLength, overlap, packed, crf, constrained },
     labels: labels ?? undefined,
     scheme: scheme === "keep" ? null : scheme,
   });
-  const files = {
-    train: openTagged(data.train, task, data),
-    ...(data.eval === null ? {} : { eval: openTagged(data.eval, task, data) }),
-  };
+  const files =
+    parts === undefined
+      ? {
+          train: openTagged(data.train, task, data),
+          ...(data.eval === null ? {} : { eval: openTagged(data.eval, task, data) }),
+        }
+      : taggedIn(parts);
   const finetuned = await session.watchTraining((listener) =>
     finetuneTagging(model, learnt, files, {
       ...train,
