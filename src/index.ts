@@ -56,6 +56,7 @@ export {
   type WritingEvaluation,
   type WrittenPair,
 } from "./api/evaluate-writing.ts";
+export { explainTransfer } from "./api/explain-transfer.ts";
 export { type ExportedModel, type ExportModelOptions, exportModel } from "./api/export.ts";
 export {
   type AnswerEntry,
@@ -326,3 +327,24 @@ export type { EvaluationEvent, StepEvent, TrainEvent, TrainListener } from "./tr
 export type { TrainOptionsInput } from "./train/options.ts";
 export { DivergenceError } from "./train/train-step.ts";
 export { type TrainSpec, train } from "./train/trainer.ts";
+export type {
+  ExplainedGroup,
+  ExplainedLoss,
+  ExplainedStage,
+  TransferExplanation,
+} from "./transfer/explain.ts";
+export {
+  type AuxiliaryLanguageModeling,
+  auxiliaryLanguageModeling,
+  discriminativeRates,
+  type Freeze,
+  gradualUnfreezing,
+  type LanguageTuning,
+  languageTuningFirst,
+  type Strategy,
+  sequentialUnfreezing,
+  siatl,
+  slantedTriangular,
+  type Unfreezing,
+  ulmfit,
+} from "./transfer/strategy.ts";
