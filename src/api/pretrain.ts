@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../backend/backend.ts";
-import { ConfigError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
 import { manifestFile } from "../data/manifest.ts";
 import { type PrepareProgress, prepareCorpus } from "../data/prepare-corpus.ts";
@@ -127,8 +127,22 @@ export function heldOutEvaluation(
   };
 }
 
-/** All rules between model, tokenizer and objective that are broken. */
-function checkFit(model: ModelState<PretrainingModel>, objective: PretrainingObjective): void {
+/** Whether a network has places for the longest sequence. */
+export function roomIssues(maxPositionEmbeddings: number, maxSeqLength: number): ConfigIssue[] {
+  if (maxSeqLength <= maxPositionEmbeddings) return [];
+  const message = `must be at most maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
+  return [{ path: "objective.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" }];
+}
+
+/**
+ * Checks model, tokenizer and objective against each other.
+ * @param model its weights are not looked at
+ * @throws {ConfigError} all broken rules together: VOCABULARY_MISMATCH, SEQUENCE_TOO_LONG, CONFIG_RANGE, the objective's
+ */
+export function requireFit(
+  model: Omit<ModelState<PretrainingModel>, "weights">,
+  objective: PretrainingObjective,
+): void {
   const { vocabSize, maxPositionEmbeddings } = model.family.facts(model.config);
   const { tokenizer, maxSeqLength } = objective;
   const issues = [
@@ -141,15 +155,7 @@ function checkFit(model: ModelState<PretrainingModel>, objective: PretrainingObj
             code: "VOCABULARY_MISMATCH",
           },
         ]),
-    ...(maxSeqLength <= maxPositionEmbeddings
-      ? []
-      : [
-          {
-            path: "objective.maxSeqLength",
-            message: `must be at most maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`,
-            code: "SEQUENCE_TOO_LONG",
-          },
-        ]),
+    ...roomIssues(maxPositionEmbeddings, maxSeqLength),
     ...(maxSeqLength >= 8
       ? []
       : [
@@ -187,7 +193,7 @@ export async function pretrain(
     ...trainInput
   } = options;
   const resolved = trainOptionsTable.resolve(trainInput);
-  checkFit(model, objective);
+  requireFit(model, objective);
   const folder = outputDir ?? (await mkdtemp(join(tmpdir(), "firth-")));
   const opened: ShardedCorpus[] = [];
   const open = async (input: CorpusInput, name: string): Promise<ShardedCorpus> => {
@@ -199,7 +205,7 @@ export async function pretrain(
     const trainCorpus = await open(corpus.train, "corpus");
     const evalCorpus = corpus.eval === undefined ? undefined : await open(corpus.eval, "corpus-eval");
     const { tokenizer, name, settings } = objective;
-    const { recomputeLayers: _memory, lanes: _lanes, ...numeric } = resolved;
+    const { recomputeLayers: _memory, lanes: _lanes, noDropoutRatio, ...numeric } = resolved;
     return await withEngine(
       engine,
       async (backend) => {
@@ -222,7 +228,8 @@ export async function pretrain(
             objective: { name, ...settings },
             tokenizer: tokenizer.hash,
             corpus: trainCorpus.manifest,
-            options: numeric,
+            // What does nothing is left out: a run from before there was the setting goes on.
+            options: noDropoutRatio === 0 ? numeric : { ...numeric, noDropoutRatio },
           }),
           listener,
           signal,

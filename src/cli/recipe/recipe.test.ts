@@ -164,6 +164,16 @@ describe("a run's folder", () => {
 
   test("with something else in it is left alone (bug: a user's files among checkpoints)", async () => {
     const used = join(folder, "used");
+  test("goes on with a run that is older than a setting, which then has its usual value (bug: an update that ends all runs)", async () => {
+    const run = join(folder, "older");
+    const whole = recipe();
+    const { noDropoutRatio: _new, ...train } = whole.train;
+    await claimRunFolder(run, { ...whole, train });
+    const complete = (there: Section) => checkPretrainRecipe(there, run);
+    expect(await claimRunFolder(run, whole, complete)).toBe(true);
+    expect(await claimRunFolder(run, recipe({ train: { maxSteps: 2, noDropoutRatio: 0.1 } }), complete)).toBe(false);
+  });
+
     await claimRunFolder(used, recipe());
     writeFileSync(join(used, "precious.txt"), "");
     await releaseRunFolder(used);

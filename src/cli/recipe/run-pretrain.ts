@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadPretrained } from "../../api/load.ts";
 import { type PretrainedModel, saveModel } from "../../api/model.ts";
-import { type Pretrained, pretrain } from "../../api/pretrain.ts";
+import { type Pretrained, pretrain, requireFit, roomIssues } from "../../api/pretrain.ts";
 import type { Backend } from "../../backend/backend.ts";
+import { ConfigError } from "../../base/errors.ts";
 import { manifestFile } from "../../data/manifest.ts";
 import { ShardedCorpus } from "../../data/sharded-corpus.ts";
 import type { TextSource } from "../../data/source.ts";
@@ -20,7 +21,7 @@ import { engineOptions } from "../settings/engine.ts";
 import { objectiveChoices } from "../settings/objective/index.ts";
 import { openText } from "../settings/text.ts";
 import { learnTokenizer, prepare } from "../steps.ts";
-import type { PretrainRecipe } from "./pretrain-recipe.ts";
+import { checkPretrainRecipe, type PretrainRecipe } from "./pretrain-recipe.ts";
 import { claimRunFolder, preparedNames, releaseRunFolder } from "./run-recipe.ts";
 
 /** A run that ended, and where its model is; no model when it was interrupted. */
@@ -82,14 +83,27 @@ async function runCorpus(
   return ShardedCorpus.open(outputFolder, { tokenizer });
 }
 
-async function startModel(
-  { model, train }: PretrainRecipe,
-  tokenizer: Tokenizer,
-): Promise<ModelState<PretrainingModel>> {
-  if (model.from !== undefined) return loadPretrained(model.from, { seed: train.seed });
+/** The network of a recipe, known before its text is prepared; a new one has its numbers only when it begins to learn. */
+interface ComingModel extends Omit<ModelState<PretrainingModel>, "weights"> {
+  start(): ModelState<PretrainingModel>;
+}
+
+/** A model that goes on from a folder. @throws {ConfigError} SEQUENCE_TOO_LONG */
+async function givenModel({ model, objective, train }: PretrainRecipe): Promise<ComingModel | undefined> {
+  if (model.from === undefined) return undefined;
+  const loaded = await loadPretrained(model.from, { seed: train.seed });
+  const issues = roomIssues(loaded.family.facts(loaded.config).maxPositionEmbeddings, objective.maxSeqLength);
+  if (issues.length > 0) throw new ConfigError("pretrain", issues);
+  return { ...loaded, start: () => loaded };
+}
+
+/** A new model for a vocabulary. */
+function newComing({ model, train }: PretrainRecipe, tokenizer: Tokenizer): ComingModel {
   const { from: _from, family: name, ...settings } = model;
   const family = familyNamed(name);
-  return newModel(family, family.configure(settings, tokenizer), { seed: train.seed });
+  const config = family.configure(settings, tokenizer);
+  const start = (): ModelState<PretrainingModel> => newModel(family, config, { seed: train.seed });
+  return { family, config, module: family.pretraining(config), start };
 }
 
 /** Runs a recipe in its folder: a new run, or one that was interrupted. */
@@ -100,7 +114,7 @@ export async function runPretrain(session: Session, recipe: PretrainRecipe): Pro
 }
 
 async function runWith(session: Session, recipe: PretrainRecipe, engine: Backend): Promise<PretrainOutcome> {
-  await claimRunFolder(recipe.outputDir, recipe);
+  await claimRunFolder(recipe.outputDir, recipe, (there) => checkPretrainRecipe(there, recipe.outputDir));
   try {
     return await runClaimed(session, recipe, engine);
   } catch (error) {
@@ -111,12 +125,15 @@ async function runWith(session: Session, recipe: PretrainRecipe, engine: Backend
 
 async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Backend): Promise<PretrainOutcome> {
   const { data, objective, outputDir } = recipe;
+  // What takes long comes after what can be wrong: a folder that is missing, a vocabulary of another size, too few places.
+  const given = await givenModel(recipe);
   const text = await textParts(recipe);
   // Learning a vocabulary keeps the processor: outside `stoppable` a signal ends the program at once.
   const tokenizer = await recipeTokenizer(session, recipe, text);
-  // Before the text is prepared, which takes long: what the objective reads may be missing.
   const { name, ...settings } = objective;
   const learned = await objectiveChoices[name].build(settings, tokenizer);
+  const coming = given ?? newComing(recipe, tokenizer);
+  requireFit(coming, learned);
   return session.stoppable(async (signal) => {
     const opened: ShardedCorpus[] = [];
     const corpusOf = async (name: string, source: TextSource | undefined, prepared: string | null) => {
@@ -133,7 +150,7 @@ async function runClaimed(session: Session, recipe: PretrainRecipe, engine: Back
       const held = await corpusOf(preparedNames[2], text?.eval, data.evalCorpus);
       const pretrained = await session.watchTraining(async (listener) =>
         pretrain(
-          await startModel(recipe, tokenizer),
+          coming.start(),
           learned,
           { train: train!, ...(held === undefined ? {} : { eval: held }) },
           {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { CheckpointError } from "../../base/errors.ts";
+import { CheckpointError, ConfigError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import { listCheckpoints } from "../../formats/checkpoint.ts";
 import { isSection, type Section } from "./problems.ts";
@@ -33,16 +33,31 @@ function differences(there: Section, here: Section): string[] {
     .map((path) => `${path} is ${before.get(path) ?? "not set"} there and ${now.get(path) ?? "not set"} here`);
 }
 
+/** A folder's recipe with all its settings; as it stands where it can no longer be read so. */
+function completed(there: Section, complete: (there: Section) => object): Section {
+  try {
+    return JSON.parse(JSON.stringify(complete(there))) as Section;
+  } catch (error) {
+    if (error instanceof ConfigError) return there;
+    throw error;
+  }
+}
+
 /**
  * Takes a folder for a run: a new one gets the resolved recipe, one that holds the same run is gone on with.
+ * @param complete gives settings that the folder's recipe lacks, as it is older than they are, their usual values
  * @returns whether the folder held this run before
  * @throws {CheckpointError} RUN_MISMATCH for another run, OUTPUT_EXISTS for anything else, NOT_WRITABLE
  */
-export async function claimRunFolder(folder: string, recipe: object): Promise<boolean> {
+export async function claimRunFolder(
+  folder: string,
+  recipe: object,
+  complete: (there: Section) => object = (there) => there,
+): Promise<boolean> {
   const path = join(folder, recipeFile);
   const resolved = JSON.parse(JSON.stringify(recipe)) as Section;
   if (existsSync(path)) {
-    const differing = differences(await readRecipe(path), resolved);
+    const differing = differences(completed(await readRecipe(path), complete), resolved);
     if (differing.length === 0) return true;
     if ((await listCheckpoints(folder)).length === 0) {
       await restart(folder, resolved, differing);
