@@ -1,7 +1,13 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import {
+  type MergeTrainOptions,
+  mergeTrainIssues,
+  mergeTrainKeys,
+  type ResolvedMergeTraining,
+  resolveMergeTraining,
+} from "./merge-option.ts";
 import { properShare, unknownKeys, wholeNumber } from "./option-check.ts";
 import { leftOutRoles, namedTokens, type SpecialTokens, tokenRoles } from "./special-tokens.ts";
-import type { TrainProgress } from "./train-progress.ts";
 import type { TextOptions } from "./wordpiece-option.ts";
 
 /** How a BPE vocabulary is used. Roles of special tokens: null for none. */
@@ -30,21 +36,7 @@ export interface BpeOptions extends Partial<TextOptions>, Partial<SpecialTokens>
 }
 
 /** How a BPE vocabulary is learned. */
-export interface BpeTrainOptions extends BpeOptions {
-  /** Entries in all: special tokens, alphabet and pieces; 30 000 by default. */
-  readonly vocabSize?: number;
-  /** A pair of pieces seen less often is not merged; 2 by default. */
-  readonly minFrequency?: number;
-  /** Characters: keep only so many of the most frequent ones; all by default. Bytes are always kept. */
-  readonly limitAlphabet?: number;
-  /** Characters to keep even where the text has none. */
-  readonly initialAlphabet?: readonly string[];
-  /** Pieces of this many characters (bytes) or more are not made; no limit by default. */
-  readonly maxTokenLength?: number;
-  /** First entries of the vocabulary; those with a role by default. */
-  readonly specialTokens?: readonly string[];
-  readonly onProgress?: (progress: TrainProgress) => void;
-}
+export interface BpeTrainOptions extends BpeOptions, MergeTrainOptions {}
 
 /** Every option with its value. */
 export interface ResolvedBpe extends TextOptions, SpecialTokens {
@@ -60,15 +52,7 @@ export interface ResolvedBpe extends TextOptions, SpecialTokens {
 }
 
 /** Every training option with its value. */
-export interface ResolvedBpeTraining extends ResolvedBpe {
-  readonly vocabSize: number;
-  readonly minFrequency: number;
-  readonly limitAlphabet: number | undefined;
-  readonly initialAlphabet: readonly string[];
-  readonly maxTokenLength: number | undefined;
-  readonly specialTokens: readonly string[];
-  readonly onProgress: ((progress: TrainProgress) => void) | undefined;
-}
+export interface ResolvedBpeTraining extends ResolvedBpe, ResolvedMergeTraining {}
 
 const BYTE_KEYS = ["addPrefixSpace", "trimOffsets"];
 const CHARACTER_KEYS = [
@@ -78,10 +62,7 @@ const CHARACTER_KEYS = [
 const USE_KEYS = ["byteLevel", "dropout", "modelMaxLength", ...tokenRoles, ...BYTE_KEYS, ...CHARACTER_KEYS].filter(
   (key) => key !== "limitAlphabet",
 );
-const TRAIN_KEYS = [
-  ...USE_KEYS,
-  ...["vocabSize", "minFrequency", "limitAlphabet", "initialAlphabet", "maxTokenLength", "specialTokens", "onProgress"],
-];
+const TRAIN_KEYS = [...USE_KEYS, ...mergeTrainKeys];
 
 /** The tokens that stand for bytes where characters are unknown. */
 export const byteTokens: readonly string[] = Array.from(
@@ -155,13 +136,7 @@ export function resolveBpeOptions(options: BpeOptions): ResolvedBpe {
  * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_OPTION_KIND, TOKENIZER_ROLE_MISSING
  */
 export function resolveBpeTraining(options: BpeTrainOptions): ResolvedBpeTraining {
-  const issues = [
-    ...issuesOf(options, TRAIN_KEYS),
-    ...wholeNumber(options, "vocabSize", 1),
-    ...wholeNumber(options, "minFrequency", 0),
-    ...wholeNumber(options, "limitAlphabet", 1),
-    ...wholeNumber(options, "maxTokenLength", 1),
-  ];
+  const issues = [...issuesOf(options, TRAIN_KEYS), ...mergeTrainIssues(options)];
   const use = resolveUse(options);
   const named = namedTokens(use);
   const specialTokens = options.specialTokens ?? named;
@@ -169,12 +144,7 @@ export function resolveBpeTraining(options: BpeTrainOptions): ResolvedBpeTrainin
   if (issues.length > 0) throw new ConfigError("bpe.train", issues);
   return {
     ...use,
-    vocabSize: options.vocabSize ?? 30_000,
-    minFrequency: options.minFrequency ?? 2,
-    limitAlphabet: options.limitAlphabet,
-    initialAlphabet: options.initialAlphabet ?? [],
-    maxTokenLength: options.maxTokenLength,
+    ...resolveMergeTraining(options, { minFrequency: 2, specialTokens }),
     specialTokens: use.byteFallback ? [...specialTokens, ...byteTokens] : specialTokens,
-    onProgress: options.onProgress,
   };
 }

@@ -1,25 +1,15 @@
 import { ConfigError } from "../base/errors.ts";
+import type { ResolvedMergeTraining } from "./merge-option.ts";
 import { type PairEntry, PairHeap } from "./pair-heap.ts";
-import type { TrainProgress } from "./train-progress.ts";
 
 /** What learning needs of the options. */
-export interface LearnOptions {
+export interface LearnOptions extends ResolvedMergeTraining {
   /** Named in errors. */
   readonly where: string;
-  readonly vocabSize: number;
-  /** A pair of pieces seen less often is not merged. */
-  readonly minFrequency: number;
-  /** Keep only so many of the most frequent characters. */
-  readonly limitAlphabet: number | undefined;
-  readonly initialAlphabet: readonly string[];
-  readonly specialTokens: readonly string[];
   /** Marks a piece that continues a word; may be empty. */
   readonly continuingSubwordPrefix: string;
   /** Marks a piece that ends a word; may be empty. */
   readonly endOfWordSuffix: string;
-  /** Pieces of this many characters or more are not made; undefined: no limit. */
-  readonly maxTokenLength: number | undefined;
-  readonly onProgress: ((progress: TrainProgress) => void) | undefined;
 }
 
 /** What merging has learned. */

@@ -1,6 +1,9 @@
 /** @file What several tests of tokenizers share. */
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
+import { expect } from "vitest";
+import type { LibraryTokenizer } from "./library-tokenizer.ts";
+import type { Encoding, Tokenizer } from "./tokenizer.ts";
 
 /** Hostile text: any code units, combining marks, scripts with special rules, special tokens, control characters. */
 export const hostile = fc
@@ -47,6 +50,34 @@ export const hostile = fc
     { maxLength: 8 },
   )
   .map((parts) => parts.join(""));
+
+/**
+ * Encodes texts in all ways; ids and beginnings of words must be those of the library alone.
+ * @returns the encodings with places
+ */
+export async function expectLibraryIds(
+  tokenizer: Tokenizer,
+  library: LibraryTokenizer,
+  texts: readonly string[],
+): Promise<Encoding[]> {
+  const [fast, slow, full] = await Promise.all([
+    tokenizer.encodeIds(texts),
+    library.encodeIds(texts),
+    tokenizer.encodeBatch(texts),
+  ]);
+  for (const [index, { ids, wordStarts }] of slow.entries()) {
+    const text = JSON.stringify(texts[index]);
+    expect(Array.from(fast[index]!.ids), text).toEqual(Array.from(ids));
+    expect(Array.from(fast[index]!.wordStarts), text).toEqual(Array.from(wordStarts));
+    expect(Array.from(full[index]!.ids), text).toEqual(Array.from(ids));
+  }
+  return full;
+}
+
+/** Where the words of an encoding begin, by their numbers: 1 for a first piece. */
+export function startsOf({ wordIds }: Encoding): number[] {
+  return Array.from(wordIds, (word, i) => (i === 0 || word !== wordIds[i - 1] ? 1 : 0));
+}
 
 /** What the Rust trainers and transformers made; see tools/golden/tokenizer.py. */
 export interface TokenizerFixture {

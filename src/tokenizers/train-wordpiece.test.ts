@@ -12,7 +12,11 @@ import { trainWordPiece } from "./train-wordpiece.ts";
 import { countWords } from "./word-count.ts";
 import { WordSplitter } from "./word-splitter.ts";
 import { WordPiece } from "./wordpiece.ts";
-import { type ResolvedTraining, resolveTrainOptions, type TrainOptions } from "./wordpiece-option.ts";
+import {
+  type ResolvedWordPieceTraining,
+  resolveWordPieceTraining,
+  type WordPieceTrainOptions,
+} from "./wordpiece-option.ts";
 
 interface Fixture {
   readonly trainer: {
@@ -31,8 +35,8 @@ interface Fixture {
 }
 
 /** Options under our names; `undefined` values are left out. */
-function optionsOf({ trainer, normalizer }: Fixture): TrainOptions {
-  const entries: [keyof TrainOptions, unknown][] = [
+function optionsOf({ trainer, normalizer }: Fixture): WordPieceTrainOptions {
+  const entries: [keyof WordPieceTrainOptions, unknown][] = [
     ["vocabSize", trainer.vocab_size],
     ["minFrequency", trainer.min_frequency],
     ["limitAlphabet", trainer.limit_alphabet],
@@ -47,7 +51,7 @@ function optionsOf({ trainer, normalizer }: Fixture): TrainOptions {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-const learning = (options: ResolvedTraining): LearnOptions => ({
+const learning = (options: ResolvedWordPieceTraining): LearnOptions => ({
   ...options,
   where: "wordpiece.train",
   endOfWordSuffix: "",
@@ -61,7 +65,7 @@ describe("vocabulary of the Rust trainer", () => {
   for (const name of names) {
     it(`${name}: same tokens, same ids (catches a wrong tie, a stale pair count, a lost overlap)`, async () => {
       const fixture = JSON.parse(readFileSync(new URL(name, fixtures), "utf8")) as Fixture;
-      const options = resolveTrainOptions(optionsOf(fixture));
+      const options = resolveWordPieceTraining(optionsOf(fixture));
       const words = await countWords(fixture.texts, new WordSplitter(options));
       expect(words.size).toBe(fixture.words);
       // The order of continuing characters is chance in the Rust trainer: repeat the one it had.
@@ -85,9 +89,9 @@ describe("vocabulary of the Rust trainer", () => {
       rust.train([join(folder, "text.txt")]);
       const ids = Object.entries(rust.getVocab()).sort(([, a], [, b]) => a - b);
       const theirs = ids.map(([token]) => token);
-      const words = await countWords(text.split("\n"), new WordSplitter(resolveTrainOptions({})));
+      const words = await countWords(text.split("\n"), new WordSplitter(resolveWordPieceTraining({})));
       const order = theirs.filter((token) => /^##.$/u.test(token));
-      const options = { ...resolveTrainOptions({}), specialTokens: [] };
+      const options = { ...resolveWordPieceTraining({}), specialTokens: [] };
       expect(learnMerges(words, learning(options), order).tokens).toEqual(theirs);
       expect(theirs.length).toBeGreaterThan(500);
     } finally {
@@ -127,7 +131,7 @@ describe("trainWordPiece", () => {
 
   it("refuses texts without words, unknown options and values out of range, all at once", async () => {
     await expect(trainWordPiece([" ", "\n"])).rejects.toMatchObject({ name: "DataError", code: "TOKENIZER_NO_TEXT" });
-    const wrong = { vocabsize: 5, minFrequency: -1, limitAlphabet: 0.5 } as TrainOptions;
+    const wrong = { vocabsize: 5, minFrequency: -1, limitAlphabet: 0.5 } as WordPieceTrainOptions;
     await expect(trainWordPiece(["a"], wrong)).rejects.toThrow(/vocabSize[\s\S]*minFrequency[\s\S]*limitAlphabet/);
     await expect(trainWordPiece(["a"], { specialTokens: ["[PAD]"] })).rejects.toMatchObject({
       code: "TOKENIZER_UNK_MISSING",

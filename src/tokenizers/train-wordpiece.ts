@@ -2,7 +2,7 @@ import { DataError } from "../base/errors.ts";
 import { learnMerges } from "./merge-learner.ts";
 import { countWords } from "./word-count.ts";
 import { WordSplitter } from "./word-splitter.ts";
-import { resolveTrainOptions, type TrainOptions } from "./wordpiece-option.ts";
+import { resolveWordPieceTraining, type WordPieceTrainOptions } from "./wordpiece-option.ts";
 
 /**
  * Learns a WordPiece vocabulary from texts; memory does not grow with their length, only with their different words.
@@ -14,9 +14,9 @@ import { resolveTrainOptions, type TrainOptions } from "./wordpiece-option.ts";
  */
 export async function trainWordPiece(
   texts: AsyncIterable<string> | Iterable<string>,
-  options: TrainOptions = {},
+  options: WordPieceTrainOptions = {},
 ): Promise<string[]> {
-  const resolved = resolveTrainOptions(options);
+  const resolved = resolveWordPieceTraining(options);
   const words = await countWords(texts, new WordSplitter(resolved), resolved.onProgress);
   if (words.size === 0) {
     throw new DataError("there is no word in the texts. Give texts with at least one word.", {

@@ -4,7 +4,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { Unigram } from "./unigram.ts";
 import type { UnigramTrainOptions } from "./unigram-option.ts";
 import { WordPiece } from "./wordpiece.ts";
-import type { TrainOptions } from "./wordpiece-option.ts";
+import type { WordPieceTrainOptions } from "./wordpiece-option.ts";
 
 /** Kinds of tokenizers that can be learned: pieces of words; of characters and of bytes, merged; the likeliest pieces. */
 export const tokenizerKinds = ["wordpiece", "bpe", "byteBpe", "unigram"] as const;
@@ -13,7 +13,7 @@ export type TokenizerKind = (typeof tokenizerKinds)[number];
 
 /** A kind, and its options. */
 export type TokenizerTraining =
-  | { readonly kind: "wordpiece"; readonly options?: TrainOptions }
+  | { readonly kind: "wordpiece"; readonly options?: WordPieceTrainOptions }
   | { readonly kind: "bpe" | "byteBpe"; readonly options?: Omit<BpeTrainOptions, "byteLevel"> }
   | { readonly kind: "unigram"; readonly options?: UnigramTrainOptions };
 

@@ -1,6 +1,12 @@
 import { ConfigError } from "../base/errors.ts";
+import {
+  type MergeTrainOptions,
+  mergeTrainIssues,
+  mergeTrainKeys,
+  type ResolvedMergeTraining,
+  resolveMergeTraining,
+} from "./merge-option.ts";
 import { unknownKeys, wholeNumber } from "./option-check.ts";
-import type { TrainProgress } from "./train-progress.ts";
 
 /** How text is cleaned before it is split into words. */
 export interface TextOptions {
@@ -28,22 +34,8 @@ export interface WordPieceOptions extends Partial<TextOptions> {
   readonly modelMaxLength?: number;
 }
 
-/** How a vocabulary is learned. */
-export interface TrainOptions extends WordPieceOptions {
-  /** Entries in all: special tokens, alphabet and pieces; 30 000 by default. */
-  readonly vocabSize?: number;
-  /** A pair of pieces seen less often is not merged; 0 by default. */
-  readonly minFrequency?: number;
-  /** Keep only so many of the most frequent characters; all by default. */
-  readonly limitAlphabet?: number;
-  /** Characters to keep even where the text has none. */
-  readonly initialAlphabet?: readonly string[];
-  /** Pieces of this many characters or more are not made; no limit by default. */
-  readonly maxTokenLength?: number;
-  /** First entries of the vocabulary; the five of BERT by default. */
-  readonly specialTokens?: readonly string[];
-  readonly onProgress?: (progress: TrainProgress) => void;
-}
+/** How a WordPiece vocabulary is learned. */
+export interface WordPieceTrainOptions extends WordPieceOptions, MergeTrainOptions {}
 
 /** Every option with its value. */
 export interface ResolvedWordPiece extends TextOptions {
@@ -58,15 +50,7 @@ export interface ResolvedWordPiece extends TextOptions {
 }
 
 /** Every training option with its value. */
-export interface ResolvedTraining extends ResolvedWordPiece {
-  readonly vocabSize: number;
-  readonly minFrequency: number;
-  readonly limitAlphabet: number | undefined;
-  readonly initialAlphabet: readonly string[];
-  readonly maxTokenLength: number | undefined;
-  readonly specialTokens: readonly string[];
-  readonly onProgress: ((progress: TrainProgress) => void) | undefined;
-}
+export interface ResolvedWordPieceTraining extends ResolvedWordPiece, ResolvedMergeTraining {}
 
 const USE_KEYS = [
   "cleanText",
@@ -82,16 +66,7 @@ const USE_KEYS = [
   "maskToken",
   "modelMaxLength",
 ];
-const TRAIN_KEYS = [
-  ...USE_KEYS,
-  "vocabSize",
-  "minFrequency",
-  "limitAlphabet",
-  "initialAlphabet",
-  "maxTokenLength",
-  "specialTokens",
-  "onProgress",
-];
+const TRAIN_KEYS = [...USE_KEYS, ...mergeTrainKeys];
 
 function resolveUse(options: WordPieceOptions): ResolvedWordPiece {
   const lowercase = options.lowercase ?? true;
@@ -130,7 +105,7 @@ export function resolveWordPieceOptions(options: WordPieceOptions): ResolvedWord
  * Training options with every default filled in.
  * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_UNK_MISSING
  */
-export function resolveTrainOptions(options: TrainOptions): ResolvedTraining {
+export function resolveWordPieceTraining(options: WordPieceTrainOptions): ResolvedWordPieceTraining {
   const use = resolveUse(options);
   const specialTokens = options.specialTokens ?? [
     use.padToken,
@@ -141,10 +116,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTraining {
   ];
   const issues = [
     ...unknownKeys(options, TRAIN_KEYS),
-    ...wholeNumber(options, "vocabSize", 1),
-    ...wholeNumber(options, "minFrequency", 0),
-    ...wholeNumber(options, "limitAlphabet", 1),
-    ...wholeNumber(options, "maxTokenLength", 1),
+    ...mergeTrainIssues(options),
     ...wholeNumber(options, "maxInputCharsPerWord", 1),
     ...wholeNumber(options, "modelMaxLength", 1),
   ];
@@ -156,14 +128,5 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTraining {
     });
   }
   if (issues.length > 0) throw new ConfigError("wordpiece.train", issues);
-  return {
-    ...use,
-    vocabSize: options.vocabSize ?? 30_000,
-    minFrequency: options.minFrequency ?? 0,
-    limitAlphabet: options.limitAlphabet,
-    initialAlphabet: options.initialAlphabet ?? [],
-    maxTokenLength: options.maxTokenLength,
-    specialTokens,
-    onProgress: options.onProgress,
-  };
+  return { ...use, ...resolveMergeTraining(options, { minFrequency: 0, specialTokens }) };
 }

@@ -17,10 +17,10 @@ import {
 } from "./wordpiece-file.ts";
 import {
   type ResolvedWordPiece,
-  resolveTrainOptions,
   resolveWordPieceOptions,
-  type TrainOptions,
+  resolveWordPieceTraining,
   type WordPieceOptions,
+  type WordPieceTrainOptions,
 } from "./wordpiece-option.ts";
 
 /** BERT's tokenizer: words by white space, punctuation and Chinese characters, then the longest pieces first. */
@@ -93,8 +93,11 @@ export class WordPiece extends LibraryTokenizer {
    * @throws {ConfigError} CONFIG_UNKNOWN_KEY, CONFIG_OUT_OF_RANGE, TOKENIZER_VOCAB_TOO_SMALL, TOKENIZER_UNK_MISSING
    * @throws {DataError} TOKENIZER_NO_TEXT
    */
-  static async train(texts: AsyncIterable<string> | Iterable<string>, options: TrainOptions = {}): Promise<WordPiece> {
-    return WordPiece.#make(await trainWordPiece(texts, options), resolveTrainOptions(options));
+  static async train(
+    texts: AsyncIterable<string> | Iterable<string>,
+    options: WordPieceTrainOptions = {},
+  ): Promise<WordPiece> {
+    return WordPiece.#make(await trainWordPiece(texts, options), resolveWordPieceTraining(options));
   }
 
   /**
