@@ -1,6 +1,7 @@
 import { BackendError, internalError } from "../../../base/errors.ts";
 import type { Graph, Node, NodeOf, OpName, Value } from "../../../ir/graph.ts";
 import { broadcastShapes, formatType, type Shape, sameShape } from "../../../ir/shape.ts";
+import { ValueUses } from "../../../ir/value-uses.ts";
 import { Emitter, type Ref } from "./emitter.ts";
 import type { LateSum } from "./late-sum.ts";
 
@@ -18,8 +19,7 @@ export class LowerContext {
   /** Outputs that lack the rows of an embedding, by value; none in nested graphs. */
   readonly lateSums: ReadonlyMap<Value, LateSum>;
   private readonly refs = new Map<Value, Ref>();
-  private readonly producers = new Map<Value, Node>();
-  private readonly useCounts = new Map<Value, number>();
+  private readonly uses: ValueUses;
 
   constructor(
     graph: Graph,
@@ -31,12 +31,7 @@ export class LowerContext {
     this.graph = graph;
     this.emitter = emitter;
     this.lowerNodes = lowerNodes;
-    const count = (value: Value) => this.useCounts.set(value, (this.useCounts.get(value) ?? 0) + 1);
-    for (const node of graph.nodes) {
-      for (const value of node.outputs) this.producers.set(value, node);
-      node.inputs.forEach(count);
-    }
-    for (const { value } of graph.outputs) count(value);
+    this.uses = new ValueUses(graph);
   }
 
   /** Context of a graph nested in this one. */
@@ -70,18 +65,17 @@ export class LowerContext {
   }
 
   producer(value: Value): Node | undefined {
-    return this.producers.get(value);
+    return this.uses.producer(value);
   }
 
   /** The node that made a value if it is the named operation and nobody else uses the value. */
   soleProducer<P extends OpName>(value: Value, op: P): NodeOf<P> | undefined {
-    const node = this.producers.get(value);
-    return node?.op === op && this.useCounts.get(value) === 1 ? (node as unknown as NodeOf<P>) : undefined;
+    return this.uses.soleProducer(value, op);
   }
 
   /** The value with size 1 on every axis along which it only repeats; broadcasting operators repeat it for free. */
   narrow(value: Value): Ref {
-    const node = this.producers.get(value);
+    const node = this.uses.producer(value);
     if (node?.op !== "broadcast") return this.ref(value);
     const base = this.narrow(node.inputs[0]!);
     const shape = value.shape.map(() => 1);

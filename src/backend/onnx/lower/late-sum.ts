@@ -5,7 +5,8 @@
  * the graph only hands out therefore leaves the engine without the rows of the embedding; the rows come out beside it, and
  * the host adds them at their ids, which are an input of the graph. Gradients that the graph goes on with are scattered in it.
  */
-import type { Graph, Node, NodeOf, Value } from "../../../ir/graph.ts";
+import type { Graph, Value } from "../../../ir/graph.ts";
+import { ValueUses } from "../../../ir/value-uses.ts";
 
 /** Up to this many rows of a table, a product with a one-hot matrix is cheaper than scattering. */
 export const FEW_ROWS = 16;
@@ -24,27 +25,14 @@ export interface LateSum {
 
 /** The late sums of a graph, by the output's value. */
 export function planLateSums(graph: Graph): Map<Value, LateSum> {
-  const producers = new Map<Value, Node>();
-  const useCounts = new Map<Value, number>();
-  const use = (value: Value) => useCounts.set(value, (useCounts.get(value) ?? 0) + 1);
-  for (const node of graph.nodes) {
-    for (const value of node.outputs) producers.set(value, node);
-    node.inputs.forEach(use);
-  }
-  for (const { value } of graph.outputs) use(value);
-
-  /** A node of the named operation whose result has this one use. */
-  const sole = (value: Value, op: string): Node | undefined => {
-    const node = producers.get(value);
-    return node?.op === op && useCounts.get(value) === 1 ? node : undefined;
-  };
+  const uses = new ValueUses(graph);
   const inputOf = (ids: Value): number => {
-    const node = producers.get(ids);
+    const node = uses.producer(ids);
     if (node?.op === "reshape" || node?.op === "stopGradient") return inputOf(node.inputs[0]!);
     return ids.dtype === "i32" ? graph.inputs.findIndex(({ value }) => value === ids) : -1;
   };
   const lateSum = (table: Value, output: number, rest: Value | undefined): LateSum | undefined => {
-    const node = sole(table, "embeddingGrad") as NodeOf<"embeddingGrad"> | undefined;
+    const node = uses.soleProducer(table, "embeddingGrad");
     if (node === undefined || node.params.rows <= FEW_ROWS || table.dtype !== "f32") return undefined;
     const ids = inputOf(node.inputs[0]!);
     return ids === -1 ? undefined : { output, ids, rows: node.inputs[1]!, rest };
@@ -52,7 +40,7 @@ export function planLateSums(graph: Graph): Map<Value, LateSum> {
 
   const planned = new Map<Value, LateSum>();
   graph.outputs.forEach(({ value }, output) => {
-    const [one, other] = sole(value, "add")?.inputs ?? [value, undefined];
+    const [one, other] = uses.soleProducer(value, "add")?.inputs ?? [value, undefined];
     const found = lateSum(one!, output, other) ?? (other === undefined ? undefined : lateSum(other, output, one));
     if (found !== undefined) planned.set(value, found);
   });
