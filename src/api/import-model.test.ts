@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CheckpointError } from "../base/errors.ts";
+import { failure } from "../../tests/support/failure.ts";
 import { openSafetensors, openWeights } from "../formats/safetensors.ts";
 import { FakeHub, fakeCommit } from "../hub/testing.ts";
 import { importModel } from "./import-model.ts";
@@ -28,15 +28,6 @@ async function foreignModel(name: string, weights: string, entry = "pytorch_mode
   await writeFile(join(source, "README.md"), "not needed");
   await copyFile(join(fixtures, weights), join(source, entry));
   return source;
-}
-
-async function failure(work: Promise<unknown>): Promise<CheckpointError> {
-  const error = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(CheckpointError);
-  return error as CheckpointError;
 }
 
 describe("a local folder", () => {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { failure } from "../../tests/support/failure.ts";
 import { CheckpointError } from "../base/errors.ts";
 import { writeFileAtomic, writeFolderAtomic } from "./atomic.ts";
 
@@ -10,15 +11,6 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "firth-atomic-"));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
-
-async function failure(work: Promise<unknown>): Promise<CheckpointError> {
-  const error = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(CheckpointError);
-  return error as CheckpointError;
-}
 
 const full = () => Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
 

@@ -2,7 +2,7 @@ import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncat
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { CheckpointError } from "../base/errors.ts";
+import { failure } from "../../tests/support/failure.ts";
 import { writeThroughSink } from "./byte-sink.ts";
 import {
   type CheckpointContent,
@@ -31,15 +31,6 @@ function content(step: number): CheckpointContent {
     ],
     files: { "config.json": "{}\n" },
   };
-}
-
-async function failure(work: Promise<unknown>): Promise<CheckpointError> {
-  const error = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(CheckpointError);
-  return error as CheckpointError;
 }
 
 it("gives back every bit of weights, moments and state", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CheckpointError } from "../base/errors.ts";
+import { failure } from "../../tests/support/failure.ts";
 import { openSafetensors, openWeights, type TensorToWrite, writeSafetensors, writeWeights } from "./safetensors.ts";
 
 let folder = "";
@@ -21,15 +21,6 @@ async function craft(header: string, dataBytes: number, claimedLength?: bigint):
   const path = join(folder, "crafted.safetensors");
   await writeFile(path, bytes);
   return path;
-}
-
-async function failure(work: Promise<unknown>): Promise<CheckpointError> {
-  const error = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(CheckpointError);
-  return error as CheckpointError;
 }
 
 const everyDtype: readonly TensorToWrite[] = [

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { failure } from "../../tests/support/failure.ts";
 import { CheckpointError } from "../base/errors.ts";
 import { openWeights } from "./model-weights.ts";
 import { openSafetensors } from "./safetensors-reader.ts";
@@ -22,15 +23,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "firth-torch-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-async function failure(work: Promise<unknown>): Promise<CheckpointError> {
-  const error = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(CheckpointError);
-  return error as CheckpointError;
-}
 
 async function using<T>(file: TensorFile, work: (file: TensorFile) => Promise<T>): Promise<T> {
   try {

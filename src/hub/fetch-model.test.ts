@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { failure } from "../../tests/support/failure.ts";
 import { CheckpointError } from "../base/errors.ts";
 import { fetchModel } from "./fetch-model.ts";
 import { parseHubName } from "./hub-name.ts";
@@ -72,15 +73,6 @@ afterEach(async () => {
 
 const fetchNamed = (name: string, options: Parameters<typeof fetchModel>[1] = {}) =>
   fetchModel(parseHubName(name), { hubUrl: hub.url, cacheFolder, ...options });
-
-async function failure(work: Promise<unknown>): Promise<CheckpointError> {
-  const error = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  expect(error).toBeInstanceOf(CheckpointError);
-  return error as CheckpointError;
-}
 
 /** Every file below a folder that holds content, temporary ones included. */
 async function contents(folder: string): Promise<string[]> {
