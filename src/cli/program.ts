@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { adapterCommands } from "./commands/adapter.ts";
 import { askCommand } from "./commands/ask.ts";
 import { benchCommands } from "./commands/bench.ts";
 import { evaluateCommand, predictCommand } from "./commands/classify.ts";
@@ -17,6 +18,7 @@ import { perplexityCommand, promptCommand } from "./commands/likelihood.ts";
 import { pretrainCommand } from "./commands/pretrain.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
 import { indexCommands } from "./commands/vector-index.ts";
+import { positionCommands, vocabularyCommands } from "./commands/vocabulary.ts";
 import { defineCommand } from "./define-command.ts";
 
 /** Version of the package. */
@@ -47,6 +49,9 @@ export function createProgram(): Command {
   indexCommands(program.command("index"));
   program.addCommand(askCommand(defineCommand("ask")));
   program.addCommand(fillMaskCommand(defineCommand("fill-mask")));
+  adapterCommands(program.command("adapter"));
+  vocabularyCommands(program.command("vocabulary"));
+  positionCommands(program.command("positions"));
   program.addCommand(exportCommand(defineCommand("export")));
   program.addCommand(importCommand(defineCommand("import")));
   program.addCommand(generateCommand(defineCommand("generate")));
