@@ -11,11 +11,13 @@ import {
   squadTwoFigures,
   type TagScheme,
 } from "../evaluation/index.ts";
-import type { JudgedAnswer, JudgedClass, JudgedScore, JudgedTags } from "../selection/index.ts";
+import type { JudgedAnswer, JudgedChoice, JudgedClass, JudgedScore, JudgedTags } from "../selection/index.ts";
+import { askedOf, readChoices } from "../tasks/choice-data.ts";
 import { showLabels } from "../tasks/label-name.ts";
 import { columnList, rowLabel } from "../tasks/table-text.ts";
 import type { AnswerModel } from "./answer-model.ts";
 import { type AnswerOptions, openAnswerer } from "./answer-questions.ts";
+import { type ChooseOptions, type Chooser, openChooser, usualColumns } from "./chooser.ts";
 import type { TextClassifier } from "./model.ts";
 import { type LabelledRowOptions, type PredictOptions, withPredictor } from "./predict.ts";
 import { withScorer } from "./predict-score.ts";
@@ -176,5 +178,32 @@ export async function judgeAnswers(
     });
   } finally {
     await answerer.dispose();
+  }
+}
+
+/**
+ * What a model makes of questions with options and their right ones.
+ * @throws {DataError} LABEL_UNKNOWN, LABEL_MISSING and those of `chooseRows`, naming file and line
+ */
+export async function judgeChoices(
+  model: Chooser,
+  source: TableSource,
+  options: ChooseOptions = {},
+): Promise<JudgedChoice[]> {
+  const { tokenizer, family, maxSeqLength } = model;
+  const columns = { ...usualColumns, ...model.columns };
+  const { examples } = await readChoices(source, { ...columns, tokenizer, framing: family.framing, maxSeqLength });
+  const chooser = await openChooser(model, options);
+  try {
+    const rows: JudgedChoice[] = [];
+    for await (const { fields, line, choice, probabilities } of chooser.chooseRows(source)) {
+      const { context = "", question, options: own } = askedOf({ fields, line }, columns, source.name);
+      const { label } = examples[rows.length]!;
+      const asked = { line, question, context, options: own };
+      rows.push({ task: "multipleChoice", ...asked, label, prediction: choice, probabilities });
+    }
+    return rows;
+  } finally {
+    await chooser.dispose();
   }
 }

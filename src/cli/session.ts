@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import process from "node:process";
 import { FirthError } from "../base/errors.ts";
+import type { TrainListener } from "../train/event.ts";
 import {
   type TaskDisplay,
   type TaskOptions,
@@ -22,10 +23,19 @@ export class Session {
   readonly json: boolean;
   /** Whether errors are shown with their stack. */
   readonly debug: boolean;
+  /** Is told what training runs tell, beside the display. */
+  private listener: TrainListener | undefined;
 
   constructor(options: { readonly json?: boolean | undefined; readonly debug?: boolean | undefined }) {
     this.json = options.json ?? false;
     this.debug = options.debug ?? false;
+  }
+
+  /** The same session, whose training runs are told to a listener, too. */
+  alsoTelling(listener: TrainListener): Session {
+    const session = new Session(this);
+    session.listener = listener;
+    return session;
   }
 
   /** A remark for people. */
@@ -67,7 +77,12 @@ export class Session {
   async watchTraining<T>(work: (listen: TrainDisplay["listen"]) => Promise<T>): Promise<T> {
     const display = trainProgress(terminal);
     try {
-      return await work(display.listen);
+      const { listener } = this;
+      if (listener === undefined) return await work(display.listen);
+      return await work((event) => {
+        display.listen(event);
+        listener(event);
+      });
     } finally {
       display.close();
     }

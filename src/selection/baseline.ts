@@ -9,7 +9,7 @@ export type TrainingTruth =
       readonly task: "tokenClassification";
       readonly sentences: readonly { readonly words: readonly string[]; readonly tags: readonly string[] }[];
     }
-  | { readonly task: "questionAnswering" | "sequenceToSequence" };
+  | { readonly task: "questionAnswering" | "sequenceToSequence" | "multipleChoice" };
 
 export interface Baseline {
   /** What is said of every item. */

@@ -2,6 +2,7 @@
 import type { Backend } from "../../backend/backend.ts";
 import type { TrainResult } from "../../train/trainer.ts";
 import type { Session } from "../session.ts";
+import type { RecipeData } from "./recipe-data.ts";
 
 /** One seed's run, and where its model is; no model when it was interrupted. */
 export interface FinetuneOutcome {
@@ -14,6 +15,8 @@ export interface FinetuneOutcome {
   /** They as a text, where there is more to say. */
   readonly report: string | undefined;
   readonly modelFolder: string | undefined;
+  /** Files about single held-out items. */
+  readonly files?: readonly string[];
 }
 
 /** A run's place: an engine that is open, and what ends it early. */
@@ -21,4 +24,6 @@ export interface SeedPlace {
   readonly session: Session;
   readonly engine: Backend;
   readonly signal: AbortSignal;
+  /** Parts of the recipe's data; the files it names when left out. */
+  readonly data?: RecipeData;
 }

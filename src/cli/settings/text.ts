@@ -82,13 +82,14 @@ export function isTable(path: string): boolean {
   return tableName.test(path);
 }
 
-/** Opens a table by the kind that its name says: .jsonl, .ndjson, .json, .csv, all else tab-separated. */
+/** Opens a table by the kind that its name says: .jsonl, .ndjson, .json, .csv, all else tab-separated; or by another kind. */
 export function openTable(
   path: string,
   settings: TableSettings & Partial<TextSettings> & { readonly columns?: readonly string[] | null },
+  given?: "jsonl" | "csv" | "tsv",
 ) {
   const { encoding, invalid, extraColumns } = settings;
-  const kind = tableName.exec(path)?.[1]?.toLowerCase() ?? "tsv";
+  const kind = given ?? tableName.exec(path)?.[1]?.toLowerCase() ?? "tsv";
   const { documentEnd, sentences, locale, unwrap, column } = settings;
   const text = Object.fromEntries(
     Object.entries({ documentEnd, sentences, locale, unwrap }).filter(([, value]) => value !== undefined),
