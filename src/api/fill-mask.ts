@@ -62,20 +62,24 @@ interface MaskedText {
 
 function lacksMask(model: PretrainedModel): FirthError | undefined {
   const path = "fillMask";
-  if (model.tokenizer.special.mask === undefined) {
-    return new FirthError("the tokenizer has no [MASK]. Use the model's own tokenizer.", {
-      code: "TOKENIZER_LACKS_TOKEN",
-      path,
-    });
+  const { family, module, tokenizer } = model;
+  // The head first: a model without it has no use for the token either.
+  if (module.maskedLmLogits === undefined) {
+    const message = `models of the family ${family.name} write the next word and have no head for masked ones. Use generate, or a model that was pre-trained on masked words, as BERT.`;
+    return new FirthError(message, { code: "MODEL_LACKS_HEAD", path });
   }
   const { newParameters = [] } = model as { readonly newParameters?: readonly string[] };
-  if (model.module.maskedLmLogits === undefined || newParameters.some((name) => name.startsWith("maskedLm."))) {
+  if (newParameters.some((name) => name.startsWith("maskedLm."))) {
     return new FirthError("the model has no trained head for masked words. Use a model as it was pre-trained.", {
       code: "MODEL_LACKS_HEAD",
       path,
     });
   }
-  return undefined;
+  if (tokenizer.special.mask !== undefined) return undefined;
+  return new FirthError("the tokenizer has no [MASK]. Use the model's own tokenizer.", {
+    code: "TOKENIZER_LACKS_TOKEN",
+    path,
+  });
 }
 
 /** The most probable tokens; of equals the lower id. */

@@ -1,39 +1,27 @@
 import { createHash } from "node:crypto";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
-import { batchLayout, planRows } from "../data/row-plan.ts";
 import type { TableSource } from "../data/table.ts";
-import { perplexity } from "../evaluation/index.ts";
 import { familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
 import type { PretrainingModel } from "../models/model.ts";
 import { initialWeights } from "../nn/weights.ts";
 import { withEngine } from "../runtime.ts";
 import type { SequenceToSequence } from "../tasks/sequence-to-sequence.ts";
-import type { TextPair, TextPairData } from "../tasks/sequence-to-sequence-data.ts";
-import type { WritingObjective } from "../tasks/written-target.ts";
+import type { TextPairData } from "../tasks/sequence-to-sequence-data.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { Evaluator } from "../train/evaluator.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
-import { type OpenEvaluation, type TrainResult, train } from "../train/trainer.ts";
+import { type TrainResult, train } from "../train/trainer.ts";
 import { type EvaluateWritingOptions, evaluateWriting, type WritingEvaluation } from "./evaluate-writing.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveModel, type TextModel } from "./model.ts";
 import { vocabularyIssues } from "./start-classifier.ts";
+import { heldOutPairs, type WritingFigures, writingFigures } from "./writing-loss.ts";
 
 export interface WriterFinetuneOptions extends Omit<FinetuneOptions, "freeze" | "selectionFigure"> {
   /** How targets are written for held-out sources in the end, and for how many of them (`count`); not at all by default. */
   readonly writing?: Omit<EvaluateWritingOptions, "engine" | "dtype" | "signal"> | undefined;
-}
-
-/** Figures of a model on held-out pairs, each token given those of the true target before it. */
-export interface WritingFigures {
-  /** Nats per token of the targets; for networks that fill in masks, per masked token. */
-  readonly loss: number;
-  readonly perplexity: number;
-  /** Share of the tokens that the model holds for the likeliest. */
-  readonly targetAccuracy: number;
 }
 
 /** A model that writes, and how it was made. */
@@ -83,32 +71,6 @@ function pairsHash({ pairs }: TextPairData): string {
   return hash.digest("hex");
 }
 
-/** Evaluates on the same pairs with the same masks every time. */
-function heldOut(
-  objective: WritingObjective,
-  pairs: readonly TextPair[],
-  given: { readonly batchSize: number; readonly packed: boolean; readonly module: PretrainingModel } & Pick<
-    ConstructorParameters<typeof Evaluator>[0],
-    "backend" | "policy"
-  >,
-): OpenEvaluation {
-  const lengths = pairs.map((pair) => objective.rowLength(pair));
-  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
-  const plan = planRows(lengths, { packed: given.packed, maxSeqLength: longest, maxPlaces: given.batchSize * longest });
-  const batches = function* () {
-    for (const planned of plan) {
-      const { items, layout } = batchLayout(planned);
-      const drawn = items.map((item) => ({ example: pairs[item]!, epoch: 0, item }));
-      yield objective.collate(drawn, 0, layout);
-    }
-  };
-  return (store) => {
-    const { backend, policy, module: model } = given;
-    const evaluator = new Evaluator({ backend, store, model, loss: objective.loss, policy });
-    return { run: () => evaluator.run(batches()), dispose: () => evaluator.dispose() };
-  };
-}
-
 /**
  * Fine-tunes a pre-trained model to write a target for a source: an encoder–decoder (BART, MASS), or an encoder that reads
  * in several orders (UniLM). A run with an `outputDir` that holds its checkpoint goes on from there.
@@ -154,7 +116,7 @@ export async function finetuneSequenceToSequence(
       const { batchSize, maxEvalExamples } = trainOptions;
       const evaluation =
         held &&
-        heldOut(objective, held.pairs.slice(0, maxEvalExamples ?? undefined), {
+        heldOutPairs(objective, held.pairs.slice(0, maxEvalExamples ?? undefined), {
           ...{ backend, policy, batchSize, packed, module },
         });
       const { weights: learned, ...run } = await train({
@@ -188,11 +150,7 @@ export async function finetuneSequenceToSequence(
         ...model,
         run,
         evaluations,
-        evaluation: last && {
-          loss: last.loss,
-          perplexity: perplexity(last.loss),
-          targetAccuracy: last.means.targetAccuracy!,
-        },
+        evaluation: last && writingFigures(last),
         written: isWritten
           ? await evaluateWriting(model, held, { ...writing, engine: backend, dtype, signal })
           : undefined,

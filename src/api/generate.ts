@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../backend/backend.ts";
-import { ConfigError } from "../base/errors.ts";
+import { ConfigError, FirthError } from "../base/errors.ts";
 import { readJsonObject } from "../formats/json-file.ts";
 import { FeedProgram } from "../generation/feed-program.ts";
 import type { LogitsProcessor } from "../generation/logits-processor.ts";
@@ -39,12 +39,17 @@ export interface OpenedWriter {
   release(): Promise<void>;
 }
 
-/** @throws {ConfigError} for wrong options; {FirthError} MODEL_CANNOT_WRITE */
+/** @throws {ConfigError} for wrong options; {FirthError} MODEL_CANNOT_WRITE, MODEL_LACKS_HEAD */
 export async function openWriter(model: PretrainedModel, options: GeneratorOptions): Promise<OpenedWriter> {
   const { engine, dtype = "f32", quantize = "none" } = options;
   const issues = quantizeIssues(quantize, dtype);
   if (issues.length > 0) throw new ConfigError("generate", issues);
   const network = writingNetwork(model.module, { maskId: model.tokenizer.special.mask });
+  const { newParameters = [] } = model as { readonly newParameters?: readonly string[] };
+  if (network.order === "maskByMask" && newParameters.some((name) => name.startsWith("maskedLm."))) {
+    const message = "the model has no trained head for masked words. Use a model as it was pre-trained.";
+    throw new FirthError(message, { code: "MODEL_LACKS_HEAD", path: "generate" });
+  }
   const { backend, release } = await borrowEngine(engine, dtype);
   const store = new FixedWeights(backend, model.module, model.weights, quantize, dtype);
   return {

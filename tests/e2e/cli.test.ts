@@ -130,6 +130,21 @@ generation: { numWritten: 3, maxNewTokens: 5 }
     expect(written.map((line) => JSON.parse(line).target)).toEqual(["THE CAT SLEEPS", "THE DOG RUNS", "A BIG HOUSE"]);
     const texts = place.json("generate", "writer/model", "the cat sleeps", "--max-new-tokens", "5");
     expect(texts).toMatchObject([{ prompt: "the cat sleeps", texts: [{ text: expect.any(String) }] }]);
+    // The same pairs by the model's folder: what was said in the end of training, and what it writes, is said again.
+    const seen = place.json<
+      Record<string, unknown> & { loss: number; bleu: object; rouge: object; numWritten: number }
+    >(
+      ...["evaluate", "writer/model", "--data", "one.txt", "--target-file", "other.txt", "--limit", "3"],
+      ...["--max-new-tokens", "5", "--written", "again.jsonl"],
+    );
+    expect(seen.loss).toBeCloseTo(figures.loss!.mean, 5);
+    expect(seen).toMatchObject({ numPairs: 4, numWritten: 3, chrf: { score: expect.any(Number) as number } });
+    expect(read("again.jsonl")).toEqual(read("writer/written.jsonl"));
+    const table = lines.map((line) => JSON.stringify({ text: line, big: line.toUpperCase() })).join("\n");
+    writeFileSync(join(place.folder, "pairs.jsonl"), `${table}\n`);
+    const byColumn = ["evaluate", "writer/model", "--data", "pairs.jsonl", "--text", "text", "--target", "big"];
+    expect(place.json(...byColumn, "--limit", "0")).toMatchObject({ loss: seen.loss, numWritten: 0 });
+    expect(place.run("evaluate", "writer/model", "--data", "pairs.jsonl", "--limit", "0").stderr).toContain("source");
   });
 
   test("finetune from scratch over seeds goes to folders of its own (would catch seeds that overwrite each other)", () => {
@@ -318,6 +333,43 @@ describe("bad input", () => {
     expect(stderr).toContain(says);
     expect(stderr).not.toMatch(/^\s+at /m);
     expect(status).toBe(1);
+  });
+
+  test("a command that a model is not for says what the model is, what is needed and which commands fit (bug: a tokenizer is blamed, or random numbers are shown)", () => {
+    const changed = ["model.family=gpt2", "objective.name=causalLanguageModeling", "train.maxSteps=2"];
+    const gpt = place.run(
+      ...["pretrain", "pretrain.yaml", "--output-dir", "gpt", ...set(...changed, "tokenizer.train.vocabSize=290")],
+    );
+    expect(gpt.status, gpt.stderr).toBe(0);
+    const data = ["--data", "dev.tsv"];
+    const cases: readonly (readonly [args: readonly string[], code: string, ...says: string[]])[] = [
+      [["fill-mask", "gpt/model", "a [MASK]"], "WRONG_MODEL", "writes from left to right (gpt2)", "Use firth generate"],
+      [["perplexity", "whole/model", "text.txt"], "WRONG_MODEL", "fills in masked words (bert)", "Use firth fill-mask"],
+      [["perplexity", "bart/model", "text.txt"], "WRONG_MODEL", "encoder–decoder", "needs one that writes from left"],
+      [["generate", "classifier/model", "the"], "WRONG_MODEL", "gives texts a class", "Use firth predict"],
+      [["fill-mask", "classifier/model", "a [MASK]"], "WRONG_MODEL", "gives texts a class", "Use firth predict"],
+      [["predict", "gpt/model", ...data], "NOT_A_CLASSIFIER", "writes from left to right", "firth finetune"],
+      [["predict", "whole/model", ...data], "NOT_A_CLASSIFIER", "fills in masked words", "firth fill-mask"],
+      [["predict", "writer/model", ...data], "NOT_A_CLASSIFIER", "encoder–decoder", "firth evaluate"],
+      [["evaluate", "gpt/model", ...data], "NOT_A_CLASSIFIER", "firth perplexity"],
+      [["evaluate", "classifier/model", ...data, "--target", "x", "--num-beams", "2"], "CONFIG_UNSUPPORTED", "target"],
+    ];
+    for (const [args, code, ...says] of cases) {
+      const { status, stdout, stderr } = place.run(...args, "--json");
+      expect(JSON.parse(stdout), args.join(" ")).toMatchObject({ code });
+      for (const words of says) expect(stderr, args.join(" ")).toContain(words);
+      expect(status).toBe(1);
+    }
+  });
+
+  test("what does not fit is told before the text is prepared, and before a vocabulary is learned where that is known (bug: an hour of preparation, then an error)", () => {
+    const made = (name: string): boolean => existsSync(join(place.folder, "unfit", name));
+    const unfit = (...settings: string[]) =>
+      place.run("pretrain", "pretrain.yaml", "--output-dir", "unfit", ...set(...settings));
+    expect(unfit("model={from: whole/model}", "objective.maxSeqLength=64").stderr).toContain("got 64 and 32");
+    expect([made("tokenizer"), made("corpus")]).toEqual([false, false]);
+    expect(unfit("model.vocabSize=20").stderr).toContain("must be at least the tokenizer's; got 20");
+    expect([made("tokenizer"), made("corpus")]).toEqual([true, false]);
   });
 
   test("all problems of a recipe at once, with the nearest names (would catch a check that stops early)", () => {

@@ -20,14 +20,17 @@ import {
 import { defineConfig } from "../../formats/config-table.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import { type Given, runs } from "../define-command.ts";
-import { addFieldOptions, fieldValues, parseWord } from "../field-option.ts";
+import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { requireFinetuned } from "../model-use.ts";
 import { count, table } from "../number-text.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
-import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.ts";
+import { savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, tableFields } from "../settings/text.ts";
 import { answerFieldNames, answerRows, evaluateAnswers } from "./answer.ts";
+import { givenColumn, givenColumns } from "./given-column.ts";
 import { standardInput } from "./standard-input.ts";
 import { evaluateTags, isTaggerModel, tagRows } from "./tag.ts";
+import { addWritingOptions, evaluateWrites, isWriterModel, pairFiles, refuseWriting, writerOptions } from "./write.ts";
 
 const fields = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
@@ -43,24 +46,10 @@ const classifyTable = defineConfig({ name: "classify", fields });
 
 function addOptions(command: Command, data: string): Command {
   command
-    .argument("<model>", "folder of a fine-tuned classifier")
+    .argument("<model>", "folder of a fine-tuned model")
     .requiredOption("-d, --data <file>", data)
     .option("--text <columns...>", "column of the text by name or number from 0, or two; as in fine-tuning");
   return addFieldOptions(command, fields);
-}
-
-/** A column by name, or by number from 0. */
-function column(word: string): string | number {
-  const value = parseWord(word);
-  return typeof value === "number" && Number.isInteger(value) ? value : word;
-}
-
-/** The columns of `--text`, if it is given. */
-export function givenColumns(words: readonly string[] | undefined): TaskColumns["textColumns"] | undefined {
-  const text = words?.map(column);
-  if (text === undefined || isColumnList(text)) return text;
-  const message = `must be one column or two; got ${text.length}.`;
-  throw new ConfigError("--text", [{ path: "textColumns", message, code: "CONFIG_RANGE" }]);
 }
 
 /** The columns of the model, or those given. */
@@ -68,7 +57,7 @@ async function columnsOf(model: string, given: Given): Promise<TaskColumns> {
   const saved = await savedColumns(model);
   return {
     textColumns: givenColumns(given.text as string[] | undefined) ?? saved.textColumns,
-    labelColumn: given.label === undefined ? saved.labelColumn : column(given.label as string),
+    labelColumn: given.label === undefined ? saved.labelColumn : givenColumn(given.label as string),
   };
 }
 
@@ -103,16 +92,23 @@ function tagOptions({ quantize, maxSeqLength, ...options }: ReturnType<typeof se
 
 /** `firth evaluate MODEL --data FILE`. */
 export function evaluateCommand(command: Command): Command {
-  addOptions(command.description("figures of a fine-tuned classifier on a labelled table"), "labelled table")
+  const what = "figures of a fine-tuned model on a labelled table; of one that writes, on sources and targets";
+  addOptions(command.description(what), "labelled table")
     .option("--label <column>", "column of the class; as in fine-tuning")
     .option("--skip-labels <labels...>", "leave out rows with one of these labels")
     .option(
       "--answers <folder>",
       "for a model that answers questions: write its answers there, as official scripts read them",
     );
+  addWritingOptions(command);
   return runs(command, async (session, given, [model]) => {
     const { reading, options } = settingsOf(given);
     const onNotice = (message: string): void => session.say(message);
+    if (await isWriterModel(model!)) {
+      await evaluateWrites(session, model!, pairFiles(given, reading), writerOptions(given, options));
+      return;
+    }
+    refuseWriting(given);
     if (await isAnswerModel(model!)) {
       const files = { file: given.data as string, outputDir: given.answers as string | undefined };
       await evaluateAnswers(session, model!, files, { ...answerOptions(options), onNotice });
@@ -122,6 +118,7 @@ export function evaluateCommand(command: Command): Command {
       await evaluateTags(session, model!, { file: given.data as string, reading }, tagOptions(options));
       return;
     }
+    await requireFinetuned("evaluate", model!);
     const columns = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const source = openTable(given.data as string, reading);
@@ -199,6 +196,7 @@ export function predictCommand(command: Command): Command {
       await tagRows(session, model!, rows, tagOptions(options));
       return;
     }
+    await requireFinetuned("predict", model!);
     const { textColumns } = await columnsOf(model!, given);
     const classifier = await loadClassifier(model!);
     const shares = as === defaultField ? "probabilities" : `${as}Probabilities`;

@@ -11,7 +11,7 @@ import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
-import { givenColumns } from "./classify.ts";
+import { givenColumns } from "./given-column.ts";
 import { standardInput } from "./standard-input.ts";
 
 const fields = defineFields({

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { type FilledText, fillMask } from "../../api/fill-mask.ts";
-import { loadPretrained } from "../../api/load.ts";
 import { defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { loadForUse } from "../model-use.ts";
 import { percent } from "../number-text.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 
@@ -30,7 +30,7 @@ export function fillMaskCommand(command: Command): Command {
   addFieldOptions(command, fields);
   return runs(command, async (session, given, [model, ...texts]) => {
     const { topK, ...engine } = fillTable.resolve(fieldValues(given, fields));
-    const pretrained = await loadPretrained(model!);
+    const pretrained = await loadForUse("fill-mask", model!);
     const filled = await fillMask(pretrained, texts, { topK, ...givenEngine(engine) });
     session.result(filled, filled.map(filledText).join("\n"));
   });

@@ -1,12 +1,12 @@
 /** @file `firth generate`: texts that a model writes. */
 import type { Command } from "commander";
 import { type GeneratedText, generationSettings, openGenerator } from "../../api/generate.ts";
-import { loadPretrained } from "../../api/load.ts";
 import { booleanField, choiceField, defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { generationFields } from "../../generation/settings.ts";
 import { runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { loadForUse } from "../model-use.ts";
 import type { Session } from "../session.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 import { standardLines } from "./standard-input.ts";
@@ -45,7 +45,7 @@ export function generateCommand(command: Command): Command {
       fieldValues(given, ownFields),
     );
     const settings = { ...(await generationSettings(folder!, fieldValues(given, generationFields))), ...own };
-    const model = await loadPretrained(folder!);
+    const model = await loadForUse("generate", folder!);
     const isAnswer = model.module.decoder !== undefined || !model.module.encoder.isCausal;
     const generator = await openGenerator(model, {
       quantize,

@@ -2,13 +2,13 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { perplexity, prompt } from "../../api/likelihood.ts";
-import { loadPretrained } from "../../api/load.ts";
 import { booleanField, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { readFailure } from "../../formats/file-failure.ts";
 import { parsePromptTemplate } from "../../generation/prompt-template.ts";
 import { runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { loadForUse } from "../model-use.ts";
 import { percent, table } from "../number-text.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
@@ -54,7 +54,7 @@ export function perplexityCommand(command: Command): Command {
   return runs(command, async (session, given, [model, file]) => {
     const settings = perplexityTable.resolve(fieldValues(given, perplexityFields));
     const { maxLength, stride, batchSize, startToken, quantize, ...engine } = settings;
-    const result = await perplexity(await loadPretrained(model!), await readText(file!), {
+    const result = await perplexity(await loadForUse("perplexity", model!), await readText(file!), {
       ...{ batchSize, startToken, quantize, ...givenEngine(engine) },
       ...(maxLength === null ? {} : { maxLength }),
       ...(stride === null ? {} : { stride }),
@@ -84,7 +84,7 @@ export function promptCommand(command: Command): Command {
     const { engine, dtype, threads, binding, onednnLibrary, ...reading } = rest;
     const { data, examples } = given as { readonly data: string; readonly examples?: string };
     const template = parsePromptTemplate(await readText(path!), path!);
-    const result = await prompt(await loadPretrained(model!), template, openTable(data, reading), {
+    const result = await prompt(await loadForUse("prompt", model!), template, openTable(data, reading), {
       ...{ shots, seed, batchSize, startToken, quantize },
       ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
       ...(limit === null ? {} : { limit }),

@@ -138,11 +138,16 @@ async function writeSeed(
     const lines = written.pairs.map((pair) => `${JSON.stringify(pair)}\n`);
     await writeFileAtomic(join(outputDir, writtenFile), lines.join(""));
   }
-  const texts = written && { bleu: written.bleu, rouge: written.rouge, numWritten: written.pairs.length };
+  const texts = written && {
+    bleu: written.bleu,
+    chrf: written.chrf,
+    rouge: written.rouge,
+    numWritten: written.pairs.length,
+  };
   const shares = written && Object.entries(written.rouge).map(([kind, { fmeasure }]) => [kind, fmeasure] as const);
   const figures = scored && {
     ...scored,
-    ...(written && { bleu: written.bleu.score, ...Object.fromEntries(shares!) }),
+    ...(written && { bleu: written.bleu.score, chrf: written.chrf.score, ...Object.fromEntries(shares!) }),
   };
   const evaluation = scored && { ...scored, ...texts };
   return { seed: train.seed, run, evaluation, figures, report: undefined, modelFolder };
