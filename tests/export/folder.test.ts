@@ -68,6 +68,17 @@ describe("exportModel", () => {
     expect((await readdir(work)).filter((name) => name.includes("refused"))).toEqual([]);
   });
 
+  it("says why a model that writes mask by mask has no file to write with (bug: a file for masked words in its place)", async () => {
+    const folder = await modelFolder("bert/pretraining", "writer");
+    await writeFile(join(folder, "task.json"), JSON.stringify({ task: "sequenceToSequence" }));
+    const out = join(work, "written-out");
+    await expect(exportModel(folder, { outputDir: out })).rejects.toMatchObject({
+      code: "EXPORT_TASK",
+      message: expect.stringMatching(/mask by mask.*text2text-generation.*firth generate.*fill-mask/) as string,
+    });
+    expect(await exportModel(folder, { outputDir: out, task: "fill-mask" })).toMatchObject({ task: "fill-mask" });
+  });
+
   it("takes a classifier of two classes without names, as transformers writes it", async () => {
     const model = await modelFolder("bert/sequence-classification", "unnamed");
     const path = join(model, "config.json");
