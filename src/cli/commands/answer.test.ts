@@ -10,7 +10,6 @@ import { bertFamily } from "../../models/bert/family.ts";
 import { questionAnswering } from "../../tasks/index.ts";
 import { testTokenizer } from "../../tasks/testing.ts";
 import { createProgram } from "../program.ts";
-import { answerFieldNames } from "./answer.ts";
 
 const tokenizer = testTokenizer();
 const config = bertConfig({
@@ -96,11 +95,4 @@ test.each([
   const { out, error } = await run("predict", model, "--data", data, "--engine", "reference", ...args);
   expect(out).toBe("");
   expect(error).toMatch(message);
-});
-
-// A field of one's own that another added field overwrites.
-test("names of fields follow --as", () => {
-  expect(Object.values(answerFieldNames("reply", false))).toEqual([
-    ...["reply", "replyStart", "replyEnd", "replyProbability", "replyBest"],
-  ]);
 });

@@ -1,13 +1,11 @@
-/** @file `firth evaluate`, `firth predict`: what a fine-tuned classifier says. */
+/** @file `firth evaluate`: figures of a fine-tuned model. */
 import type { Command } from "commander";
 import { isAnswerModel } from "../../api/answer-model.ts";
 import { evaluate } from "../../api/evaluate.ts";
-import { type LoadedClassifier, loadClassifier } from "../../api/load.ts";
-import { type PredictOptions, predictRows, type RowOptions } from "../../api/predict.ts";
-import { openScorer, withScorer } from "../../api/predict-score.ts";
-import type { TagOptions } from "../../api/tagger.ts";
-import { ConfigError, DataError } from "../../base/errors.ts";
-import { TableSource } from "../../data/table.ts";
+import { evaluateTask } from "../../api/evaluate-task.ts";
+import type { WrittenPair } from "../../api/evaluate-writing.ts";
+import { withScorer } from "../../api/predict-score.ts";
+import { ConfigError } from "../../base/errors.ts";
 import { formatClassificationReport } from "../../evaluation/index.ts";
 import {
   choiceField,
@@ -21,15 +19,17 @@ import { defineConfig } from "../../formats/config-table.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
-import { requireFinetuned } from "../model-use.ts";
 import { count, table } from "../number-text.ts";
+import type { Session } from "../session.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
-import { savedColumns, type TaskColumns } from "../settings/task.ts";
+import type { TaskColumns } from "../settings/task.ts";
 import { openTable, tableFields } from "../settings/text.ts";
-import { answerFieldNames, answerRows, evaluateAnswers } from "./answer.ts";
+import { evaluateAnswers } from "./answer.ts";
+import { evaluateChoices, isChooserModel } from "./choose.ts";
+import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classifier.ts";
 import { givenColumn, givenColumns } from "./given-column.ts";
-import { standardInput } from "./standard-input.ts";
-import { evaluateTags, isTaggerModel, tagRows } from "./tag.ts";
+import { addJudgeOptions, wantsJudged, writeJudgement } from "./judge.ts";
+import { evaluateTags, isTaggerModel } from "./tag.ts";
 import { addWritingOptions, evaluateWrites, isWriterModel, pairFiles, refuseWriting, writerOptions } from "./write.ts";
 
 const fields = defineFields({
@@ -48,13 +48,13 @@ function addOptions(command: Command, data: string): Command {
   command
     .argument("<model>", "folder of a fine-tuned model")
     .requiredOption("-d, --data <file>", data)
-    .option("--text <columns...>", "column of the text by name or number from 0, or two; as in fine-tuning");
+    .option("--text <columns...>", "column of the text by name or number from 0, or two; as in fine-tuning")
+    .option(...taskOption);
   return addFieldOptions(command, fields);
 }
 
 /** The columns of the model, or those given. */
-async function columnsOf(model: string, given: Given): Promise<TaskColumns> {
-  const saved = await savedColumns(model);
+function columnsOf(saved: TaskColumns, given: Given): TaskColumns {
   return {
     textColumns: givenColumns(given.text as string[] | undefined) ?? saved.textColumns,
     labelColumn: given.label === undefined ? saved.labelColumn : givenColumn(given.label as string),
@@ -73,21 +73,11 @@ function settingsOf(given: Given) {
   return { reading, options };
 }
 
-/** What a model that answers questions takes of these options: its windows are as long as in fine-tuning. */
-function answerOptions({ maxSeqLength, ...options }: ReturnType<typeof settingsOf>["options"]) {
+/** What models take of these options that read texts as long as in fine-tuning. @param what they are called in messages */
+function withoutLength(what: string, { maxSeqLength, ...options }: ReturnType<typeof settingsOf>["options"]) {
   if (maxSeqLength === undefined) return options;
-  const message = "is fixed in models that answer questions. Leave it out.";
-  throw new ConfigError("predict", [{ path: "maxSeqLength", message, code: "CONFIG_AMBIGUOUS" }]);
-}
-
-/** Options that taggers have too. @throws {ConfigError} CONFIG_UNSUPPORTED for others */
-function tagOptions({ quantize, maxSeqLength, ...options }: ReturnType<typeof settingsOf>["options"]): TagOptions {
-  const given = Object.entries({ quantize: quantize !== "none", maxSeqLength: maxSeqLength !== undefined });
-  const issues = given
-    .filter(([, isGiven]) => isGiven)
-    .map(([path]) => ({ path, message: "is not for taggers. Leave it out.", code: "CONFIG_UNSUPPORTED" }));
-  if (issues.length > 0) throw new ConfigError("tagger", issues);
-  return options;
+  const message = `is fixed in ${what}. Leave it out.`;
+  throw new ConfigError("predict", [{ path: "maxSeqLength", message, code: "CONFIG_UNSUPPORTED" }]);
 }
 
 /** `firth evaluate MODEL --data FILE`. */
@@ -101,115 +91,82 @@ export function evaluateCommand(command: Command): Command {
       "for a model that answers questions: write its answers there, as official scripts read them",
     );
   addWritingOptions(command);
+  addJudgeOptions(command);
   return runs(command, async (session, given, [model]) => {
-    const { reading, options } = settingsOf(given);
-    const onNotice = (message: string): void => session.say(message);
-    if (await isWriterModel(model!)) {
-      await evaluateWrites(session, model!, pairFiles(given, reading), writerOptions(given, options));
-      return;
-    }
-    refuseWriting(given);
-    if (await isAnswerModel(model!)) {
-      const files = { file: given.data as string, outputDir: given.answers as string | undefined };
-      await evaluateAnswers(session, model!, files, { ...answerOptions(options), onNotice });
-      return;
-    }
-    if (await isTaggerModel(model!)) {
-      await evaluateTags(session, model!, { file: given.data as string, reading }, tagOptions(options));
-      return;
-    }
-    await requireFinetuned("evaluate", model!);
-    const columns = await columnsOf(model!, given);
-    const classifier = await loadClassifier(model!);
-    const source = openTable(given.data as string, reading);
-    if (isRegression(classifier.preserved)) {
-      const figures = await withScorer(classifier, { ...options, onNotice }, (scorer) =>
-        scorer.evaluate(source, columns),
-      );
-      const rows = Object.entries(figures).map(([name, value]): [string, string] => [
-        name,
-        Number.isInteger(value) ? count(value) : value.toFixed(4),
-      ]);
-      session.result({ model, data: given.data, ...figures }, table(rows));
-      return;
-    }
-    const skipLabels = given.skipLabels as readonly string[] | undefined;
-    const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels, onNotice });
-    session.result({ model, data: given.data, ...evaluation }, formatClassificationReport(evaluation).trimEnd());
-    const { numTruncated, numSkipped } = evaluation;
-    if (numTruncated > 0) session.say(`${count(numTruncated)} texts were cut to the longest length.`);
-    if (numSkipped > 0) session.say(`${count(numSkipped)} rows were left out for their label.`);
+    const settings = settingsOf(given);
+    const written = await evaluateGiven(session, given, model!, settings);
+    if (!wantsJudged(given)) return;
+    const { reading, options } = settings;
+    const columns = (saved: TaskColumns): TaskColumns => columnsOf(saved, given);
+    await writeJudgement(
+      session,
+      { model: model!, file: given.data as string, reading, columns, written },
+      given,
+      options,
+    );
   });
 }
 
-const defaultField = "prediction";
-
-/** The fields that a model adds to a row: a class and its probabilities, or a number alone. */
-async function* predictedFields(
-  classifier: LoadedClassifier,
-  source: TableSource,
-  options: PredictOptions & RowOptions,
-  [as, shares]: readonly [string, string],
-) {
-  if (!isRegression(classifier.preserved)) {
-    for await (const { fields: own, line, label, probabilities } of predictRows(classifier, source, options)) {
-      yield { own, line, added: { [as]: label, [shares]: probabilities } };
-    }
-    return;
+/** Tells the figures of a model, whatever it is for. @returns what it wrote, where it writes */
+async function evaluateGiven(
+  session: Session,
+  given: Given,
+  model: string,
+  { reading, options }: ReturnType<typeof settingsOf>,
+): Promise<readonly WrittenPair[] | undefined> {
+  checkTaskOption(model, given.task as string | undefined);
+  const onNotice = (message: string): void => session.say(message);
+  if (await isWriterModel(model)) {
+    return evaluateWrites(session, model, pairFiles(given, reading), writerOptions(given, options));
   }
-  const scorer = await openScorer(classifier, options);
-  try {
-    for await (const { fields: own, line, score } of scorer.predictRows(source, options)) {
-      yield { own, line, added: { [as]: score } };
-    }
-  } finally {
-    await scorer.dispose();
+  refuseWriting(given);
+  if (await isAnswerModel(model)) {
+    const files = { file: given.data as string, outputDir: given.answers as string | undefined };
+    await evaluateAnswers(session, model, files, {
+      ...withoutLength("models that answer questions", options),
+      onNotice,
+    });
+    return undefined;
   }
-}
-
-/** `firth predict MODEL --data FILE|-`. */
-export function predictCommand(command: Command): Command {
-  addOptions(
-    command.description(
-      "classes of texts, as JSON lines with the fields of the input and two more; numbers, with one more; answers to questions, or tags of words and entities, with their places",
-    ),
-    "table, or - for JSON lines on standard input",
-  ).option("--as <field>", "field for the class; <field>Probabilities beside it", defaultField);
-  return runs(command, async (session, given, [model]) => {
-    const { reading, options } = settingsOf(given);
-    const onNotice = (message: string): void => session.say(message);
-    const { data, as } = given as { readonly data: string; readonly as: string };
-    const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
-    if (await isAnswerModel(model!)) {
-      const columns = givenColumns(given.text as string[] | undefined) ?? ["question", "context"];
-      if (columns.length !== 2) {
-        const message = `must be two columns, of the question and its text; got ${columns.length}.`;
-        throw new ConfigError("--text", [{ path: "textColumns", message, code: "CONFIG_RANGE" }]);
-      }
-      const rows = { source, columns, names: answerFieldNames(as, as === defaultField) };
-      await answerRows(session, model!, rows, { ...answerOptions(options), onNotice });
-      return;
-    }
-    if (await isTaggerModel(model!)) {
-      const column = givenColumns(given.text as string[] | undefined)?.[0];
-      const rows = { source, column, as, isUsual: as === defaultField };
-      await tagRows(session, model!, rows, tagOptions(options));
-      return;
-    }
-    await requireFinetuned("predict", model!);
-    const { textColumns } = await columnsOf(model!, given);
-    const classifier = await loadClassifier(model!);
-    const shares = as === defaultField ? "probabilities" : `${as}Probabilities`;
-    const settings = { ...options, textColumns, onNotice };
-    for await (const row of predictedFields(classifier, source, settings, [as, shares])) {
-      const taken = Object.keys(row.added).find((name) => Object.hasOwn(row.own, name));
-      if (taken !== undefined) {
-        throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give --as another name.`, {
-          code: "FIELD_TAKEN",
-          path: source.name,
-        });
-      }
-      await session.line(JSON.stringify({ ...row.own, ...row.added }));
-    }
-  });
+  if (await isTaggerModel(model)) {
+    await evaluateTags(
+      session,
+      model,
+      { file: given.data as string, reading },
+      { ...withoutLength("taggers", options), onNotice },
+    );
+    return undefined;
+  }
+  if (await isChooserModel(model)) {
+    const own = { ...withoutLength("models that choose", options), onNotice };
+    await evaluateChoices(session, model, openTable(given.data as string, reading), own);
+    return undefined;
+  }
+  const opened = await openGivenClassifier("evaluate", model, given.task as string | undefined);
+  const { classifier } = opened;
+  const columns = columnsOf(opened.columns, given);
+  const source = openTable(given.data as string, reading);
+  const tell = (figures: object): void => {
+    const numbers = Object.entries(figures).filter(([, value]) => typeof value === "number");
+    const rows = numbers.map(([name, value]): [string, string] => [
+      name,
+      Number.isInteger(value) ? count(value) : value.toFixed(4),
+    ]);
+    session.result({ model, data: given.data, ...figures }, table(rows));
+  };
+  if (opened.task?.task.kind === "textRanking") {
+    tell(await evaluateTask(opened.task, source, { ...options, ...columns, onNotice }));
+    return undefined;
+  }
+  if (isRegression(classifier.preserved)) {
+    tell(await withScorer(classifier, { ...options, onNotice }, (scorer) => scorer.evaluate(source, columns)));
+    return undefined;
+  }
+  const skipLabels = given.skipLabels as readonly string[] | undefined;
+  const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels, onNotice });
+  session.result({ model, data: given.data, ...evaluation }, formatClassificationReport(evaluation).trimEnd());
+  const { numTruncated, numSkipped } = evaluation;
+  if (numTruncated > 0) session.say(`${count(numTruncated)} texts were cut to the longest length.`);
+  if (numSkipped > 0) session.say(`${count(numSkipped)} rows were left out for their label.`);
+  return undefined;
 }

@@ -1,19 +1,19 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { ConfigError } from "../../base/errors.ts";
 import { formatSpread, spread } from "../../evaluation/index.ts";
 import { type Given, runs } from "../define-command.ts";
 import { table } from "../number-text.ts";
 import { formatBytes, formatDuration } from "../progress/index.ts";
+import { explainRecipe } from "../recipe/explain-recipe.ts";
 import { checkFinetuneRecipe } from "../recipe/finetune-recipe.ts";
 import { isSection, type Section } from "../recipe/problems.ts";
 import { addRecipeOptions, givenRecipe } from "../recipe/recipe-options.ts";
 import { type FinetuneOutcome, runFinetune } from "../recipe/run-finetune.ts";
+import { runTogether } from "../recipe/run-together.ts";
+import { checkTogetherRecipe } from "../recipe/together-recipe.ts";
 import { peakRssBytes } from "../steps.ts";
-
-function parseSeeds(text: string): number[] {
-  const seeds = text.split(",").map(Number);
-  if (seeds.every((seed) => Number.isInteger(seed) && seed >= 0)) return seeds;
-  throw new InvalidArgumentError("must be whole numbers with commas, as 1,2,3.");
-}
+import { addManyOptions, finetuneMany, wantsMany } from "./finetune-many.ts";
+import { parseSeeds } from "./seed-option.ts";
 
 /** Puts the command's own switches into the recipe. */
 function withSwitches(recipe: Section, given: Given): Section {
@@ -35,7 +35,9 @@ function outcomeText(outcomes: readonly FinetuneOutcome[], seconds: number): str
     name,
     formatSpread(spread(figures.map((found) => found[name]!)), 4),
   ]);
+  const pages = outcomes.flatMap(({ files = [] }) => files.filter((file) => file.endsWith(".html")));
   const tail: [string, string][] = [
+    ...pages.map((page): [string, string] => ["errors", page]),
     ["time", formatDuration(seconds)],
     ["peak memory", formatBytes(peakRssBytes())],
   ];
@@ -48,21 +50,48 @@ function outcomeText(outcomes: readonly FinetuneOutcome[], seconds: number): str
 export function finetuneCommand(command: Command): Command {
   addRecipeOptions(command.description("fine-tune a pre-trained model for a task, with held-out figures"))
     .option("--from-scratch", "the control: the same network with new weights, in <outputDir>-scratch")
-    .option("--seeds <list>", "one run for each, in <outputDir>/seed-<n>, and the spread of their figures", parseSeeds);
+    .option("--explain", "tell what trains when, at which rate and with which losses, and train nothing")
+    .option("--seeds <list>", "one run for each, in <outputDir>/seed-<n>, and the spread of their figures", parseSeeds)
+    .option(
+      "--no-predictions",
+      "do not write what the model says of each held-out item, and the page about its errors",
+    );
+  addManyOptions(command);
   return runs(command, async (session, given, [path]) => {
-    const recipe = checkFinetuneRecipe(withSwitches(await givenRecipe(path!, given, "finetune"), given), path!);
+    const { search: searched, ...section } = withSwitches(await givenRecipe(path!, given, "finetune"), given);
+    if (searched !== undefined) {
+      session.say("The section search is for firth search; this is the recipe's own setting.");
+    }
+    if (wantsMany(given)) {
+      await finetuneMany(session, section, given, path!);
+      return;
+    }
+    const isTogether = section.tasks !== undefined;
+    const recipe = isTogether ? checkTogetherRecipe(section, path!) : checkFinetuneRecipe(section, path!);
+    if (given.explain === true) {
+      if ("tasks" in recipe) {
+        const message = "is for recipes of one task. Leave it out.";
+        throw new ConfigError(path!, [{ path: "--explain", message, code: "CONFIG_AMBIGUOUS" }]);
+      }
+      const explanation = await explainRecipe(session, recipe);
+      session.result(explanation, explanation.text);
+      return;
+    }
     const started = performance.now();
-    const outcomes = await runFinetune(session, recipe);
+    const outcomes = await ("tasks" in recipe
+      ? runTogether(session, recipe)
+      : runFinetune(session, recipe, { judges: given.predictions !== false }));
     const seconds = (performance.now() - started) / 1000;
     const figures = outcomes.flatMap(({ figures: found }) => (found === undefined ? [] : [found]));
     const result = {
       outputDir: recipe.outputDir,
-      runs: outcomes.map(({ seed, run, evaluation, modelFolder }) => ({
+      runs: outcomes.map(({ seed, run, evaluation, modelFolder, files }) => ({
         seed,
         reason: run.reason,
         steps: run.steps,
         selectedStep: run.selectedStep,
         model: modelFolder ?? null,
+        files: files ?? [],
         evaluation: evaluation ?? null,
       })),
       figures: Object.fromEntries(

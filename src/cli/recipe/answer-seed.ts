@@ -11,6 +11,7 @@ import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { AnswerTaskSettings } from "../settings/answer-task.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
+import { questionsIn } from "./recipe-data.ts";
 
 /**
  * Writes answers as the official scripts read them: `predictions.json` (text by id), `nbest_predictions.json`, and where
@@ -49,14 +50,19 @@ export function answerOptions({ name: _name, numBest: _best, ...settings }: Answ
 
 export async function answerSeed(
   { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<AnswerTaskSettings>,
-  { session, engine, signal }: SeedPlace,
+  { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
-  const read = { train: await questionFile(data.train), ...(data.eval && { eval: await questionFile(data.eval) }) };
+  const files = async () => ({
+    train: await questionFile(data.train),
+    ...(data.eval && { eval: await questionFile(data.eval) }),
+  });
+  const read = parts === undefined ? await files() : questionsIn(parts);
   const finetuned = await session.watchTraining((listener) =>
     finetuneQuestionAnswering(model, questionAnswering({ ...answerOptions(task), tokenizer }), read, {
       ...train,
-      ...{ fromScratch: transfer.fromScratch, freeze: transfer.freeze, numBest: task.numBest },
+      ...transfer,
+      numBest: task.numBest,
       selectionFigure: transfer.selectionFigure as AnswerFigure,
       ...{ outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
     }),

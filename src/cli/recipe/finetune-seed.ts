@@ -22,8 +22,10 @@ import { type TaskSettings, taskFileText } from "../settings/task.ts";
 import { openTable } from "../settings/text.ts";
 import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
 import { answerSeed } from "./answer-seed.ts";
+import { choiceSeed } from "./choice-seed.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
-import { type FinetuneRecipe, isAnswering, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
+import { type FinetuneRecipe, isAnswering, isChoosing, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
+import { tablesIn } from "./recipe-data.ts";
 import { retrievalSeed } from "./retrieval-seed.ts";
 import { taggingSeed } from "./tagging-seed.ts";
 
@@ -42,14 +44,17 @@ function tellScores({ pearson, spearman, meanSquaredError, loss }: RegressionRes
 
 async function labelSeed(
   { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaskSettings>,
-  { session, engine, signal }: SeedPlace,
+  { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { labels, skipLabels, name, ...settings } = task;
-  const tables = {
-    train: openTable(data.train, data),
-    ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }),
-  };
+  const tables =
+    parts === undefined
+      ? {
+          train: openTable(data.train, data),
+          ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }),
+        }
+      : tablesIn(parts);
   const learn = async <D extends TextTaskData, R extends { readonly loss: number }>(
     learnt: TextTask<D, R>,
     tell: (evaluation: R) => Told,
@@ -94,27 +99,30 @@ const writtenFile = "written.jsonl";
 
 async function writeSeed(
   { model, task, data, transfer, train, outputDir, generation, ...recipe }: FinetuneRecipe<WritingTaskSettings>,
-  { session, engine, signal }: SeedPlace,
+  { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { name: _name, ...settings } = task;
   const tableOf = (source: string, target: string | null): TableSource =>
     target === null ? openTable(source, data) : parallelText(source, target, data);
   const { numWritten = 0, ...writing } = generation ?? {};
+  const { selectionFigure: _figure, ...strategy } = transfer;
   // The columns of parallel text have names of their own.
   const columns = data.trainTarget === null ? {} : { sourceColumn: "source", targetColumn: "target" };
   const finetuned = await session.watchTraining((listener) =>
     finetuneSequenceToSequence(
       model,
       sequenceToSequence({ ...settings, ...columns, tokenizer }),
-      {
-        train: tableOf(data.train, data.trainTarget),
-        ...(data.eval === null ? {} : { eval: tableOf(data.eval, data.evalTarget) }),
-      },
+      parts === undefined
+        ? {
+            train: tableOf(data.train, data.trainTarget),
+            ...(data.eval === null ? {} : { eval: tableOf(data.eval, data.evalTarget) }),
+          }
+        : tablesIn(parts),
       {
         ...{
           ...train,
-          fromScratch: transfer.fromScratch,
+          ...strategy,
           outputDir,
           engine,
           dtype: recipe.engine.dtype,
@@ -158,5 +166,6 @@ export function runSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<Finet
   if (isAnswering(recipe)) return answerSeed(recipe, place);
   if (isTagging(recipe)) return taggingSeed(recipe, place);
   if (isRetrieving(recipe)) return retrievalSeed(recipe, place);
+  if (isChoosing(recipe)) return choiceSeed(recipe, place);
   return isWriting(recipe) ? writeSeed(recipe, place) : labelSeed(recipe as FinetuneRecipe<TaskSettings>, place);
 }

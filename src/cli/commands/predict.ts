@@ -1,0 +1,127 @@
+/** @file `firth predict`: what any fine-tuned model says of the rows of a table. */
+import type { Command } from "commander";
+import { isMultiTaskModel } from "../../api/multi-task-model.ts";
+import {
+  classRowPredictor,
+  isWriterFolder,
+  openRowPredictor,
+  type RowPredictor,
+  type RowPredictorOptions,
+} from "../../api/row-predictor.ts";
+import { ConfigError } from "../../base/errors.ts";
+import {
+  choiceField,
+  defineFields,
+  integerField,
+  listField,
+  nullableField,
+  textField,
+} from "../../formats/config-fields.ts";
+import { defineConfig } from "../../formats/config-table.ts";
+import type { GenerationInput } from "../../generation/settings.ts";
+import { generationFields } from "../../generation/settings.ts";
+import { type Given, runs } from "../define-command.ts";
+import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { requireFinetuned } from "../model-use.ts";
+import { count } from "../number-text.ts";
+import { engineFields, givenEngine } from "../settings/engine.ts";
+import { tableFields } from "../settings/text.ts";
+import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classifier.ts";
+import { givenColumns } from "./given-column.ts";
+import { areLines, inputFormats, openRows } from "./row-input.ts";
+import { formatOfName, outputFormats, writeRows } from "./row-output.ts";
+
+const fields = defineFields({
+  input: choiceField(inputFormats, { default: "auto", doc: "What --data is; auto: by its name, jsonl for -." }),
+  outputFormat: nullableField(
+    choiceField(outputFormats, {
+      doc: "Form of the result; by the name of --output, else jsonl. text: predictions alone.",
+    }),
+  ),
+  batchSize: nullableField(integerField({ min: 1, doc: "Texts computed together; 32, or 8 that are written." })),
+  maxSeqLength: nullableField(integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." })),
+  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
+  ...tableFields,
+  columns: nullableField(
+    listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
+  ),
+  ...engineFields,
+});
+const predictTable = defineConfig({ name: "predict", fields });
+
+/** Options that a model does not have. */
+function refuse(given: Given, task: string): void {
+  const isGiven = (name: string): boolean => given[name] !== undefined;
+  const unsupported = (path: string, message: string) => ({ path, message, code: "CONFIG_UNSUPPORTED" });
+  const writes = task === "sequenceToSequence";
+  const fixed = {
+    questionAnswering: "models that answer questions",
+    tokenClassification: "taggers",
+    multipleChoice: "models that choose",
+  } as const;
+  const who = fixed[task as keyof typeof fixed];
+  const issues = [
+    ...(writes
+      ? []
+      : Object.keys(generationFields)
+          .filter(isGiven)
+          .map((name) => unsupported(name, "is for models that write. Leave it out."))),
+    ...(who !== undefined && isGiven("maxSeqLength")
+      ? [unsupported("maxSeqLength", `is fixed in ${who}. Leave it out.`)]
+      : []),
+  ];
+  if (issues.length > 0) throw new ConfigError("predict", issues);
+}
+
+/** The model of a folder, or one task out of several. */
+async function opened(folder: string, given: Given, options: RowPredictorOptions): Promise<RowPredictor> {
+  const task = given.task as string | undefined;
+  checkTaskOption(folder, task);
+  if (!isMultiTaskModel(folder)) {
+    if (!(await isWriterFolder(folder))) await requireFinetuned("predict", folder);
+    return openRowPredictor(folder, options);
+  }
+  const { classifier, columns } = await openGivenClassifier("predict", folder, task);
+  return classRowPredictor(classifier, { ...options, columns: options.columns ?? columns.textColumns });
+}
+
+/** `firth predict MODEL --data FILE|-`. */
+export function predictCommand(command: Command): Command {
+  command
+    .description(
+      "what a fine-tuned model says of each row, whatever it is for: classes, numbers, tags and entities, answers, chosen options, written texts; the row's own fields are kept",
+    )
+    .argument("<model>", "folder of a fine-tuned model")
+    .requiredOption("-d, --data <file>", "table (.jsonl, .csv, .tsv), lines of text (.txt), or - for standard input")
+    .option("-o, --output <file>", "file for the result, there whole or not at all; standard output if not given")
+    .option("--text <columns...>", "columns that are read, by name or number from 0; as in fine-tuning if not given")
+    .option("--as <field>", "field for the prediction; other fields are named after it", "prediction")
+    .option(...taskOption);
+  addFieldOptions(command, fields);
+  addFieldOptions(command, generationFields);
+  return runs(command, async (session, given, [model]) => {
+    const settings = predictTable.resolve(fieldValues(given, fields));
+    const { input, outputFormat, batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, ...rest } =
+      settings;
+    const { onednnLibrary, ...reading } = rest;
+    const { data, as, output } = given as { readonly data: string; readonly as: string; readonly output?: string };
+    const source = openRows(data, input, reading);
+    const columns = givenColumns(given.text as string[] | undefined) ?? (areLines(data, input) ? ["text"] : undefined);
+    const predictor = await opened(model!, given, {
+      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
+      ...{ as, quantize, columns, generation: fieldValues(given, generationFields) as GenerationInput },
+      ...(batchSize === null ? {} : { batchSize }),
+      ...(maxSeqLength === null ? {} : { maxSeqLength }),
+      onNotice: (message) => session.say(message),
+    });
+    try {
+      refuse(given, predictor.task);
+      const format = outputFormat ?? formatOfName(output);
+      const rows = predictor.predictRows(source);
+      const numRows = await writeRows(session, rows, { format, output, source: source.name });
+      if (output !== undefined) session.say(`${output}: ${count(numRows)} rows`);
+    } finally {
+      await predictor.dispose();
+    }
+  });
+}
