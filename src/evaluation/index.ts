@@ -6,7 +6,15 @@ export {
   type ScoredAnswer,
   type ThresholdAim,
 } from "./answer-threshold.ts";
-export { type BleuOptions, type BleuScore, type BleuSmoothing, corpusBleu, sentenceBleu } from "./bleu.ts";
+export {
+  type BleuOptions,
+  type BleuPart,
+  type BleuScore,
+  type BleuSmoothing,
+  bleuOfParts,
+  corpusBleu,
+  sentenceBleu,
+} from "./bleu.ts";
 export type { BleuTokenizer } from "./bleu-tokenizer.ts";
 export { brierScore, type Calibration, type CalibrationBin, calibration } from "./calibration.ts";
 export { chineseAnswerFigures, compareCharacters } from "./chinese-answer.ts";
