@@ -24,7 +24,7 @@ import {
   type LanguageText,
   languageLearning,
 } from "../transfer/language-text.ts";
-import { layerGroups } from "../transfer/layer-group.ts";
+import { type LayerGroup, layerGroups } from "../transfer/layer-group.ts";
 import { isPlain, type ResolvedStrategy, type ResolvedTuning } from "../transfer/resolve-strategy.ts";
 import { planStages, type Stage, trainedGroups, unfreezingIssues } from "../transfer/stage.ts";
 import type { ResolvedFinetune } from "./finetune-option.ts";
@@ -228,6 +228,12 @@ function lengthOf(
   };
 }
 
+/** A layer's group under the name of what is trained in it: with an adapter that alone. */
+function inLayers(group: LayerGroup, adapter: ModelState["adapter"]): LayerGroup {
+  if (adapter === undefined || group.kind !== "layer") return group;
+  return { ...group, name: `${adapter.options.kind} in ${group.name}` };
+}
+
 /**
  * Plans the stages of a run over some network.
  * @throws {ConfigError} UNFREEZING_TOO_LONG where only the data tell
@@ -238,7 +244,7 @@ export function planStrategy<E, M extends Module>(task: StrategyTask<E, M>, whol
   const { strategy, train: options } = resolved;
   const { unfreezing, layerRateFactor, freeze, schedule } = strategy;
   const { run, stepsPerEpoch } = lengthOf(options, examples);
-  const groups = layerGroups(state.module, whole);
+  const groups = layerGroups(state.module, whole).map((group) => inLayers(group, state.adapter));
   const issues: ConfigIssue[] = [];
   const { treatment } = resolved;
   const scaleOf = (name: string): number => (rateOf?.(name) ?? 1) * (treatment?.(name).learningRateScale ?? 1);

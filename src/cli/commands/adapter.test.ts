@@ -38,7 +38,9 @@ async function saved(name: string, options: AdapterOptions): Promise<string> {
   return folder;
 }
 
-async function run(...args: string[]): Promise<{ out: string; error: string; code: unknown }> {
+const run = (...args: string[]) => command("adapter", ...args);
+
+async function command(...args: string[]): Promise<{ out: string; error: string; code: unknown }> {
   const texts = { out: "", error: "" };
   const take = (stream: "out" | "error") => (text: unknown) => {
     texts[stream] += String(text);
@@ -46,7 +48,7 @@ async function run(...args: string[]): Promise<{ out: string; error: string; cod
   };
   vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
   vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", "adapter", ...args]);
+  await createProgram().parseAsync(["node", "firth", ...args]);
   const code = process.exitCode;
   process.exitCode = undefined;
   return { ...texts, code };
@@ -63,6 +65,8 @@ test("firth adapter merge makes an ordinary model, with tokenizer and classes (b
   const [apart, merged] = [await loadClassifier(adapter), await loadClassifier(out)];
   expect(merged).toMatchObject({ labels: ["no", "yes"], maxSeqLength: 12, newParameters: [] });
   expect(merged.weights).toEqual(apart.weights);
+  const described = await command("info", adapter);
+  expect(described.out).toMatch(/kind +LORA, rank 2, alpha 16\nof the model +.*base\n/);
   const again = await run("merge", adapter, "--out", out);
   expect(again).toMatchObject({ code: 1, out: "" });
   expect(again.error).toContain("(OUTPUT_EXISTS)");

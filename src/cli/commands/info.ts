@@ -7,7 +7,9 @@ import { findLatestCheckpoint, listCheckpoints } from "../../formats/checkpoint.
 import { readJsonObject } from "../../formats/json-file.ts";
 import { readMetrics } from "../../formats/metrics-log.ts";
 import { openWeights } from "../../formats/model-weights.ts";
+import { openSafetensors } from "../../formats/safetensors-reader.ts";
 import { elementCount } from "../../formats/stored-dtype.ts";
+import { adapterConfigName, adapterWeightsName } from "../../models/adapter/file.ts";
 import { hasTokenizer, loadTokenizer } from "../../tokenizers/load.ts";
 import { runs } from "../define-command.ts";
 import { count, table } from "../number-text.ts";
@@ -56,6 +58,27 @@ async function describeModel(folder: string): Promise<Description> {
     };
   } finally {
     await weights.close();
+  }
+}
+
+async function describeAdapter(folder: string): Promise<Description> {
+  const settings = await readJsonObject(join(folder, adapterConfigName));
+  const file = await openSafetensors(join(folder, adapterWeightsName));
+  try {
+    const parameters = file.names.reduce((sum, name) => sum + elementCount(file.info(name).shape), 0);
+    const { peft_type: type, base_model_name_or_path: base, r: rank, lora_alpha: alpha, kind, size } = settings;
+    const shape = kind === undefined ? `${type}, rank ${rank}, alpha ${alpha}` : `${kind}, size ${size}`;
+    return {
+      facts: { kind: "adapter", settings, parameters, numTensors: file.names.length },
+      rows: [
+        ["adapter", folder],
+        ["kind", shape],
+        ["of the model", String(base ?? "not said")],
+        ["parameters", `${count(parameters)} in ${file.names.length} tensors, the head's among them`],
+      ],
+    };
+  } finally {
+    await file.close();
   }
 }
 
@@ -132,6 +155,7 @@ async function describe(path: string): Promise<Description> {
   const has = (name: string): boolean => existsSync(join(path, name));
   if (has(manifestFile)) return describeCorpus(path);
   if (has(recipeFile) || has("metrics.jsonl")) return describeRun(path);
+  if (has(adapterConfigName) && has(adapterWeightsName)) return describeAdapter(path);
   if (has("config.json")) return describeModel(path);
   if (hasTokenizer(path)) return describeTokenizer(path);
   const isThere = existsSync(path);
@@ -146,7 +170,7 @@ async function describe(path: string): Promise<Description> {
 /** `firth info PATH`. */
 export function infoCommand(command: Command): Command {
   command
-    .description("say what a folder holds: a model, a prepared corpus, a run, a tokenizer")
+    .description("say what a folder holds: a model, an adapter, a prepared corpus, a run, a tokenizer")
     .argument("<folder>", "folder to look into");
   return runs(command, async (session, _given, [path]) => {
     const { facts, rows } = await describe(path!);
