@@ -1,6 +1,8 @@
 /** @file A head over an encoder's vectors: predicting with it, and its folder. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError, DataError } from "../base/errors.ts";
+import type { TableRow, TableSource } from "../data/table.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
 import { formatJson, readJsonObject } from "../formats/json-file.ts";
 import { openSafetensors } from "../formats/safetensors-reader.ts";
@@ -12,10 +14,11 @@ import { type Module, namedParameters } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import { borrowEngine } from "../runtime.ts";
 import { argMax, softmax } from "../tasks/classification-evaluation.ts";
-import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
+import { type EncodedText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { FeatureHead, FeatureHeadProgram } from "../tasks/feature-head.ts";
 import type { TokenPooling } from "../tasks/pooling.ts";
 import { scoreRange } from "../tasks/regression-data.ts";
+import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
 import type { TaskFacts } from "../tasks/text-task.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -60,11 +63,31 @@ export interface FeaturePredictor {
   scores(texts: readonly TextInput[]): Promise<Float32Array[]>;
   /** Classes of texts, in their order. @throws {DataError} TEXT_EMPTY, NOT_A_CLASSIFIER where the head gives numbers */
   predict(texts: readonly TextInput[]): Promise<Prediction[]>;
+  /**
+   * A table's rows with their scores, in their order and in constant memory.
+   * @throws {DataError} TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+   */
+  scoreRows(
+    source: TableSource,
+    textColumns: TextColumns,
+  ): AsyncGenerator<{ readonly row: TableRow; readonly scores: Float32Array }>;
   dispose(): Promise<void>;
 }
 
 function emptyText(input: number): never {
   throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
+}
+
+/** The class that scores say, and the shares of all. */
+export function classOf(labels: readonly string[], logits: Float32Array): Prediction {
+  const shares = softmax(logits);
+  const probabilities = Object.fromEntries(labels.map((name, i) => [name, shares[i]!]));
+  return { label: labels[argMax(logits)]!, probabilities };
+}
+
+/** Whether a folder holds a head over vectors. */
+export function isFeatureModel(folder: string): boolean {
+  return existsSync(join(folder, settingsName));
 }
 
 /** The entries of a vector that a head reads. */
@@ -86,16 +109,24 @@ export async function openFeaturePredictor(model: FeatureModel, options: OpenOpt
     return new FeatureHeadProgram(where, head);
   });
   const [low, high] = scoreRange(model.facts);
-  const scores = async (texts: readonly TextInput[]): Promise<Float32Array[]> => {
+  const scoresOf = async (texts: readonly EncodedText[]): Promise<Float32Array[]> => {
     reader.check();
-    const vectors = await reader.program.embed(await encodeTexts(encoding, texts, emptyText));
+    const vectors = await reader.program.embed(texts);
     const logits = await top.program.logits(vectors.length, {
       read: (index, target, at) => target.set(vectors[index]!, at),
     });
     return labels.length > 1 ? logits : logits.map(([score]) => Float32Array.of(Math.min(high, Math.max(low, score!))));
   };
+  const scores = async (texts: readonly TextInput[]): Promise<Float32Array[]> =>
+    scoresOf(await encodeTexts(encoding, texts, emptyText));
   return {
     scores,
+    scoreRows: async function* (source, textColumns) {
+      for await (const rows of encodedRows(source, { ...encoding, textColumns: columnList(textColumns) })) {
+        const all = await scoresOf(rows.map(({ text }) => text));
+        for (const [i, { row }] of rows.entries()) yield { row, scores: all[i]! };
+      }
+    },
     predict: async (texts) => {
       if (labels.length === 1) {
         throw new DataError("the head gives numbers, not classes. Use scores.", {
@@ -103,11 +134,7 @@ export async function openFeaturePredictor(model: FeatureModel, options: OpenOpt
           path: "predict",
         });
       }
-      return (await scores(texts)).map((logits) => {
-        const shares = softmax(logits);
-        const probabilities = Object.fromEntries(labels.map((name, i) => [name, shares[i]!]));
-        return { label: labels[argMax(logits)]!, probabilities };
-      });
+      return (await scores(texts)).map((logits) => classOf(labels, logits));
     },
     dispose: async () => {
       await top.dispose();

@@ -11,6 +11,7 @@ import { isRegression } from "../tasks/regression-data.ts";
 import { type AnswerModel, loadAnswerModel } from "./answer-model.ts";
 import { openAnswerer } from "./answer-questions.ts";
 import { type Chooser, loadChooser, openChooser } from "./chooser.ts";
+import { classOf, type FeatureModel, isFeatureModel, loadFeatureModel, openFeaturePredictor } from "./feature-model.ts";
 import { type GenerationInput, generationSettings, openGenerator } from "./generate.ts";
 import { loadClassifier, loadPretrained } from "./load.ts";
 import type { PretrainedModel, TextClassifier } from "./model.ts";
@@ -156,6 +157,30 @@ function tagFields({ words, entities }: TaggedText, as: string): Record<string, 
         return { type, text, firstWord, endWord, probability, ...placeOf(entity) };
       }),
     }),
+  };
+}
+
+/** Classes or numbers by a head over an encoder's vectors. */
+export async function featureRowPredictor(
+  model: FeatureModel,
+  { columns, as = usual, ...options }: RowPredictorOptions = {},
+): Promise<RowPredictor> {
+  const { labels } = model;
+  const shares = fieldNamer(as)("probabilities");
+  const predictor = await openFeaturePredictor(model, options);
+  return {
+    task: labels.length === 1 ? "textRegression" : "textClassification",
+    predictRows: async function* (source) {
+      for await (const { row, scores } of predictor.scoreRows(source, (columns ?? ["text"]) as readonly [ColumnRef])) {
+        if (labels.length === 1) {
+          yield withAdded(row, source.name, { [as]: scores[0]! }, String(scores[0]!));
+        } else {
+          const { label, probabilities } = classOf(labels, scores);
+          yield withAdded(row, source.name, { [as]: label, [shares]: probabilities }, label);
+        }
+      }
+    },
+    dispose: () => predictor.dispose(),
   };
 }
 
@@ -343,7 +368,10 @@ export async function openRowPredictor(folder: string, options: RowPredictorOpti
     return writerRowPredictor(await loadPretrained(folder), { ...options, columns, generation, maxSeqLength: room });
   }
   const { textColumns } = saved;
+  const isOne = isColumn(textColumns);
   const isList = Array.isArray(textColumns) && textColumns.every(isColumn);
-  const columns = options.columns ?? (isList ? (textColumns as readonly ColumnRef[]) : ["text"]);
+  const named = isOne ? [textColumns] : isList ? (textColumns as readonly ColumnRef[]) : ["text"];
+  const columns = options.columns ?? named;
+  if (isFeatureModel(folder)) return featureRowPredictor(await loadFeatureModel(folder), { ...options, columns });
   return classRowPredictor(await loadClassifier(folder), { ...options, columns });
 }
