@@ -15,6 +15,7 @@ const sections = [
   { name: "inference", title: "Inference", command: "npm run bench:peers -- inference --data FOLDER" },
   { name: "generation", title: "Generation", command: "npm run bench:peers -- generation" },
   { name: "int8", title: "Accuracy in int8", command: "npx tsx bench/int8.ts --data FOLDER" },
+  { name: "retrieval", title: "Search", command: "npx tsx bench/retrieval.ts --data FOLDER --model FOLDER" },
   { name: "data", title: "Data" },
   { name: "padding", title: "Padding" },
   { name: "memory", title: "Memory" },

@@ -67,6 +67,7 @@ if (parts.has("index")) {
   const model = await loadPretrained(start);
   const characters = stored.reduce((sum, own) => sum + own.length, 0) / stored.length;
   const before = load();
+  const cpuBefore = process.cpuUsage();
   const began = performance.now();
   const entries = memoryTable(
     "short texts",
@@ -74,6 +75,8 @@ if (parts.has("index")) {
   );
   const { index } = await buildIndex(folder, entries, { model, engine, neighbours: "never" });
   const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const processor = (user + system) / 1e6;
   const after = load();
   say(`${stored.length} entries in ${seconds.toFixed(1)} s`);
   await times(asked.slice(0, 10), (question) => index.search([question]));
@@ -90,7 +93,7 @@ ${stored.length.toLocaleString("en-US")} distinct questions and short sentences 
 
 | | |
 |---|---|
-| making it | ${seconds.toFixed(1)} s, ${(stored.length / seconds).toFixed(0)} entries/s (load average ${before} before, ${after} after) |
+| making it | ${seconds.toFixed(1)} s, ${(stored.length / seconds).toFixed(0)} entries/s; ${processor.toFixed(1)} s of processor time (load average ${before} before, ${after} after) |
 | a question, all vectors compared | median ${median(whole).toFixed(1)} ms, 95 % below ${p95(whole).toFixed(1)} ms (load average ${queryLoad}) |
 | of which the question's vector | median ${median(embedding).toFixed(1)} ms |
 | a question, nearest neighbours (${neighbours?.numProbes} of ${neighbours?.numPartitions} partitions, recall@10 ${((neighbours?.recall ?? 0) * 100).toFixed(1)} %) | median ${median(near).toFixed(1)} ms, 95 % below ${p95(near).toFixed(1)} ms |
