@@ -48,7 +48,7 @@ describe("finetuneFeatures", () => {
   const run = (name: string, options: FeatureOptions = {}) =>
     finetuneFeatures(model, task, tables, {
       ...{ engine, batchSize: 16, learningRate: 2e-2 },
-      ...(options.maxSteps === undefined ? { numEpochs: 30 } : {}),
+      ...(options.maxSteps === undefined ? { numEpochs: 15 } : {}),
       ...{ ...options, features: { folder: join(folder, name), ...options.features } },
     });
 
@@ -58,10 +58,9 @@ describe("finetuneFeatures", () => {
     expect(first.evaluation!.accuracy).toBeGreaterThan(0.9);
     expect(first.numExtracted).toBe(160 + 48);
     expect(first.head.classifier.weight.shape).toEqual([2, 2 * 3 * 32]);
-    const second = await run("shared", { features, seed: 3 });
+    const second = await run("shared", { features });
     expect(second.numExtracted).toBe(0);
-    const random = await run("shared", { features, seed: 0 });
-    expect(random.evaluation!.confusion).toEqual(first.evaluation!.confusion);
+    expect(second.evaluation!.confusion).toEqual(first.evaluation!.confusion);
   });
 
   it("saved and loaded, scores texts as it did in training (catches another order of layers and poolings, a head not kept)", async () => {
@@ -105,7 +104,7 @@ describe("finetuneFeatures", () => {
       textRegression({ tokenizer, maxSeqLength: 16 }),
       { train: testTable("train.tsv", scored(128, 4)), eval: testTable("dev.tsv", scored(32, 5)) },
       {
-        ...{ engine, batchSize: 16, numEpochs: 40, learningRate: 2e-2 },
+        ...{ engine, batchSize: 16, numEpochs: 20, learningRate: 2e-2 },
         features: { folder: join(folder, "numbers"), layers: 0, pooling: ["mean", "max"] },
       },
     );
