@@ -1,25 +1,31 @@
 import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
+import { withAdapter } from "../models/adapter/start.ts";
 import { familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
 import type { PretrainingModel } from "../models/model.ts";
 import { initialWeights } from "../nn/weights.ts";
 import { withEngine } from "../runtime.ts";
 import type { SequenceToSequence } from "../tasks/sequence-to-sequence.ts";
-import type { TextPairData } from "../tasks/sequence-to-sequence-data.ts";
+import type { TextPair, TextPairData } from "../tasks/sequence-to-sequence-data.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
-import { type TrainResult, train } from "../train/trainer.ts";
+import type { TrainResult } from "../train/trainer.ts";
+import type { LanguageText } from "../transfer/language-text.ts";
+import { isPlain } from "../transfer/resolve-strategy.ts";
 import { type EvaluateWritingOptions, evaluateWriting, type WritingEvaluation } from "./evaluate-writing.ts";
+import { explainIfAsked } from "./explain-transfer.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveModel, type TextModel } from "./model.ts";
-import { vocabularyIssues } from "./start-classifier.ts";
+import { requireStart, vocabularyIssues } from "./start-classifier.ts";
+import { type LanguageWeights, strategyFacts, strategyIssues, trainByStrategy } from "./transfer-run.ts";
 import { heldOutPairs, type WritingFigures, writingFigures } from "./writing-loss.ts";
 
-export interface WriterFinetuneOptions extends Omit<FinetuneOptions, "freeze" | "selectionFigure"> {
+export interface WriterFinetuneOptions extends Omit<FinetuneOptions, "selectionFigure"> {
   /** How targets are written for held-out sources in the end, and for how many of them (`count`); not at all by default. */
   readonly writing?: Omit<EvaluateWritingOptions, "engine" | "dtype" | "signal"> | undefined;
 }
@@ -43,18 +49,19 @@ interface OpenedWriter {
   readonly state: ModelState<PretrainingModel>;
   readonly tokenizer: Tokenizer | undefined;
   readonly notices: readonly string[];
+  readonly language: LanguageWeights;
 }
 
 async function openWriter(start: WriterStart, seed: number): Promise<OpenedWriter> {
   if (typeof start !== "string") {
     const { tokenizer } = start as { readonly tokenizer?: Tokenizer };
-    return { state: start, tokenizer, notices: [] };
+    return { state: start, tokenizer, notices: [], language: { weights: start.weights, newParameters: [] } };
   }
   const family = await familyOf(start);
   const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
   const { labels: _labels, notices, newParameters, ...state } = await family.loadPretraining(start, seed);
   const fresh = newParameters.length === 0 ? [] : [`${start} lacks ${newParameters.join(", ")}: new from the seed`];
-  return { state, tokenizer, notices: [...notices, ...fresh] };
+  return { state, tokenizer, notices: [...notices, ...fresh], language: { weights: state.weights, newParameters } };
 }
 
 function tell(listener: TrainListener | undefined, { name, pairs, numTruncated }: TextPairData): void {
@@ -91,11 +98,18 @@ export async function finetuneSequenceToSequence(
   const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = others;
   const { tokenizer, packed } = task.settings;
   const issues: ConfigIssue[] = [];
-  const { train: trainOptions, treatment } = resolveFinetune(others, issues);
+  const resolved = resolveFinetune(others, issues, undefined, { byStrategy: true });
+  const { train: trainOptions } = resolved;
   const seed = trainOptions?.seed ?? 0;
   const opened = await openWriter(start, seed);
-  const { module, config } = opened.state;
-  issues.push(...vocabularyIssues(opened, tokenizer), ...task.modelIssues(module));
+  const { config } = opened.state;
+  issues.push(...vocabularyIssues(opened, tokenizer), ...task.modelIssues(opened.state.module));
+  const source = {
+    ...{ name: typeof start === "string" ? start : "model", language: opened.language, tokenizer, packed },
+    maxSeqLength: Math.max(task.settings.maxSourceLength, task.settings.maxTargetLength),
+    textsOf: ({ source: read, target }: TextPair): readonly LanguageText[] => [[read], [target]],
+  };
+  issues.push(...strategyIssues(() => opened.state, source, resolved));
   if (issues.length > 0 || trainOptions === undefined) throw new ConfigError("finetune", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
 
@@ -103,8 +117,27 @@ export async function finetuneSequenceToSequence(
   tell(listener, data);
   const held = tables.eval === undefined ? undefined : await task.read(tables.eval);
   if (held !== undefined) tell(listener, held);
-  const weights = fromScratch ? initialWeights(module, seed) : opened.state.weights;
+  const { adapter } = resolved;
+  const folder = typeof start === "string" ? resolve(start) : undefined;
+  requireStart(opened.state, folder, adapter);
+  const { family } = opened.state;
+  // An adapter is put into a network of its own: the start's may be the caller's.
+  const module = adapter === undefined ? opened.state.module : family.rebuild(opened.state.module, config);
+  const fresh = fromScratch ? initialWeights(module, seed) : opened.state.weights;
+  const state = withAdapter({ ...opened.state, module, weights: fresh }, adapter, { seed, folder });
+  const { weights } = state;
   const objective = task.objectiveFor(module);
+  const learning = {
+    ...{ objective, source, state },
+    examples: {
+      numExamples: data.pairs.length,
+      example: (_s: number, _e: number, index: number) => data.pairs[index]!,
+    },
+    resolved: { ...resolved, train: trainOptions },
+  };
+  explainIfAsked(learning, others);
+  const { strategy } = resolved;
+  const transfer = isPlain(strategy) && strategy.freeze === "none" ? {} : strategyFacts(strategy);
 
   return withEngine(
     engine,
@@ -119,15 +152,9 @@ export async function finetuneSequenceToSequence(
         heldOutPairs(objective, held.pairs.slice(0, maxEvalExamples ?? undefined), {
           ...{ backend, policy, batchSize, packed, module },
         });
-      const { weights: learned, ...run } = await train({
+      const { weights: learned, ...run } = await trainByStrategy(learning, {
         backend,
-        model: module,
-        weights,
-        objective,
-        examples: { numExamples: data.pairs.length, example: (_seed, _epoch, index) => data.pairs[index]! },
-        options: trainOptions,
         policy,
-        ...(treatment === undefined ? {} : { treatment }),
         evaluation,
         outputDir,
         fingerprint: fingerprintOf({
@@ -136,12 +163,14 @@ export async function finetuneSequenceToSequence(
           settings,
           tokenizer: tokenizer.hash,
           data: pairsHash(data),
+          ...transfer,
+          adapter,
           options: facts,
         }),
         listener,
         signal,
       });
-      const model: TextModel<PretrainingModel> = { ...opened.state, weights: learned, tokenizer };
+      const model: TextModel<PretrainingModel> = { ...state, weights: learned, tokenizer };
       const { evaluations } = run;
       const isOver = run.reason !== "interrupted";
       const last = isOver ? evaluations.find(({ step }) => step === run.selectedStep) : undefined;

@@ -2,9 +2,7 @@
 
 import { answerFigures } from "../../api/finetune-question-answering.ts";
 import {
-  booleanField,
   type ConfigOf,
-  choiceField,
   defineFields,
   integerField,
   listField,
@@ -14,20 +12,23 @@ import {
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { type GenerationSettings, generationTable } from "../../generation/settings.ts";
+import { choiceFigures } from "../../tasks/choice-evaluation.ts";
 import { classificationFigures, regressionFigures } from "../../tasks/index.ts";
 import { retrievalFigures } from "../../tasks/retrieval-evaluation.ts";
 import { taggingFigureNames } from "../../tasks/tagging-evaluation.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type AnswerTaskSettings, answerTaskTable } from "../settings/answer-task.ts";
+import { type ChoiceTaskSettings, choiceTaskTable } from "../settings/choice-task.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type RetrievalTaskSettings, retrievalTaskTable } from "../settings/retrieval-task.ts";
 import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { tableFields } from "../settings/text.ts";
+import { checkTransfer, type TransferSettings } from "../settings/transfer.ts";
 import { type WritingTaskSettings, writingTaskTable } from "../settings/writing-task.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
 
-const dataTable = defineConfig({
+export const dataTable = defineConfig({
   name: "data",
   fields: defineFields({
     train: textField({ doc: "Table to learn from: .tsv, .csv or .jsonl, also gzipped." }),
@@ -43,22 +44,25 @@ const dataTable = defineConfig({
   }),
 });
 
-const transferTable = defineConfig({
-  name: "transfer",
-  fields: defineFields({
-    fromScratch: booleanField({ default: false, doc: "The control: the same network with new weights." }),
-    freeze: choiceField(["none", "encoder"], { default: "none", doc: "What stays as it is." }),
-    selectionFigure: nullableField(
-      choiceField([...new Set<string>([...Object.values(retrievalFigures).flat(), ...classificationFigures, ...regressionFigures, ...answerFigures])], {
-        doc: "Decides which weights are best; null: accuracy, pearson for numbers, f1 for answers and tags.",
-      }),
-    ),
-  }),
-});
+/** What may decide which weights are best; by default accuracy, pearson for numbers, f1 for answers and tags. */
+const selectionFigures = [
+  ...new Set<string>([
+    ...Object.values(retrievalFigures).flat(),
+    ...classificationFigures,
+    ...regressionFigures,
+    ...answerFigures,
+  ]),
+];
 
 const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
-type AnyTaskSettings = TaskSettings | WritingTaskSettings | AnswerTaskSettings | TaggingTaskSettings | RetrievalTaskSettings;
+type AnyTaskSettings =
+  | TaskSettings
+  | WritingTaskSettings
+  | AnswerTaskSettings
+  | TaggingTaskSettings
+  | RetrievalTaskSettings
+  | ChoiceTaskSettings;
 
 /** A whole, checked recipe; written as YAML it is a recipe again. */
 export interface FinetuneRecipe<T = AnyTaskSettings> {
@@ -69,9 +73,7 @@ export interface FinetuneRecipe<T = AnyTaskSettings> {
   readonly tokenizer: string | null;
   readonly task: T;
   readonly data: ConfigOf<typeof dataTable.fields>;
-  readonly transfer: Omit<ConfigOf<typeof transferTable.fields>, "selectionFigure"> & {
-    readonly selectionFigure: string;
-  };
+  readonly transfer: TransferSettings;
   readonly train: TrainOptions;
   readonly seeds: readonly number[];
   readonly engine: EngineSettings;
@@ -97,6 +99,11 @@ export function isTagging(recipe: FinetuneRecipe): recipe is FinetuneRecipe<Tagg
   return recipe.task.name === "tokenClassification";
 }
 
+/** Whether a recipe is about choosing between options. */
+export function isChoosing(recipe: FinetuneRecipe): recipe is FinetuneRecipe<ChoiceTaskSettings> {
+  return recipe.task.name === "multipleChoice";
+}
+
 /** Whether a recipe is about vectors for search. */
 export function isRetrieving(recipe: FinetuneRecipe): recipe is FinetuneRecipe<RetrievalTaskSettings> {
   return recipe.task.name === "retrieval";
@@ -109,6 +116,7 @@ function checkTask(problems: Problems, task: unknown): AnyTaskSettings | undefin
   if (name === "questionAnswering") return problems.resolve("task", answerTaskTable, task);
   if (name === "tokenClassification") return problems.resolve("task", taggingTaskTable, task);
   if (name === "retrieval") return problems.resolve("task", retrievalTaskTable, task);
+  if (name === "multipleChoice") return problems.resolve("task", choiceTaskTable, task);
   return problems.resolve("task", taskTable, task);
 }
 
@@ -118,6 +126,7 @@ function usualFigure(task: AnyTaskSettings | undefined): string {
   if (task?.name === "questionAnswering") return answerFigures[0];
   if (task?.name === "tokenClassification") return taggingFigureNames[0];
   if (task?.name === "retrieval") return retrievalFigures[task.loss][0]!;
+  if (task?.name === "multipleChoice") return choiceFigures[0];
   return task?.name === "textRegression" ? regressionFigures[0] : classificationFigures[0];
 }
 
@@ -143,16 +152,10 @@ function checkTaskParts(problems: Problems, recipe: Section, writes: boolean): v
       "CONFIG_MISSING",
     );
   }
-  for (const [path, only] of Object.entries({ freeze: "none", selectionFigure: "loss" })) {
-    const value = transfer[path] ?? only;
-    if (value !== only) {
-      problems.add(
-        `transfer.${path}`,
-        `must be ${only} where a model learns to write; got ${showValue(value)}.`,
-        "CONFIG_VALUE",
-      );
-    }
-  }
+  const { selectionFigure } = transfer;
+  if ((selectionFigure ?? "loss") === "loss") return;
+  const message = `must be loss where a model learns to write; got ${showValue(selectionFigure)}.`;
+  problems.add("transfer.selectionFigure", message, "CONFIG_VALUE");
 }
 
 const numWritten = integerField({ default: 100, min: 0, doc: "Held-out sources that are written for." });
@@ -195,8 +198,8 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   const task = checkTask(problems, recipe.task);
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
-  const chosen = problems.resolve("transfer", transferTable, recipe.transfer);
-  const transfer = chosen && { ...chosen, selectionFigure: chosen.selectionFigure ?? usualFigure(task) };
+  const figures = { figures: selectionFigures, usual: usualFigure(task) };
+  const transfer = checkTransfer(problems, recipe.transfer, figures);
   const given = isSection(recipe.train) ? recipe.train : {};
   const { numEpochs, ...rest } = trainDefaults;
   const length = (given.maxSteps ?? null) === null ? { numEpochs } : {};
