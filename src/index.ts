@@ -123,6 +123,7 @@ export {
   glue,
 } from "./api/glue.ts";
 export { type ImportedModel, type ImportModelOptions, importModel } from "./api/import-model.ts";
+export { judgeAnswers, judgeChoices, judgeClasses, judgeScores, judgeTags } from "./api/judge.ts";
 export {
   type LikelihoodOptions,
   likelihoods,
@@ -158,6 +159,12 @@ export {
 export { openScorer, type RowScore, type ScoreEvaluation, type Scorer, withScorer } from "./api/predict-score.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
 export { type RetrievalModel, saveRetrievalModel } from "./api/retrieval-model.ts";
+export {
+  openRowPredictor,
+  type PredictedRow,
+  type RowPredictor,
+  type RowPredictorOptions,
+} from "./api/row-predictor.ts";
 export {
   type LoadedTagger,
   loadTagger,
@@ -287,6 +294,8 @@ export {
 export * from "./report/index.ts";
 export type { Entry, FoundEntry } from "./retrieval/entry-store.ts";
 export { type EngineOptions, openEngine } from "./runtime.ts";
+// Search, folds, learning curves, comparisons of runs, pages about errors.
+export * from "./selection/index.ts";
 export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";
 export type { AskedChoice } from "./tasks/choice-data.ts";
 export type { ChoiceResult } from "./tasks/choice-evaluation.ts";

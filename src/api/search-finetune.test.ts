@@ -8,7 +8,7 @@ import type { TaggedSource } from "../data/tagged-sentence.ts";
 import { bertConfig } from "../models/bert/config.ts";
 import { bert } from "../models/bert/family.ts";
 import { openEngine } from "../runtime.ts";
-import { choice, type SearchOptions, search, type TrialOutcome, type TrialPlace } from "../selection/index.ts";
+import { choice, type SearchSpec, search, type TrialOutcome, type TrialPlace } from "../selection/index.ts";
 import { testTable, testTokenizer } from "../tasks/testing.ts";
 import { textClassification } from "../tasks/text-classification.ts";
 import { tokenClassification } from "../tasks/token-classification.ts";
@@ -70,7 +70,7 @@ describe("search over real fine-tuning", () => {
   });
 
   test("an interrupted search goes on in the run at hand (bug: lost steps, other figures)", async () => {
-    const options = (name: string): SearchOptions => ({ ...base, run, outputDir: join(folder, name) });
+    const options = (name: string): SearchSpec => ({ ...base, run, outputDir: join(folder, name) });
     const whole = await search(options("whole"));
     const controller = new AbortController();
     let steps = 0;

@@ -36,7 +36,7 @@ export {
   learningCurveSvg,
   learningCurveText,
 } from "./learning-curve.ts";
-export { type SearchOptions, type SearchResult, search, type TrialPlace } from "./search.ts";
+export { type SearchResult, type SearchSpec, search, type TrialPlace } from "./search.ts";
 export { searchReport, searchText } from "./search-report.ts";
 export {
   choice,

@@ -36,7 +36,7 @@ export interface TrialRunOptions {
   readonly signal: AbortSignal;
 }
 
-export interface SearchOptions extends SelectionFigure {
+export interface SearchSpec extends SelectionFigure {
   readonly space: SearchSpace;
   /** All combinations, or draws; `random` by default. */
   readonly method?: "grid" | "random" | undefined;
@@ -79,21 +79,21 @@ export type SearchEnd = "finished" | "maxMinutes" | "interrupted";
 type RunEnd = "over" | "paused" | "interrupted" | "late";
 
 /** The runs of each setting. */
-function runKeys({ seeds = [1], folds }: Pick<SearchOptions, "seeds" | "folds">): RunKey[] {
+function runKeys({ seeds = [1], folds }: Pick<SearchSpec, "seeds" | "folds">): RunKey[] {
   const numbers = folds === undefined ? [null] : Array.from({ length: folds }, (_, i) => i + 1);
   return seeds.flatMap((seed) => numbers.map((fold) => ({ seed, fold })));
 }
 
 /** One start of a search. */
 export class SearchRun {
-  private readonly options: SearchOptions;
+  private readonly options: SearchSpec;
   private readonly facts: FactFolder;
   private readonly planned: readonly PlannedTrial[];
   private readonly keys: readonly RunKey[];
   private readonly began = performance.now();
   private readonly earlierSeconds: number;
 
-  constructor(options: SearchOptions, facts: FactFolder, planned: readonly PlannedTrial[]) {
+  constructor(options: SearchSpec, facts: FactFolder, planned: readonly PlannedTrial[]) {
     this.options = options;
     this.facts = facts;
     this.planned = planned;

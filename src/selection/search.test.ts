@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { FirthError } from "../base/errors.ts";
 import type { EvaluationEvent } from "../train/event.ts";
 import { FactFolder } from "./fact-folder.ts";
-import { type SearchOptions, search, type TrialPlace } from "./search.ts";
+import { type SearchSpec, search, type TrialPlace } from "./search.ts";
 import { searchExtent, searchReport, searchText } from "./search-report.ts";
 import { choice, logUniform } from "./space.ts";
 import type { TrialOutcome } from "./trial.ts";
@@ -83,7 +83,7 @@ describe("search", () => {
 
   test("killed at any step it goes on to the same end, without a whole run done twice (bug: lost or repeated trials)", async () => {
     const space = { rate: logUniform(0.01, 0.4) };
-    const options = (run: FakeTraining["run"], name: string): SearchOptions => ({
+    const options = (run: FakeTraining["run"], name: string): SearchSpec => ({
       ...{ ...base, space, maxTrials: 3, folds: 2, run, outputDir: join(folder, name), facts: { data: "a" } },
     });
     const whole = new FakeTraining();

@@ -1,12 +1,12 @@
 /** @file The search for the best settings of a fine-tuning: any task, since all it sees is a run's figures on held-out data. */
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import { FactFolder } from "./fact-folder.ts";
-import { type PlannedTrial, type SearchEnd, type SearchOptions, SearchRun } from "./search-run.ts";
+import { type PlannedTrial, type SearchEnd, SearchRun, type SearchSpec } from "./search-run.ts";
 import { gridSettings, numSettings, randomSettings, spaceIssues } from "./space.ts";
 import { stopRuleIssues } from "./stop-rule.ts";
 import { rankTrials, type SelectionFigure, type Trial } from "./trial.ts";
 
-export type { SearchOptions, TrialPlace } from "./search-run.ts";
+export type { SearchSpec, TrialPlace } from "./search-run.ts";
 
 export interface SearchResult extends SelectionFigure {
   readonly method: "grid" | "random";
@@ -31,7 +31,7 @@ function plannedSettings({
   seeds,
   folds,
   maxMinutes,
-}: SearchOptions) {
+}: SearchSpec) {
   const issues: ConfigIssue[] = [...spaceIssues(space, method === "grid"), ...stopRuleIssues(stop ?? { kind: "none" })];
   const check = (path: string, isRight: boolean, message: string): void => {
     if (!isRight) issues.push({ path, message, code: "CONFIG_RANGE" });
@@ -62,7 +62,7 @@ function plannedSettings({
   return settings.map((own, i): PlannedTrial => ({ number: i + 1, settings: own }));
 }
 
-function selectionText({ figure, higherIsBetter, stop = { kind: "none" }, ...options }: SearchOptions): string {
+function selectionText({ figure, higherIsBetter, stop = { kind: "none" }, ...options }: SearchSpec): string {
   const { seeds = [1], folds } = options;
   const over = `${seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds.join(", ")}`}${folds === undefined ? "" : ` and ${folds} folds`}`;
   const rules = {
@@ -84,7 +84,7 @@ function selectionText({ figure, higherIsBetter, stop = { kind: "none" }, ...opt
  * @throws {CheckpointError} RUN_MISMATCH where the folder holds another search, OUTPUT_EXISTS
  * @source Bergstra & Bengio 2012, JMLR 13 (random search)
  */
-export async function search(options: SearchOptions): Promise<SearchResult> {
+export async function search(options: SearchSpec): Promise<SearchResult> {
   const { figure, higherIsBetter, method = "random", stop = { kind: "none" }, space } = options;
   const planned = plannedSettings(options);
   if (stop.kind === "halving" && options.outputDir === undefined) {
