@@ -2,7 +2,7 @@
  * Fine-tunes a pre-trained model for SST-2 in full, by LoRA, by small networks inside the layers, and with the encoder
  * frozen: held-out accuracy, seconds, trained parameters and memory, as lines of JSON and a table.
  *
- *     npx tsx studies/adapters/run.ts MODEL DATA [METHODS] [SEEDS] [EPOCHS]
+ *     npx tsx studies/adapters/run.ts MODEL DATA [METHODS] [SEEDS] [EPOCHS] [THREADS]
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -10,7 +10,8 @@ import { type AdapterOptions, finetune, loadTokenizer, openEngine, textClassific
 import { movesWithAdapter } from "../../src/models/adapter/attach.ts";
 import { namedParameters } from "../../src/nn/module.ts";
 
-const [model = "", data = "../shared/data", chosen = "all", seedList = "1", epochs = "1"] = process.argv.slice(2);
+const [model = "", data = "../shared/data", chosen = "all", seedList = "1", epochs = "1", threads = "2"] =
+  process.argv.slice(2);
 
 interface Method {
   readonly learningRate: number;
@@ -35,7 +36,7 @@ const tokenizer = await loadTokenizer(model);
 const task = textClassification({ tokenizer, maxSeqLength: 128, textColumns: 0, labelColumn: 1 });
 const table = (name: string) => tsv(join(data, "sst2", name), { header: false });
 const tables = { train: table("train.tsv.gz"), eval: table("dev.tsv") };
-const engine = await openEngine({ threads: 2 });
+const engine = await openEngine({ threads: Number(threads) });
 const rows: string[] = [];
 for (const name of names) {
   const { learningRate, ...method } = methods[name]!;

@@ -2,7 +2,7 @@
  * DNA by a model of text whose symbols are random tokens (Kao & Lee 2021, arXiv:2103.07162), beside the same network with new
  * rows for the symbols, and from scratch: UCI's splice junctions (3 classes) or E. coli promoters (2 classes).
  *
- *     npx tsx studies/symbols/run.ts MODEL DATA splice|promoters [SEEDS] [EPOCHS] [PERTOKEN]
+ *     npx tsx studies/symbols/run.ts MODEL DATA splice|promoters [SEEDS] [EPOCHS] [PERTOKEN] [START] [THREADS]
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,8 +13,9 @@ import { Random } from "../../src/base/random.ts";
 import { finetune, loadTokenizer, openEngine, symbolVocabulary, textClassification } from "../../src/index.ts";
 import { testTable } from "../../src/tasks/testing.ts";
 
-const [model = "", data = "../shared/data", name = "splice", seedList = "1", epochs = "5", width = "1"] =
+const [model = "", data = "../shared/data", name = "splice", seedList = "1", epochs = "5", width = "1", ...others] =
   process.argv.slice(2);
+const [chosen = "all", threads = "2"] = others;
 
 type Row = { readonly text: string; readonly label: string };
 
@@ -54,11 +55,12 @@ const starts = {
   "new rows": { rows: "random", fromScratch: false },
   "from scratch": { rows: "random", fromScratch: true },
 } as const;
-const engine = await openEngine({ threads: 2 });
+const engine = await openEngine({ threads: Number(threads) });
 const root = await mkdtemp(join(tmpdir(), "firth-symbols-"));
 const lines: string[] = [];
 try {
   for (const [start, { rows: kind, fromScratch }] of Object.entries(starts)) {
+    if (chosen !== "all" && chosen !== start) continue;
     for (const seed of seedList.split(",").map(Number)) {
       const folder = join(root, `${kind}-${fromScratch}-${seed}`);
       await symbolVocabulary(model, { alphabet: "ACGT", perToken: Number(width), rows: kind, seed, outputDir: folder });
