@@ -11,6 +11,7 @@ import { checkPretrainRecipe } from "./pretrain-recipe.ts";
 import type { Section } from "./problems.ts";
 import { applyOverrides, parseOverride, readRecipe } from "./read-recipe.ts";
 import { claimRunFolder, releaseRunFolder } from "./run-recipe.ts";
+import { checkTogetherRecipe } from "./together-recipe.ts";
 
 const recipes = fileURLToPath(new URL("../../../recipes", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "firth-recipe-"));
@@ -23,7 +24,8 @@ describe("recipes of the package", () => {
     "%s is right, and so is what it resolves to (bug: a setting that is not one)",
     async (name) => {
       const recipe = await readRecipe(join(recipes, name));
-      const checks = { pretrain: checkPretrainRecipe, finetune: checkFinetuneRecipe, glue: checkGlueRecipe };
+      const finetune = recipe.tasks === undefined ? checkFinetuneRecipe : checkTogetherRecipe;
+      const checks = { pretrain: checkPretrainRecipe, finetune, glue: checkGlueRecipe };
       const check = checks[recipe.kind as keyof typeof checks];
       const resolved = check(recipe, name);
       expect(check(parse(stringify(resolved)) as Section, name)).toEqual(resolved);
@@ -103,8 +105,8 @@ describe("recipes about writing", () => {
   test.each<[object, string]>([
     [{ data: { train: "a", evalTarget: "b" } }, "data.eval:.*data.trainTarget:"],
     [
-      { data: { train: "a" }, transfer: { selectionFigure: "f1", freeze: "encoder" } },
-      "transfer.freeze:.*transfer.selectionFigure:",
+      { data: { train: "a" }, transfer: { selectionFigure: "f1", frieze: [0], unfreezing: { name: "gradal" } } },
+      "transfer.selectionFigure: must be loss.*transfer.frieze:.*freeze.*transfer.unfreezing.name:.*gradual",
     ],
     [
       { data: { train: "a" }, task: { name: "sequenceToSequence", labelColumn: 1, targetColumn: "source" } },
@@ -162,8 +164,6 @@ describe("a run's folder", () => {
     expect(await claimRunFolder(run, recipe({ train: { maxSteps: 4 } }))).toBe(false);
   });
 
-  test("with something else in it is left alone (bug: a user's files among checkpoints)", async () => {
-    const used = join(folder, "used");
   test("goes on with a run that is older than a setting, which then has its usual value (bug: an update that ends all runs)", async () => {
     const run = join(folder, "older");
     const whole = recipe();
@@ -174,6 +174,8 @@ describe("a run's folder", () => {
     expect(await claimRunFolder(run, recipe({ train: { maxSteps: 2, noDropoutRatio: 0.1 } }), complete)).toBe(false);
   });
 
+  test("with something else in it is left alone (bug: a user's files among checkpoints)", async () => {
+    const used = join(folder, "used");
     await claimRunFolder(used, recipe());
     writeFileSync(join(used, "precious.txt"), "");
     await releaseRunFolder(used);

@@ -28,7 +28,7 @@ export function isColumnList(value: unknown): value is ColumnList {
 }
 
 /** One column or a list of two; a list in any case. */
-function textColumnsField(doc: string): ConfigField<ColumnList, true> {
+export function textColumnsField(doc: string): ConfigField<ColumnList, true> {
   return {
     ...textField({ doc }),
     kind: "column, or list of two columns",
@@ -46,7 +46,7 @@ export const taskTable = defineConfig({
   fields: defineFields({
     name: choiceField(["textClassification", "textRegression"], {
       default: "textClassification",
-      doc: "Classes, or numbers; sequenceToSequence, questionAnswering and tokenClassification have settings of their own.",
+      doc: "Classes, or numbers; sequenceToSequence, questionAnswering, tokenClassification and multipleChoice have settings of their own.",
     }),
     textColumns: textColumnsField("Column of the text, or two columns that are read together."),
     labelColumn: columnField("Column of the class."),
