@@ -5,7 +5,7 @@ import { Random } from "../base/random.ts";
 import { tensorType } from "../ir/shape.ts";
 import { adamW } from "./adamw.ts";
 import { type Decay, learningRateAt } from "./schedule.ts";
-import { accumulateProgram, sectionsOf, squaredNormProgram, updateProgram } from "./update-rule.ts";
+import { accumulateProgram, clipFactor, sectionsOf, squaredNormProgram, updateProgram } from "./update-rule.ts";
 
 interface Fixture {
   readonly schedules: Readonly<
@@ -99,7 +99,7 @@ test("norm and clipping factor are PyTorch's clip_grad_norm_ (would catch a norm
     const { squares } = await sweep.run(store, [{ first: 0, last: flat.length, scalars: {} }]);
     const found = Math.sqrt(squares!);
     expect(found).toBeCloseTo(norm, 7);
-    const factor = Math.min(1, maxNorm / (found + 1e-6));
+    const factor = clipFactor(found, maxNorm);
     for (const [i, gradient] of flat.entries()) {
       for (const [k, x] of gradient.entries()) expect(x * factor).toBeCloseTo(expected[i]![k]!, 7);
     }

@@ -14,6 +14,14 @@ export interface UpdateFacts {
   readonly step: number;
 }
 
+/**
+ * What gradients of a norm are multiplied with so that it is at most `maxNorm`.
+ * @source PyTorch's clip_grad_norm_, its small constant included
+ */
+export function clipFactor(norm: number, maxNorm: number): number {
+  return Math.min(1, maxNorm / (norm + 1e-6));
+}
+
 type Scalars = Readonly<Record<string, Tensor>>;
 
 interface Rule {

@@ -68,6 +68,8 @@ test("a checkpoint's lanes are gone on with by auto, and no others are taken (bu
     });
     const last = await run({ lanes: "auto" }, `auto-${lanes}`);
     expect(last.lanes).toEqual([`lanes: ${lanes}, as in the checkpoint`]);
+    // The room that two lanes need is asked for too, though they are not measured again.
+    expect(last.notices.filter((text) => text.startsWith("memory: "))).toHaveLength(lanes);
     expect(last.bits).toEqual(whole.bits);
   }
 });

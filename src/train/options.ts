@@ -78,7 +78,7 @@ export type TrainOptionsInput = ConfigInput<typeof fields>;
 export const trainOptionsTable = defineConfig({
   name: "train",
   fields,
-  rules: ({ maxSteps, numEpochs, batchSize, gradientAccumulationSteps }) => [
+  rules: ({ maxSteps, numEpochs, batchSize, gradientAccumulationSteps, epsilon, ...betas }) => [
     ...(maxSteps === null && numEpochs === null
       ? [{ path: "maxSteps", message: "must be given, or numEpochs.", code: "CONFIG_REQUIRED" }]
       : []),
@@ -86,6 +86,11 @@ export const trainOptionsTable = defineConfig({
       ? [{ path: "numEpochs", message: "must be left out when maxSteps is given.", code: "CONFIG_AMBIGUOUS" }]
       : []),
     ...(numEpochs === 0 ? [{ path: "numEpochs", message: "must be above 0; got 0.", code: "CONFIG_RANGE" }] : []),
+    // A mean that never moves, and 0 divided by 0 where a weight had no gradient yet.
+    ...(["beta1", "beta2"] as const).flatMap((path) =>
+      betas[path] < 1 ? [] : [{ path, message: "must be below 1; got 1.", code: "CONFIG_RANGE" }],
+    ),
+    ...(epsilon === 0 ? [{ path: "epsilon", message: "must be above 0; got 0.", code: "CONFIG_RANGE" }] : []),
     ...(gradientAccumulationSteps > batchSize
       ? [
           {

@@ -9,7 +9,7 @@ import { sizeOf } from "../ir/shape.ts";
 import type { Module, Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
-import { sectionsOf, type UpdateFacts, type UpdateRule } from "../optim/update-rule.ts";
+import { clipFactor, sectionsOf, type UpdateFacts, type UpdateRule } from "../optim/update-rule.ts";
 import { compileUpdater, type UpdateRange, type Updater } from "../optim/updater.ts";
 import { divideBatch } from "./divide-batch.ts";
 import { FigureTotals, totalCounts } from "./figures.ts";
@@ -325,8 +325,7 @@ export class TrainStep<M extends Module> {
         { code: "NOT_FINITE", path: `step ${step}`, details: { step, loss, gradientNorm } },
       );
     }
-    // The same small constant as PyTorch's clip_grad_norm_.
-    const gradientScale = Math.min(1, this.options.maxGradNorm / (gradientNorm + 1e-6));
+    const gradientScale = clipFactor(gradientNorm, this.options.maxGradNorm);
     const updated = this.ranges(batches).map(({ first, last, treatment }): UpdateRange => {
       const { learningRateScale, weightDecay, ownStep } = treatment;
       // Moments begin at 0 in the first step that trains a parameter: corrections for that count from there.

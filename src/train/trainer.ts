@@ -123,15 +123,18 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     seed: options.seed,
   });
   const { store } = step;
-  const evaluation = spec.evaluation?.(store);
   const evaluations: EvaluationEvent[] = [];
+  let evaluation: ReturnType<OpenEvaluation> | undefined;
   let files: RunFolder | undefined;
   let bestWeights: Weights | undefined;
-  const batchesOf = batchMaker(objective, examples, options);
   try {
+    evaluation = spec.evaluation?.(store);
+    const batchesOf = batchMaker(objective, examples, options);
     const first = batchesOf(0);
+    const checked = new Set<number>();
     const checkMemory = (lanes: Lanes): void => {
       step.lanes = lanes;
+      checked.add(lanes);
       const memory = step.estimateMemory(first, { givesWeights: true });
       if (memory === undefined) return;
       listener({ kind: "notice", message: `memory: ${memoryText(memory)}` });
@@ -153,6 +156,8 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       },
     });
     const { lanes } = chosen;
+    // Those of the checkpoint were not measured here.
+    if (!checked.has(lanes)) checkMemory(lanes);
     step.lanes = lanes;
     if (chosen.reason !== undefined) listener({ kind: "notice", message: `lanes: ${chosen.reason}` });
     await step.releaseOthers(first);
