@@ -1,6 +1,13 @@
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { booleanField, defineFields, integerField, listField, textField } from "../formats/config-fields.ts";
+import {
+  booleanField,
+  defineFields,
+  integerField,
+  listField,
+  nullableField,
+  textField,
+} from "../formats/config-fields.ts";
 import { addFieldOptions, fieldValues } from "./field-option.ts";
 
 const fields = defineFields({
@@ -8,6 +15,7 @@ const fields = defineFields({
   cased: booleanField({ default: true, doc: "Case." }),
   eosTokenIds: listField(integerField({ min: 0, doc: "Id." }), { default: [], doc: "Ids." }),
   stopStrings: listField(textField({ doc: "Text." }), { default: [], doc: "Texts." }),
+  topK: nullableField(integerField({ default: 5, min: 0, doc: "Tokens." })),
 });
 
 function given(...words: string[]): Record<string, unknown> {
@@ -31,4 +39,10 @@ test("lists hold numbers where they are of numbers, and texts that look like num
 test("opposites and lists are what they were", () => {
   expect(given("--no-cased", "--stop-strings", "a", "b")).toEqual({ cased: false, stopStrings: ["a", "b"] });
   expect(given("--cased")).toEqual({ cased: true });
+});
+
+test("null is null, where a setting may be so (bug: the empty text that commander makes of it)", () => {
+  expect(given("--top-k", "null")).toEqual({ topK: null });
+  expect(given("--top-k", "0")).toEqual({ topK: 0 });
+  expect(() => given("--no-repeat-ngram-size", "null")).toThrow(/must be an integer/);
 });

@@ -14,6 +14,9 @@ export function parseWord(word: string): JsonValue {
   return typeof value === "number" || typeof value === "boolean" || value === null ? value : word;
 }
 
+/** Commander makes an empty text of null. */
+const NULL = Symbol("null");
+
 function checked(field: ConfigField<JsonValue>, value: JsonValue, word: JsonValue): JsonValue {
   const first = field.check(value);
   if ("value" in first) return first.value;
@@ -46,7 +49,8 @@ function optionsOf(name: string, field: ConfigField<JsonValue>): Option[] {
   }
   const choices = /^one of (.*?)( or null)?$/.exec(field.kind)?.[1];
   const placeholder = choices === undefined ? "value" : choices.replaceAll('"', "").replaceAll(", ", "|");
-  return [valued(`--${flag} <${placeholder}>`, doc).argParser((word: string) => checked(field, parseWord(word), word))];
+  const read = (word: string) => checked(field, parseWord(word), word) ?? NULL;
+  return [valued(`--${flag} <${placeholder}>`, doc).argParser(read)];
 }
 
 /** Adds one option for every setting of a table (`--vocab-size` for `vocabSize`). */
@@ -66,6 +70,6 @@ export function fieldValues(given: Given, fields: ConfigFields): Record<string, 
   return Object.fromEntries(
     Object.keys(fields)
       .filter((name) => given[name] !== undefined)
-      .map((name) => [name, given[name] as JsonValue]),
+      .map((name) => [name, given[name] === NULL ? null : (given[name] as JsonValue)]),
   );
 }
