@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { families } from "../models/families.ts";
 import { Module, namedParameters, Parameter } from "../nn/module.ts";
 import { frozenParameters } from "./frozen.ts";
 import { layerGroups } from "./layer-group.ts";
@@ -36,6 +37,23 @@ describe("layerGroups", () => {
       const groups = layerGroups(model);
       const movable = [...namedParameters(model)].filter(([, { isFixed }]) => !isFixed).map(([name]) => name);
       expect(groups.flatMap(({ parameters }) => parameters).sort()).toEqual(movable.sort());
+    },
+  );
+
+  test.each(families.map((family) => [family.name, family] as const))(
+    "of %s: one for each layer of its own weights between embeddings and head, whatever the head",
+    (_name, family) => {
+      const config = family.configure({});
+      const { numHiddenLayers } = family.facts(config);
+      const heads = [family.classification(config, 3), family.pretraining(config)];
+      for (const model of heads) {
+        const groups = layerGroups(model);
+        const movable = [...namedParameters(model)].filter(([, { isFixed }]) => !isFixed).map(([name]) => name);
+        expect(groups.flatMap(({ parameters }) => parameters).sort()).toEqual(movable.sort());
+        expect(groups[0]!.kind).toBe("embeddings");
+        const layers = groups.filter(({ kind, stack }) => kind === "layer" && stack === "encoder");
+        expect(layers.flatMap((group) => group.layers)).toEqual(Array.from({ length: numHiddenLayers }, (_, i) => i));
+      }
     },
   );
 
