@@ -3,7 +3,6 @@ import { copyFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { writeFolderAtomic } from "../formats/atomic.ts";
-import { weightsFileName } from "../formats/model-weights.ts";
 import { adapterConfigName, adapterWeightsName } from "../models/adapter/file.ts";
 import { isAdapterFolder, openAdapterFolder } from "../models/adapter/folder.ts";
 import { familyOf } from "../models/families.ts";
@@ -25,13 +24,13 @@ export interface MergedAdapter {
   readonly parameters: number;
 }
 
-/** Files that the merged model has of its own. */
-const own = new Set(["config.json", adapterConfigName, adapterWeightsName, weightsFileName, "README.md"]);
-
 /** Files of an adapter's folder that go along: the tokenizer's, and what is said of the task. */
+const companion =
+  /^(tokenizer|special_tokens|added_tokens|vocab|merges|spiece|encoder\.json|task\.json|generation_config)/;
+
 async function copyCompanions(from: string, to: string): Promise<void> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
-    if (entry.isFile() && !own.has(entry.name) && !existsSync(join(to, entry.name))) {
+    if (entry.isFile() && companion.test(entry.name) && !existsSync(join(to, entry.name))) {
       await copyFile(join(from, entry.name), join(to, entry.name));
     }
   }

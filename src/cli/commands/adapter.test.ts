@@ -1,14 +1,16 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { loadClassifier, saveClassifier } from "../../api/load.ts";
 import { saveModel } from "../../api/model.ts";
 import { type AdapterOptions, resolveAdapter } from "../../models/adapter/option.ts";
 import { withAdapter } from "../../models/adapter/start.ts";
 import { randomNumbers } from "../../models/adapter/testing.ts";
+import { familyOf } from "../../models/families.ts";
 import { tinyModel, wordTokenizer } from "../../transfer/vocabulary/testing.ts";
 import { createProgram } from "../program.ts";
 
@@ -70,6 +72,18 @@ test("firth adapter merge makes an ordinary model, with tokenizer and classes (b
   const again = await run("merge", adapter, "--out", out);
   expect(again).toMatchObject({ code: 1, out: "" });
   expect(again.error).toContain("(OUTPUT_EXISTS)");
+});
+
+test("an adapter of peft, which has neither config.json nor tokenizer, becomes a model (bug: classes by the base, not by the head)", async () => {
+  const adapter = fileURLToPath(new URL("../../../tests/fixtures/bert/lora", import.meta.url));
+  const out = join(root, "peft");
+  const told = await run("merge", adapter, "--out", out);
+  expect(told.code, told.error).toBeUndefined();
+  expect((await readdir(out)).sort()).toEqual(["config.json", "model.safetensors"]);
+  const family = await familyOf(out);
+  const [merged, apart] = [await family.loadClassification(out, 0), await family.loadAny(adapter, 0)];
+  expect(merged).toMatchObject({ labels: ["negative", "neutral", "positive"], newParameters: [] });
+  expect(merged.weights).toEqual(apart.weights);
 });
 
 test("what cannot be merged says why, and leaves nothing (bug: merged without what is lost)", async () => {
