@@ -123,8 +123,8 @@ describe("strategies", () => {
     expect(told).toEqual([
       "stage 1 of 4 from step 1: pooler, head",
       "stage 2 of 4 from step 3: layer 1, pooler, head",
-      "stage 3 of 4 from step 5: layer 0, layer 1, pooler, head",
-      "stage 4 of 4 from step 7: embeddings, layer 0, layer 1, pooler, head",
+      "stage 3 of 4 from step 5: layers 0–1, pooler, head",
+      "stage 4 of 4 from step 7: embeddings, layers 0–1, pooler, head",
     ]);
   });
 

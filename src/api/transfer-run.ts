@@ -16,6 +16,7 @@ import { planRun, type RunPlan, type TrainOptions, trainOptionsTable } from "../
 import type { ParameterTreatment } from "../train/train-step.ts";
 import { type TrainResult, type TrainSpec, train } from "../train/trainer.ts";
 import { auxiliaryWeight, withAuxiliaryLoss } from "../transfer/auxiliary-loss.ts";
+import { joinedNames } from "../transfer/explain.ts";
 import { frozenParameters } from "../transfer/frozen.ts";
 import { JointModel } from "../transfer/joint-model.ts";
 import {
@@ -293,7 +294,7 @@ function withClocks(
 /** What is said when a stage begins. */
 function stageText(stages: readonly Stage[], index: number): string {
   const { groups, firstStep } = stages[index]!;
-  const names = groups.map(({ name }) => name).join(", ");
+  const names = joinedNames(groups.map(({ name }) => name));
   return `stage ${index + 1} of ${stages.length} from step ${firstStep}: ${names}`;
 }
 
