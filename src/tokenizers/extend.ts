@@ -77,7 +77,7 @@ export async function extendTokenizer(
       single_word: isWhole && !special,
       lstrip: false,
       rstrip: false,
-      normalized: lowers && !special,
+      normalized: lowers && !special && content.toLowerCase() !== content.toUpperCase(),
     };
   });
   const before = Array.isArray(json.added_tokens) ? json.added_tokens : [];
