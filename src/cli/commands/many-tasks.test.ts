@@ -1,0 +1,131 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { saveModel } from "../../api/model.ts";
+import { Random } from "../../base/random.ts";
+import { bertConfig } from "../../models/bert/config.ts";
+import { bert } from "../../models/bert/family.ts";
+import { testTokenizer, testWords } from "../../tasks/testing.ts";
+import { createProgram } from "../program.ts";
+
+const tokenizer = testTokenizer();
+const config = bertConfig({
+  ...{ vocabSize: tokenizer.vocabSize, hiddenSize: 16, numHiddenLayers: 1, numAttentionHeads: 2, intermediateSize: 32 },
+  ...{ maxPositionEmbeddings: 32, hiddenDropoutProb: 0, attentionProbsDropoutProb: 0 },
+});
+const folder = mkdtempSync(join(tmpdir(), "firth-many-tasks-"));
+const at = (name: string): string => join(folder, name);
+const random = new Random(1, "many-tasks");
+const word = (): string => testWords[random.nextInt(testWords.length)]!;
+
+function recipe(name: string, task: string, data: string, more = ""): void {
+  const text = `kind: finetune\noutputDir: ${at(name)}\nmodel: ${at("model")}\ntask: { ${task} }\ndata: { ${data} }\n`;
+  const train = "train: { batchSize: 8, maxSteps: 2, learningRate: 0.001 }\nengine: { threads: 1 }\n";
+  writeFileSync(at(`${name}.yaml`), text + train + more);
+}
+
+beforeAll(async () => {
+  await saveModel(at("model"), { ...bert(config, { seed: 5 }), tokenizer });
+  const sentence = (): string =>
+    Array.from({ length: 4 }, word)
+      .map((own) => `${own} ${own === "good" ? "B-x" : own === "film" ? "I-x" : "O"}\n`)
+      .join("");
+  writeFileSync(at("tags.conll"), Array.from({ length: 20 }, sentence).join("\n"));
+  recipe(
+    "tags",
+    "name: tokenClassification, maxSeqLength: 16, overlap: 2",
+    `train: ${at("tags.conll")}, eval: ${at("tags.conll")}`,
+  );
+  const paragraphs = Array.from({ length: 6 }, (_, p) => {
+    const context = `𠀀 ${word()} so very ${word()}`;
+    const start = Array.from(context.slice(0, context.indexOf("so very"))).length;
+    const qas = [0, 1].map((q) => ({
+      id: `${p}-${q}`,
+      question: "the film",
+      answers: [{ text: "so very", answer_start: start }],
+    }));
+    return { context, qas };
+  });
+  writeFileSync(at("questions.json"), JSON.stringify({ data: [{ paragraphs }] }));
+  recipe(
+    "questions",
+    "name: questionAnswering, maxSeqLength: 24, maxQueryLength: 4, docStride: 6",
+    `train: ${at("questions.json")}, eval: ${at("questions.json")}`,
+  );
+  const pairs = Array.from({ length: 12 }, () => `${word()} ${word()}\t${word()}`);
+  writeFileSync(at("pairs.tsv"), `source\ttarget\n${pairs.join("\n")}\n`);
+  const lengths = "maxSourceLength: 8, maxTargetLength: 6";
+  recipe(
+    "texts",
+    `name: sequenceToSequence, ${lengths}`,
+    `train: ${at("pairs.tsv")}, eval: ${at("pairs.tsv")}`,
+    "generation: { numWritten: 4 }\n",
+  );
+  const numbers = Array.from({ length: 12 }, (_, i) => `${word()} ${word()}\t${i / 3}`);
+  writeFileSync(at("numbers.tsv"), `text\tlabel\n${numbers.join("\n")}\n`);
+  const choices = Array.from({ length: 12 }, (_, i) =>
+    JSON.stringify({ question: word(), options: [word(), word(), `${word()} very`], label: i % 3 }),
+  );
+  writeFileSync(at("choices.jsonl"), `${choices.join("\n")}\n`);
+  const asked = `train: ${at("choices.jsonl")}, eval: ${at("choices.jsonl")}`;
+  recipe("choices", "name: multipleChoice, maxSeqLength: 12", asked);
+  const columns = "textColumns: text, labelColumn: label, maxSeqLength: 8";
+  recipe("numbers", `name: textRegression, ${columns}`, `train: ${at("numbers.tsv")}, eval: ${at("numbers.tsv")}`);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = undefined;
+});
+
+async function run(...args: string[]): Promise<{ out: string; error: string }> {
+  const texts = { out: "", error: "" };
+  const take = (stream: "out" | "error") => (text: unknown) => {
+    texts[stream] += String(text);
+    return true;
+  };
+  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
+  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
+  await createProgram().parseAsync(["node", "firth", ...args]);
+  vi.restoreAllMocks();
+  return texts;
+}
+const rowsIn = (path: string): Record<string, unknown>[] =>
+  readFileSync(path, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+// A mechanism that knows classes only: parts of other files that are not theirs, figures of another task.
+test.each([
+  { name: "tags", total: 20, figure: "f1", shown: "Entities by type" },
+  { name: "questions", total: 12, figure: "exact", shown: "Kinds of answers" },
+  { name: "texts", total: 8, figure: "bleu", shown: "Worst examples" },
+  { name: "choices", total: 12, figure: "accuracy", shown: "probability of the chosen option" },
+  { name: "numbers", total: 12, figure: "pearson", shown: "Predicted over true" },
+])("$name: folds, predictions and a page of errors", async ({ name, total, figure, shown }) => {
+  const whole = await run("finetune", at(`${name}.yaml`), "--json");
+  expect(existsSync(at(`${name}/predictions.jsonl`)), whole.error).toBe(true);
+  expect(readFileSync(at(`${name}/errors.html`), "utf8")).toContain(shown);
+  const compared = await run("compare", at(name), at(name), "--resamples", "20", "--figure", figure, "--json");
+  expect(JSON.parse(compared.out), compared.error).toMatchObject({ figure, difference: 0 });
+  const { out, error } = await run("finetune", at(`${name}.yaml`), "--folds", "2", "--json");
+  const result = JSON.parse(out) as { figures: Record<string, unknown>; runs: object[] };
+  expect(result.runs, error).toHaveLength(2);
+  expect(Object.keys(result.figures)).toContain(figure);
+  const rows = [1, 2].map((fold) => rowsIn(at(`${name}-folds/fold-${fold}-seed-1/predictions.jsonl`)));
+  expect(rows.flat()).toHaveLength(total);
+  if (name !== "questions") return;
+  const contexts = rows.map((own) => new Set(own.map(({ context }) => context)));
+  expect([...contexts[0]!].filter((context) => contexts[1]!.has(context))).toEqual([]);
+});
+
+test("a curve over words says each word's commonest tag as its baseline (bug: a baseline of classes for all tasks)", async () => {
+  const { out, error } = await run("finetune", at("tags.yaml"), "--learning-curve", "50%,100%", "--json");
+  expect(JSON.parse(out), error).toMatchObject({
+    figure: "f1",
+    baseline: { name: "each word's commonest tag", figures: { f1: expect.any(Number) } },
+  });
+});
