@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { randomWeights, runForward, tinyBart } from "../../tests/support/tiny-bart.ts";
+import { randomWeights } from "../../tests/support/random-model.ts";
+import { runForward, tinyBart } from "../../tests/support/tiny-bart.ts";
 import { cyclicExamples, tinyTokenizer } from "../../tests/support/tiny-run.ts";
 import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import type { Batch } from "../data/batch.ts";

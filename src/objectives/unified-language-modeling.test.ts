@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { engines } from "../../tests/support/backends.ts";
 import { forwardNumbers } from "../../tests/support/causal-parity.ts";
-import { measureLoss, randomWeights, tinyUnifiedBert } from "../../tests/support/random-model.ts";
+import { firstStep, measureLoss, randomWeights, tinyUnifiedBert } from "../../tests/support/random-model.ts";
 import { tinyBert, tinyTokenizer } from "../../tests/support/tiny-run.ts";
 import type { Backend } from "../backend/backend.ts";
 import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
@@ -9,9 +9,7 @@ import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import type { PretrainingExample, ReadingOrder } from "../data/segment.ts";
 import type { EncoderInputs } from "../models/model.ts";
-import { adamW } from "../optim/adamw.ts";
 import { reshape } from "../tensor/movement.ts";
-import { TrainStep } from "../train/train-step.ts";
 import type { Drawn } from "./objective.ts";
 import { type UnifiedLanguageModelingOptions, unifiedLanguageModeling } from "./unified-language-modeling.ts";
 
@@ -244,14 +242,9 @@ test("a packed batch of all orders costs what its sequences cost one by one", as
 /** Loss and gradient norm of a step. */
 async function stepOf(on: Backend, batch: Batch): Promise<number[]> {
   const model = tinyUnifiedBert();
-  const step = await TrainStep.create({
-    ...{ backend: on, model, weights: randomWeights(model), loss: objective().loss, optimizer: adamW() },
-    ...{ treatment: () => ({ learningRateScale: 1, weightDecay: 0 }), maxGradNorm: 1, seed: 2 },
-    ...{ policy: { compute: "f32" }, accumulates: false },
-  });
-  const { loss, gradientNorm } = await step.run([batch], 1, 0);
-  await step.dispose();
-  return [loss, gradientNorm];
+  const { loss } = objective();
+  const { figures } = await firstStep({ backend: on, model, weights: randomWeights(model), loss, batch });
+  return [figures.loss, figures.gradientNorm];
 }
 
 for (const { title, missing, open, tolerance } of engines) {

@@ -10,10 +10,9 @@ import type { PretrainingModel } from "../../src/models/model.ts";
 import { denoising } from "../../src/objectives/denoising.ts";
 import { maskedSequenceToSequence } from "../../src/objectives/masked-sequence-to-sequence.ts";
 import type { Drawn, PretrainingObjective } from "../../src/objectives/objective.ts";
-import { adamW } from "../../src/optim/adamw.ts";
-import { TrainStep } from "../../src/train/train-step.ts";
 import { oneDnn } from "../support/backends.ts";
-import { randomWeights, tinyBart } from "../support/tiny-bart.ts";
+import { firstStep, randomWeights } from "../support/random-model.ts";
+import { tinyBart } from "../support/tiny-bart.ts";
 import { numWords, tinyTokenizer } from "../support/tiny-run.ts";
 
 let backend: Backend;
@@ -50,19 +49,7 @@ async function measure(
   const model: PretrainingModel = tinyBart({
     ...{ hiddenDropoutProb: dropout, attentionProbsDropoutProb: dropout, activationDropoutProb: dropout },
   });
-  const step = await TrainStep.create({
-    ...{ backend: engine, model, weights: randomWeights(model), loss, lanes },
-    optimizer: adamW(),
-    treatment: () => ({ learningRateScale: 1, weightDecay: 0 }),
-    maxGradNorm: Number.POSITIVE_INFINITY,
-    policy: { compute },
-    accumulates: false,
-    seed: 1,
-  });
-  const figures = await step.run([batch], 1, 0);
-  const gradients = await step.store.read("gradient");
-  await step.dispose();
-  return { figures, gradients };
+  return firstStep({ backend: engine, model, weights: randomWeights(model), loss, batch, lanes, compute });
 }
 
 type Measured = Awaited<ReturnType<typeof measure>>;

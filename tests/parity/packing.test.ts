@@ -12,15 +12,13 @@ import type { PretrainingModel } from "../../src/models/model.ts";
 import { robertaConfig } from "../../src/models/roberta/config.ts";
 import { robertaFamily } from "../../src/models/roberta/family.ts";
 import type { Module } from "../../src/nn/module.ts";
-import type { Weights } from "../../src/nn/weights.ts";
 import { maskedLanguageModeling } from "../../src/objectives/masked-language-modeling.ts";
 import type { Objective } from "../../src/objectives/objective.ts";
-import { adamW } from "../../src/optim/adamw.ts";
 import type { EncodedText } from "../../src/tasks/encode-text.ts";
 import { textClassification } from "../../src/tasks/text-classification.ts";
 import { TextClassifierProgram } from "../../src/tasks/text-classifier-program.ts";
 import { ModelStore } from "../../src/train/model-store.ts";
-import { TrainStep } from "../../src/train/train-step.ts";
+import { firstStep, randomWeights } from "../support/random-model.ts";
 import { numWords, tinyTokenizer } from "../support/tiny-run.ts";
 
 let backend: Backend;
@@ -41,38 +39,11 @@ const sizes = {
 };
 const config = bertConfig(sizes);
 
-/** Random numbers everywhere, so that no parameter is without effect. */
-function randomWeights(module: Module): Weights {
-  const random = new Random(17);
-  const names = new ModelStore(backend, module, ["value"]);
-  const weights = new Map(
-    [...names.parameters].map(([name, { shape }]) => {
-      const size = shape.reduce((product, dim) => product * dim, 1);
-      return [name, Float32Array.from({ length: size }, () => 0.1 * random.nextNormal())] as const;
-    }),
-  );
-  names.dispose();
-  return weights;
-}
+const weightsOf = (model: Module) => randomWeights(model, 17, 0.1);
 
 /** Loss, terms and gradients of one step over a batch. */
-async function measure<M extends Module>(model: M, loss: Objective<never, M>["loss"], batch: Batch) {
-  const step = await TrainStep.create({
-    backend,
-    model,
-    weights: randomWeights(model),
-    loss,
-    optimizer: adamW(),
-    treatment: () => ({ learningRateScale: 1, weightDecay: 0 }),
-    maxGradNorm: Number.POSITIVE_INFINITY,
-    policy: { compute: "f32" },
-    accumulates: false,
-    seed: 1,
-  });
-  const figures = await step.run([batch], 1, 0);
-  const gradients = await step.store.read("gradient");
-  await step.dispose();
-  return { figures, gradients };
+function measure<M extends Module>(model: M, loss: Objective<never, M>["loss"], batch: Batch) {
+  return firstStep({ backend, model, weights: weightsOf(model), loss, batch });
 }
 
 /** Compares a packed batch with one sequence a row; the packed one must be the denser. */
@@ -156,7 +127,7 @@ test("classification of one segment and of two: loss and gradients (would catch 
 test("scores of many texts come in their order and do not depend on packing (would catch rows read in plan order)", async () => {
   const model = new BertForSequenceClassification(config, 3);
   const store = new ModelStore(backend, model, ["value"]);
-  store.write("value", randomWeights(model));
+  store.write("value", weightsOf(model));
   for (const segments of [1, 2] as const) {
     const texts = encoded(150, segments);
     const score = async (packed: boolean, batchSize: number, part = texts) => {

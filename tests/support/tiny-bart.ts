@@ -1,10 +1,9 @@
 /** @file An encoder–decoder small enough for tests, and runs of loss and logits through it. */
 import type { Backend } from "../../src/backend/backend.ts";
-import { Random } from "../../src/base/random.ts";
 import type { Batch } from "../../src/data/batch.ts";
 import { type BartConfigInput, bartConfig } from "../../src/models/bart/config.ts";
 import { BartForConditionalGeneration } from "../../src/models/bart/model.ts";
-import { type Module, namedParameters } from "../../src/nn/module.ts";
+import type { Module } from "../../src/nn/module.ts";
 import type { Weights } from "../../src/nn/weights.ts";
 import type { Tensors } from "../../src/tensor/trace.ts";
 import { BatchProgram } from "../../src/train/batch-program.ts";
@@ -32,17 +31,6 @@ export function tinyBart(settings: BartConfigInput = {}): BartForConditionalGene
       decoderStartTokenId: sep,
       forcedEosTokenId: sep,
       ...settings,
-    }),
-  );
-}
-
-/** Random numbers everywhere, so that no parameter is without effect. */
-export function randomWeights(module: Module, seed = 21): Weights {
-  const random = new Random(seed);
-  return new Map(
-    [...namedParameters(module)].map(([name, { shape }]) => {
-      const size = shape.reduce((product, dim) => product * dim, 1);
-      return [name, Float32Array.from({ length: size }, () => 0.3 * random.nextNormal())] as const;
     }),
   );
 }

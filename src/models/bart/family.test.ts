@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { storedNumbers } from "../../../tests/support/stored-numbers.ts";
 import { createReferenceBackend } from "../../backend/reference/reference-backend.ts";
-import { openWeights, writeWeights } from "../../formats/model-weights.ts";
+import { writeWeights } from "../../formats/model-weights.ts";
 import type { TensorToWrite } from "../../formats/safetensors-writer.ts";
 import { namedParameters } from "../../nn/module.ts";
 import { adamW } from "../../optim/adamw.ts";
@@ -28,17 +29,6 @@ async function copyOf(fixture: string): Promise<string> {
   return folder;
 }
 
-async function tensorsOf(folder: string): Promise<Map<string, TensorToWrite>> {
-  const file = await openWeights(folder);
-  const tensors = new Map<string, TensorToWrite>();
-  for (const name of [...file.names].sort()) {
-    const { data } = await file.read(name);
-    tensors.set(name, { name, dtype: "F32", shape: file.info(name).shape, data: data as Float32Array });
-  }
-  await file.close();
-  return tensors;
-}
-
 describe("load and save gives the same keys and bits (bug: exchanged projections, a bias of the logits that is lost)", () => {
   test("to write", async () => {
     const folder = await copyOf("conditional-generation");
@@ -46,7 +36,7 @@ describe("load and save gives the same keys and bits (bug: exchanged projections
     expect(loaded.newParameters).toEqual([]);
     expect(Math.max(...loaded.weights.get("finalLogitsBias")!)).toBeGreaterThan(0.1);
     await bartFamily.save(folder, loaded);
-    expect(await tensorsOf(folder)).toEqual(await tensorsOf(join(fixtures, "conditional-generation")));
+    expect(await storedNumbers(folder)).toEqual(await storedNumbers(join(fixtures, "conditional-generation")));
     const { d_model, decoder_layers, is_encoder_decoder, architectures } = JSON.parse(
       await readFile(join(folder, "config.json"), "utf8"),
     );
@@ -67,14 +57,14 @@ describe("load and save gives the same keys and bits (bug: exchanged projections
     const loaded = await bartFamily.loadClassification(folder, 1);
     expect(loaded.labels).toEqual(["negative", "neutral", "positive"]);
     await bartFamily.save(folder, loaded, { labels: loaded.labels });
-    expect(await tensorsOf(folder)).toEqual(await tensorsOf(join(fixtures, "sequence-classification")));
+    expect(await storedNumbers(folder)).toEqual(await storedNumbers(join(fixtures, "sequence-classification")));
     expect(existsSync(join(folder, "generation_config.json"))).toBe(false);
   });
 });
 
 test("files differ in what they call the words: copies are ignored, one of them is enough, a bare network loads", async () => {
   const { weights } = await bartFamily.loadPretraining(join(fixtures, "conditional-generation"), 1);
-  const tensors = await tensorsOf(join(fixtures, "conditional-generation"));
+  const tensors = await storedNumbers(join(fixtures, "conditional-generation"));
   const words = tensors.get("model.shared.weight")!;
   const rest = [...tensors.values()].filter(({ name }) => name !== "model.shared.weight");
   const as = (name: string): TensorToWrite => ({ ...words, name });

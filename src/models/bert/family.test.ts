@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { storedNumbers } from "../../../tests/support/stored-numbers.ts";
 import { CheckpointError } from "../../base/errors.ts";
-import { openWeights, writeWeights } from "../../formats/model-weights.ts";
+import { writeWeights } from "../../formats/model-weights.ts";
 import type { TensorToWrite } from "../../formats/safetensors-writer.ts";
 import { familyNamed, familyOf } from "../families.ts";
 import { bertFamily } from "./family.ts";
@@ -23,16 +24,6 @@ async function copyOf(fixture: string): Promise<string> {
   return folder;
 }
 
-/** Tensors of a directory as name → shape and bits. */
-async function tensorsOf(folder: string): Promise<Map<string, { shape: readonly number[]; data: Float32Array }>> {
-  const file = await openWeights(folder);
-  const result = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-  for (const name of [...file.names].sort())
-    result.set(name, { shape: file.info(name).shape, data: (await file.read(name)).data as Float32Array });
-  await file.close();
-  return result;
-}
-
 /** A copy of a fixture whose tensors are changed. */
 async function changed(
   fixture: string,
@@ -40,10 +31,8 @@ async function changed(
   extra: readonly TensorToWrite[] = [],
 ): Promise<string> {
   const folder = await copyOf(fixture);
-  const tensors = [...(await tensorsOf(folder))].map(
-    ([name, rest]): TensorToWrite => ({ name, dtype: "F32", ...rest }),
-  );
-  await writeWeights(folder, [...tensors.flatMap(change), ...extra]);
+  const tensors = await storedNumbers(folder);
+  await writeWeights(folder, [...[...tensors.values()].flatMap(change), ...extra]);
   return folder;
 }
 
@@ -58,7 +47,7 @@ describe("load and save gives the same keys and bits (would catch swapped query 
     expect(loaded.newParameters).toEqual([]);
     const folder = join(await copyOf("pretraining"));
     await bertFamily.save(folder, loaded);
-    expect(await tensorsOf(folder)).toEqual(await tensorsOf(source));
+    expect(await storedNumbers(folder)).toEqual(await storedNumbers(source));
     const [ours, theirs] = [folder, source].map(async (where) =>
       JSON.parse(await readFile(join(where, "config.json"), "utf8")),
     );
@@ -76,7 +65,7 @@ describe("load and save gives the same keys and bits (would catch swapped query 
     expect(
       (await readdir(folder)).filter((name) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(name)).length,
     ).toBeGreaterThan(1);
-    expect(await tensorsOf(folder)).toEqual(await tensorsOf(whole));
+    expect(await storedNumbers(folder)).toEqual(await storedNumbers(whole));
     expect((await bertFamily.loadClassification(folder, 2)).weights).toEqual(loaded.weights);
   });
 });
@@ -129,14 +118,14 @@ describe("names that files differ in", () => {
   });
 
   test("a stored copy of the tied decoder is ignored and not written again", async () => {
-    const words = (await tensorsOf(join(fixtures, "pretraining"))).get("bert.embeddings.word_embeddings.weight")!;
-    const extra: TensorToWrite = { name: "cls.predictions.decoder.weight", dtype: "F32", ...words };
+    const words = (await storedNumbers(join(fixtures, "pretraining"))).get("bert.embeddings.word_embeddings.weight")!;
+    const extra: TensorToWrite = { ...words, name: "cls.predictions.decoder.weight" };
     const folder = await changed("pretraining", (tensor) => [tensor], [extra]);
     const loaded = await bertFamily.loadPretraining(folder, 1);
     expect([...loaded.weights.keys()].some((name) => name.includes("decoder"))).toBe(false);
     expect(loaded.module.maskedLm.decoder).toBe(loaded.module.encoder.embeddings.wordEmbeddings.weight);
     await bertFamily.save(folder, loaded);
-    expect(await tensorsOf(folder)).toEqual(await tensorsOf(join(fixtures, "pretraining")));
+    expect(await storedNumbers(folder)).toEqual(await storedNumbers(join(fixtures, "pretraining")));
   });
 });
 
@@ -179,7 +168,7 @@ describe("heads over every token", () => {
     const loaded = await bertFamily.loadTokenClassification(source, 1);
     const folder = await copyOf("token-classification");
     await bertFamily.save(folder, loaded, { labels: loaded.labels });
-    expect(await tensorsOf(folder)).toEqual(await tensorsOf(source));
+    expect(await storedNumbers(folder)).toEqual(await storedNumbers(source));
     expect(await bertFamily.purposeOf(folder)).toBe("tokenClassification");
     await expect(bertFamily.loadTokenClassification(join(fixtures, "sequence-classification"), 1)).rejects.toThrow(
       "must be a model for tokenClassification; got one for classification.",

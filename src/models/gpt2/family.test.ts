@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openWeights, writeWeights } from "../../formats/model-weights.ts";
-import type { TensorToWrite } from "../../formats/safetensors-writer.ts";
+import { storedNumbers } from "../../../tests/support/stored-numbers.ts";
+import { writeWeights } from "../../formats/model-weights.ts";
 import { openAiGptFamily } from "../openai-gpt/family.ts";
 import { gpt2Config, gpt2ConfigTable } from "./config.ts";
 import { gpt2, gpt2Family } from "./family.ts";
@@ -23,17 +23,6 @@ async function copyOf(fixture: string): Promise<string> {
   return folder;
 }
 
-async function tensorsOf(folder: string): Promise<TensorToWrite[]> {
-  const file = await openWeights(folder);
-  const tensors: TensorToWrite[] = [];
-  for (const name of [...file.names].sort()) {
-    const { data } = await file.read(name);
-    tensors.push({ name, dtype: "F32", shape: file.info(name).shape, data: data as Float32Array });
-  }
-  await file.close();
-  return tensors;
-}
-
 const configOf = async (folder: string) => JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
 
 describe.each([
@@ -48,7 +37,7 @@ describe.each([
       expect(loaded.newParameters).toEqual([]);
       const folder = await copyOf(`${name}/${fixture}`);
       await family.save(folder, loaded as never, { labels: loaded.labels });
-      expect(await tensorsOf(folder)).toEqual(await tensorsOf(source));
+      expect(await storedNumbers(folder)).toEqual(await storedNumbers(source));
       expect(await configOf(folder)).toMatchObject(await configOf(source));
     }
   });
@@ -56,7 +45,7 @@ describe.each([
   test("files of a bare network with mask buffers and a copy of the output load to the same numbers", async () => {
     const source = join(fixtures, name, "lm");
     const { weights } = await family.loadPretraining(source, 1);
-    const tensors = (await tensorsOf(source)).map((tensor) => ({
+    const tensors = [...(await storedNumbers(source)).values()].map((tensor) => ({
       ...tensor,
       name: tensor.name.replace(/^transformer\./, ""),
     }));
