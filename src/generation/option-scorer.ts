@@ -2,7 +2,7 @@
 import type { Buffer } from "../backend/backend.ts";
 import type { Batch } from "../data/batch.ts";
 import type { HostTensor } from "../ir/dtype.ts";
-import { integers, roomFor } from "../objectives/row-batch.ts";
+import { integers, roomFor, UNSCORED } from "../objectives/row-batch.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import { widthBucket } from "./bucket.ts";
 import { cacheNames, feedTypes } from "./feed.ts";
@@ -10,12 +10,10 @@ import { FeedProgram } from "./feed-program.ts";
 import { commonStart, groupTexts, type OptionGroup, type QuestionText } from "./option-group.ts";
 import { type SharedPrefix, traceOptions } from "./option-trace.ts";
 import { requireKnownIds } from "./prompt-encoder.ts";
-import { requireScoring, type TokenScorerOptions } from "./token-scorer.ts";
+import { requireScoring, SCORED_AT_ONCE, type TokenScorerOptions } from "./token-scorer.ts";
 
 /** Fewest tokens that all questions must begin with alike for these to be worth a run of their own. */
 const LEAST_PREFIX = 16;
-/** Tokens scored in one run, but for those of a single question: scores of a whole vocabulary for each take room. */
-const SCORED_AT_ONCE = 1024;
 
 /** Rows of a tensor that is filled place by place; what is not filled is 0, ids are padding. */
 class Rows {
@@ -213,11 +211,11 @@ export class OptionScorer {
         : {
             questionPlaces: integers(Int32Array.from(questionPlaces), [questionPlaces.length]),
             firstQuestions: list(firstQuestions, 0),
-            firstLabels: list(firstLabels, -100),
+            firstLabels: list(firstLabels, UNSCORED),
           }),
       ...(options === undefined
         ? {}
-        : { optionPlaces: list(optionPlaces, 0), furtherLabels: list(furtherLabels, -100) }),
+        : { optionPlaces: list(optionPlaces, 0), furtherLabels: list(furtherLabels, UNSCORED) }),
     };
     const numPlaces = questions.ids.length + (options?.ids.length ?? 0);
     const numTokens = [...asked, ...own.flat()].reduce((sum, { length }) => sum + length, 0);

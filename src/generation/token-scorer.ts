@@ -39,8 +39,8 @@ export function requireScoring({ order }: WritingNetwork): void {
   throw new FirthError(message, { code: "MODEL_CANNOT_SCORE", path: "likelihood" });
 }
 
-/** Tokens scored in one run, but for those of a single text: scores of a whole vocabulary for each take room. */
-const SCORED_AT_ONCE = 1024;
+/** Tokens scored in one run, but for those of a single text or question: scores of a whole vocabulary for each take room. */
+export const SCORED_AT_ONCE = 1024;
 
 /** Cuts a list of texts where a batch is full. */
 function batches(order: readonly number[], textOf: (item: number) => ScoredText, batchSize: number): number[][] {
