@@ -130,6 +130,24 @@ describe("fine-tuning with an adapter", () => {
     ).rejects.toThrow(expect.objectContaining({ code: "RUN_MISMATCH" }));
   });
 
+  it("gives the same in two lanes and with layers computed again, dropout of its own included (bug: masks of A's input that are not divided with the batch)", async () => {
+    const two = await openEngine({ threads: 2 });
+    try {
+      const adapter = { kind: "lora", rank: 2, dropout: 0.2, targets: ["query", "attentionOutput", "output"] } as const;
+      const one = await run(adapter, { engine: two, maxSteps: 3, lanes: 1 });
+      for (const options of [{ lanes: 2 }, { lanes: 1, recomputeLayers: true }] as const) {
+        const { weights } = await run(adapter, { engine: two, maxSteps: 3, ...options });
+        for (const [name, data] of one.weights) {
+          const other = weights.get(name)!;
+          const difference = data.reduce((most, value, i) => Math.max(most, Math.abs(value - other[i]!)), 0);
+          expect(difference, name).toBeLessThan(1e-4);
+        }
+      }
+    } finally {
+      await two.dispose();
+    }
+  });
+
   it("refuses what cannot be, with everything else (bug: found after the data are read)", async () => {
     await expect(run({ kind: "lora", rank: 0 }, { batchSize: 0 })).rejects.toThrow(
       /adapter\.rank.*batchSize|batchSize.*adapter\.rank/s,
