@@ -225,22 +225,29 @@ export async function openIndex(folder: string, options: OpenIndexOptions = {}):
   const add: VectorIndex["add"] = async (source, addOptions = {}) => {
     const { existing = "error", neighbours = "auto", onProgress, signal } = addOptions;
     const file = source.name;
+    const { pending: before } = manifest;
     // What is there of a broken-off run is passed over; a run that begins refuses every id that is there.
-    const goesOn = manifest.pending === file && (await store.count()) > 0;
-    if (manifest.pending !== file) await change({ pending: file });
+    const goesOn = before === file && (await store.count()) > 0;
+    if (before !== file) await change({ pending: file });
     const isReplacing = existing === "replace";
     let [added, kept] = [0, 0];
-    for await (const rows of chunksOf(source.rows(), CHUNK)) {
-      if (signal?.aborted === true) return { added, kept, isWhole: false };
-      const entries = await newEntries(rows, { file, isReplacing, goesOn });
-      if (entries.length > 0) {
-        const vectors = await embedder.embed(entries.map(({ text }) => text));
-        const whole = entries.map((entry, i) => ({ ...entry, vector: vectors[i]! }));
-        await (isReplacing ? store.put(whole) : store.add(whole));
+    try {
+      for await (const rows of chunksOf(source.rows(), CHUNK)) {
+        if (signal?.aborted === true) return { added, kept, isWhole: false };
+        const entries = await newEntries(rows, { file, isReplacing, goesOn });
+        if (entries.length > 0) {
+          const vectors = await embedder.embed(entries.map(({ text }) => text));
+          const whole = entries.map((entry, i) => ({ ...entry, vector: vectors[i]! }));
+          await (isReplacing ? store.put(whole) : store.add(whole));
+        }
+        added += entries.length;
+        kept += rows.length - entries.length;
+        onProgress?.({ done: added + kept });
       }
-      added += entries.length;
-      kept += rows.length - entries.length;
-      onProgress?.({ done: added + kept });
+    } catch (error) {
+      // Nothing was put in: there is nothing to go on with.
+      if (added === 0 && before !== file) await change({ pending: before });
+      throw error;
     }
     await store.optimize();
     const found = await neighboursFor(neighbours);

@@ -96,7 +96,8 @@ async function watched(
 
 function addedText(info: IndexInfo, { added, kept, isWhole, seconds }: Added & { readonly seconds: number }): string {
   const before = kept === 0 ? "" : `, ${count(kept)} were there`;
-  const rate = `${formatDuration(seconds)}, ${formatRate(added / seconds, "entries")}`;
+  const pace = added === 0 ? "" : `, ${formatRate(added / seconds, "entries")}`;
+  const rate = `${formatDuration(seconds)}${pace}`;
   const end = isWhole ? "" : "\nEnded early; the same command goes on.";
   return `${info.folder}: ${count(added)} entries added${before} (${rate}); ${count(info.numEntries)} in all${end}`;
 }
