@@ -146,9 +146,14 @@ export async function openFeaturePredictor(model: FeatureModel, options: OpenOpt
 
 /**
  * Writes an encoder's ordinary model directory with the head beside it (`feature_head.json`, `feature_head.safetensors`).
+ * @param write adds files of one's own; all appear together or not at all
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
-export async function saveFeatureModel(folder: string, model: FeatureModel): Promise<void> {
+export async function saveFeatureModel(
+  folder: string,
+  model: FeatureModel,
+  write: (temporary: string) => Promise<void> = async () => undefined,
+): Promise<void> {
   const { encoder, features, weights, labels, facts = null, tokenizer, maxSeqLength } = model;
   const parameters = namedParameters(model.head);
   await saveClassifier(folder, { ...encoder, tokenizer, maxSeqLength }, async (temporary) => {
@@ -161,6 +166,7 @@ export async function saveFeatureModel(folder: string, model: FeatureModel): Pro
       dtype: "F32" as const,
     }));
     await writeSafetensors(join(temporary, weightsName), tensors);
+    await write(temporary);
   });
 }
 

@@ -1,5 +1,6 @@
 /** @file What the model in a folder is, and which commands are for it: told where a command is given one that it is not for. */
 import { join } from "node:path";
+import { isFeatureModel } from "../api/feature-model.ts";
 import { type LoadedPretrained, loadPretrained } from "../api/load.ts";
 import { CheckpointError } from "../base/errors.ts";
 import { familyOf } from "../models/families.ts";
@@ -93,6 +94,7 @@ export async function loadForUse(command: PretrainedUse, folder: string): Promis
  * @throws {CheckpointError} NOT_A_CLASSIFIER
  */
 export async function requireFinetuned(command: "predict" | "evaluate", folder: string): Promise<void> {
+  if (command === "predict" && isFeatureModel(folder)) return;
   const family = await familyOf(folder);
   if ((await family.purposeOf(folder)) !== "pretraining") return;
   const { module } = await family.loadPretraining(folder, 0);

@@ -198,7 +198,9 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   const task = checkTask(problems, recipe.task);
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
-  const figures = { figures: selectionFigures, usual: usualFigure(task) };
+  const kind = isSection(recipe.task) ? recipe.task.name : undefined;
+  const extracts = kind === "textClassification" || kind === "textRegression";
+  const figures = { figures: selectionFigures, usual: usualFigure(task), extracts };
   const transfer = checkTransfer(problems, recipe.transfer, figures);
   const given = isSection(recipe.train) ? recipe.train : {};
   const { numEpochs, ...rest } = trainDefaults;

@@ -1,16 +1,15 @@
 /** @file One seed's run of a fine-tuning recipe, by the kind of its task. */
 import { join } from "node:path";
+import { saveFeatureModel } from "../../api/feature-model.ts";
 import { finetune } from "../../api/finetune.ts";
+import { finetuneFeatures } from "../../api/finetune-features.ts";
 import { finetuneSequenceToSequence } from "../../api/finetune-sequence-to-sequence.ts";
 import { saveClassifier } from "../../api/load.ts";
 import { saveModel } from "../../api/model.ts";
 import { parallelText } from "../../data/parallel-text.ts";
 import type { TableSource } from "../../data/table.ts";
-import { formatClassificationReport } from "../../evaluation/index.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import {
-  type ClassificationResult,
-  type RegressionResult,
   sequenceToSequence,
   type TextTask,
   type TextTaskData,
@@ -25,22 +24,10 @@ import { answerSeed } from "./answer-seed.ts";
 import { choiceSeed } from "./choice-seed.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
 import { type FinetuneRecipe, isAnswering, isChoosing, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
+import { type Told, tellClasses, tellScores } from "./label-told.ts";
 import { tablesIn } from "./recipe-data.ts";
 import { retrievalSeed } from "./retrieval-seed.ts";
 import { taggingSeed } from "./tagging-seed.ts";
-
-/** What a run says of held-out data: figures to compare over seeds, and a report. */
-type Told = Pick<FinetuneOutcome, "figures" | "report">;
-
-function tellClasses(evaluation: ClassificationResult): Told {
-  const { accuracy, matthews, macro, binary, loss } = evaluation;
-  const figures = { accuracy, f1: (binary ?? macro).f1, macroF1: macro.f1, matthews, loss };
-  return { figures, report: formatClassificationReport(evaluation) };
-}
-
-function tellScores({ pearson, spearman, meanSquaredError, loss }: RegressionResult): Told {
-  return { figures: { pearson, spearman, meanSquaredError, loss }, report: undefined };
-}
 
 async function labelSeed(
   { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaskSettings>,
@@ -55,21 +42,26 @@ async function labelSeed(
           ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }),
         }
       : tablesIn(parts);
+  const addTask = async (temporary: string): Promise<void> => {
+    const [file, text] = taskFileText(task);
+    await writeFileAtomic(join(temporary, file), text);
+  };
   const learn = async <D extends TextTaskData, R extends { readonly loss: number }>(
     learnt: TextTask<D, R>,
     tell: (evaluation: R) => Told,
   ) => {
-    const finetuned = await session.watchTraining((listener) =>
-      finetune(model, learnt, tables, {
-        ...train,
-        ...transfer,
-        outputDir,
-        engine,
-        dtype: recipe.engine.dtype,
-        listener,
-        signal,
-      }),
-    );
+    const { features, ...strategy } = transfer;
+    const place = { outputDir, engine, dtype: recipe.engine.dtype, signal };
+    const finetuned = await session.watchTraining(async (listener) => {
+      if (features === undefined) {
+        const made = await finetune(model, learnt, tables, { ...train, ...strategy, ...place, listener });
+        return { ...made, write: (folder: string) => saveClassifier(folder, made, addTask) };
+      }
+      const { selectionFigure } = strategy;
+      const own = { ...train, selectionFigure, features: { ...features, folder: features.folder ?? undefined } };
+      const made = await finetuneFeatures(model, learnt, tables, { ...own, ...place, listener });
+      return { ...made, write: (folder: string) => saveFeatureModel(folder, made, addTask) };
+    });
     return { finetuned, told: finetuned.evaluation && tell(finetuned.evaluation) };
   };
   const classes = {
@@ -85,12 +77,7 @@ async function labelSeed(
   const { run, evaluation } = finetuned;
   const isWhole = run.reason !== "interrupted";
   const modelFolder = isWhole ? join(outputDir, "model") : undefined;
-  if (modelFolder !== undefined) {
-    await saveClassifier(modelFolder, finetuned, async (temporary) => {
-      const [name, text] = taskFileText(task);
-      await writeFileAtomic(join(temporary, name), text);
-    });
-  }
+  if (modelFolder !== undefined) await finetuned.write(modelFolder);
   return { seed: train.seed, run, evaluation, figures: told?.figures, report: told?.report, modelFolder };
 }
 

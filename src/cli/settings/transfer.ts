@@ -2,13 +2,16 @@
 import type { ConfigIssue } from "../../base/errors.ts";
 import { showValue } from "../../formats/config-fields.ts";
 import { type AdapterOptions, type ResolvedAdapter, resolveAdapter } from "../../models/adapter/option.ts";
-import { type ResolvedStrategy, resolveStrategy } from "../../transfer/resolve-strategy.ts";
+import { isPlain, type ResolvedStrategy, resolveStrategy } from "../../transfer/resolve-strategy.ts";
 import type { Problems } from "../recipe/problems.ts";
+import { type FeatureTableSettings, featureTable } from "./feature.ts";
 
 /** A strategy, an adapter, and what decides which weights are best. */
 export type TransferSettings = ResolvedStrategy & {
   readonly adapter: ResolvedAdapter | null;
   readonly selectionFigure: string;
+  /** Where only a head over the model's vectors is trained. */
+  readonly features?: FeatureTableSettings;
 };
 
 /** An adapter's settings; problems are kept. */
@@ -21,21 +24,46 @@ function checkAdapter(problems: Problems, value: unknown): ResolvedAdapter | nul
   );
 }
 
+/** What is read off the model, which then stands still; problems are kept. */
+function checkFeatures(
+  problems: Problems,
+  value: unknown,
+  { resolved, adapter, extracts }: { resolved: ResolvedStrategy; adapter: ResolvedAdapter | null; extracts: boolean },
+): FeatureTableSettings | undefined {
+  if (!extracts) {
+    const message = "is for texts with a class or a number. Leave it out; freeze: encoder trains the head alone.";
+    problems.add("transfer.features", message, "STRATEGY_UNSUPPORTED");
+  }
+  const others = { adapter: adapter !== null, freeze: resolved.freeze !== "none", fromScratch: resolved.fromScratch };
+  const moved = Object.keys(others).filter((name) => others[name as keyof typeof others]);
+  if (!isPlain(resolved)) moved.push("unfreezing, rates by layer and losses of language");
+  if (moved.length > 0) {
+    const message = `cannot be given with ${moved.join(", ")}: the model stands still. Leave out one of the two.`;
+    problems.add("transfer.features", message, "CONFIG_AMBIGUOUS");
+  }
+  return problems.resolve("transfer.features", featureTable, value);
+}
+
 /**
  * Checks the section; problems are kept.
  * @param figures what weights may be chosen by
  * @param usual the one that they are chosen by where the recipe does not say
+ * @param extracts whether the task can be learnt by a head over stored vectors
  */
 export function checkTransfer(
   problems: Problems,
   value: unknown,
-  { figures, usual }: { readonly figures: readonly string[]; readonly usual: string },
+  {
+    figures,
+    usual,
+    extracts = false,
+  }: { readonly figures: readonly string[]; readonly usual: string; readonly extracts?: boolean },
 ): TransferSettings | undefined {
   const section = problems.section("transfer", value);
   if (section === undefined) return undefined;
-  const { selectionFigure = null, adapter: chosen, ...strategy } = section;
+  const { selectionFigure = null, adapter: chosen, features: read = null, ...strategy } = section;
   const issues: ConfigIssue[] = [];
-  const resolved = resolveStrategy(strategy, issues, "transfer", ["adapter", "selectionFigure"]);
+  const resolved = resolveStrategy(strategy, issues, "transfer", ["adapter", "features", "selectionFigure"]);
   const adapter = checkAdapter(problems, chosen);
   for (const { path, message, code } of issues) problems.add(path, message, code);
   const isKnown = typeof selectionFigure === "string" && figures.includes(selectionFigure);
@@ -43,5 +71,7 @@ export function checkTransfer(
     const message = `must be one of ${figures.join(", ")}; got ${showValue(selectionFigure)}.`;
     problems.add("transfer.selectionFigure", message, "CONFIG_VALUE");
   }
-  return { ...resolved, adapter, selectionFigure: isKnown ? selectionFigure : usual };
+  const features = read === null ? undefined : checkFeatures(problems, read, { resolved, adapter, extracts });
+  const figure = isKnown ? selectionFigure : usual;
+  return { ...resolved, adapter, selectionFigure: figure, ...(features === undefined ? {} : { features }) };
 }
