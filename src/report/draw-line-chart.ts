@@ -84,10 +84,10 @@ function drawLegend(chart: LineChart, palette: Palette, left: number, top: numbe
     x += entryWidth;
     const dash = series.dashed ? ' stroke-dasharray="5 3"' : "";
     const stroke = colourOf(palette, numbers[index]!);
-    return (
-      `<line x1="${at(start)}" x2="${at(start + 18)}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="2.5"${dash}/>` +
-      `<text x="${at(start + 24)}" y="${y + 4}" fill="${palette.ink}">${escapeText(series.name)}</text>`
-    );
+    const sample = series.dots
+      ? `<circle cx="${at(start + 9)}" cy="${y}" r="4" fill="${stroke}"/>`
+      : `<line x1="${at(start)}" x2="${at(start + 18)}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="2.5"${dash}/>`;
+    return sample + `<text x="${at(start + 24)}" y="${y + 4}" fill="${palette.ink}">${escapeText(series.name)}</text>`;
   });
   return { svg: entries.join(""), height: entries.length === 0 ? 0 : (row + 1) * ROW_HEIGHT + 6 };
 }

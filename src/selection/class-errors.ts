@@ -39,7 +39,7 @@ export function confusionSections(
       ...[name, precision, recall, f1, support, predicted],
     ]),
   };
-  const confusions = commonConfusions(pairs, 20);
+  const confusions = commonConfusions(pairs, 12);
   const list: ReportSection[] =
     names.length <= 2 || confusions.length === 0
       ? []
