@@ -23,7 +23,7 @@ import { loadPretrained } from "./load.ts";
 /** Rows that are embedded and written together: what a broken-off run loses at most. */
 const CHUNK = 4_096;
 /** From so many entries on a search goes through an index of nearest neighbours, unless told otherwise. */
-const NEIGHBOURS_FROM = 250_000;
+const NEIGHBOURS_FROM = 20_000;
 
 /** How the model of an index computes. */
 export type IndexEngineOptions = Pick<EmbedOptions, "engine" | "dtype" | "batchSize" | "quantize" | "onNotice">;
@@ -36,7 +36,7 @@ export interface OpenIndexOptions extends IndexEngineOptions {
 export interface AddOptions {
   /** What to do with ids that are there: refuse them (the default), or put the new entry in their place. */
   readonly existing?: "error" | "replace" | undefined;
-  /** `auto` (the default): an index of nearest neighbours from 250,000 entries on. */
+  /** `auto` (the default): an index of nearest neighbours from 20,000 entries on. */
   readonly neighbours?: "auto" | "always" | "never" | undefined;
   readonly onProgress?: ((progress: IndexProgress) => void) | undefined;
   /** Ends the work after the part in progress; the same call goes on from there. */

@@ -13,10 +13,15 @@ const SAME_SCORE = 1e-5;
 /** Entries without which partitions make no sense. */
 const LEAST_ENTRIES = 1_000;
 
+interface Sampled {
+  readonly id: string;
+  readonly vector: Float32Array;
+}
+
 /** Vectors of entries drawn evenly, with their ids (Vitter's reservoir). */
-async function sampleOf(store: EntryStore): Promise<{ readonly id: string; readonly vector: Float32Array }[]> {
+async function sampleOf(store: EntryStore): Promise<Sampled[]> {
   const random = new Random(1, "neighbours");
-  const kept: { readonly id: string; readonly vector: Float32Array }[] = [];
+  const kept: Sampled[] = [];
   let seen = 0;
   for await (const { id, vector } of store.entries()) {
     seen++;
@@ -27,6 +32,25 @@ async function sampleOf(store: EntryStore): Promise<{ readonly id: string; reado
     }
   }
   return kept;
+}
+
+/** Scores of the entries that are nearest to each of a sample, best first: all are compared, in one pass over them. */
+async function bestScores(store: EntryStore, sample: readonly Sampled[]): Promise<readonly (readonly number[])[]> {
+  const best = sample.map((): number[] => []);
+  for await (const { id, vector } of store.entries()) {
+    for (const [i, asked] of sample.entries()) {
+      if (id === asked.id) continue;
+      let score = 0;
+      for (let k = 0; k < vector.length; k++) score += vector[k]! * asked.vector[k]!;
+      const own = best[i]!;
+      if (own.length === NEAR && score <= own[NEAR - 1]!) continue;
+      let place = own.length;
+      while (place > 0 && own[place - 1]! < score) place--;
+      own.splice(place, 0, score);
+      if (own.length > NEAR) own.pop();
+    }
+  }
+  return best;
 }
 
 /**
@@ -40,16 +64,15 @@ export async function measuredNeighbours(store: EntryStore): Promise<NeighbourIn
   const numPartitions = Math.round(Math.sqrt(numEntries));
   await store.buildNeighbours(numPartitions);
   const sample = await sampleOf(store);
-  /** Scores of the nearest entries beside an entry itself. */
-  const scores = async (vector: Float32Array, own: string, numProbes?: number): Promise<number[]> => {
+  const exact = await bestScores(store, sample);
+  /** Scores of the entries found beside an entry itself. */
+  const scores = async (vector: Float32Array, own: string, numProbes: number): Promise<number[]> => {
     const found = await store.search(vector, { count: NEAR + 1, numProbes });
     return found
       .filter(({ id }) => id !== own)
       .map(({ score }) => score)
       .slice(0, NEAR);
   };
-  const exact: (readonly number[])[] = [];
-  for (const { id, vector } of sample) exact.push(await scores(vector, id));
   const recallAt = async (numProbes: number): Promise<number> => {
     let hits = 0;
     for (const [i, { id, vector }] of sample.entries()) {

@@ -36,7 +36,7 @@ const computing = defineFields({
 });
 const neighboursField = choiceField(["auto", "always", "never"], {
   default: "auto",
-  doc: "An index of nearest neighbours beside the vectors; auto: from 250,000 entries on.",
+  doc: "An index of nearest neighbours beside the vectors; auto: from 20,000 entries on.",
 });
 const addFields = defineFields({ neighbours: neighboursField, ...tableFields, ...computing });
 const buildFields = defineFields({
