@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../backend/backend.ts";
 import { parseQuestions } from "../data/question-file.ts";
 import type { TaggedSource } from "../data/tagged-sentence.ts";
-import { isAdapterParameter } from "../models/adapter/attach.ts";
+import { isAdapterParameter, movesWithAdapter } from "../models/adapter/attach.ts";
 import { familyNamed, familyOf } from "../models/families.ts";
 import type { ModelState } from "../models/family.ts";
 import { isCarried, type PretrainingModel } from "../models/model.ts";
@@ -14,6 +14,7 @@ import { initialWeights } from "../nn/weights.ts";
 import { openEngine } from "../runtime.ts";
 import { multipleChoice } from "../tasks/multiple-choice.ts";
 import { questionAnswering } from "../tasks/question-answering.ts";
+import { retrieval } from "../tasks/retrieval.ts";
 import { sequenceToSequence } from "../tasks/sequence-to-sequence.ts";
 import { testTable, testTokenizer } from "../tasks/testing.ts";
 import { textClassification } from "../tasks/text-classification.ts";
@@ -24,6 +25,7 @@ import { finetune } from "./finetune.ts";
 import { finetuneMultipleChoice } from "./finetune-multiple-choice.ts";
 import type { FinetuneOptions } from "./finetune-option.ts";
 import { finetuneQuestionAnswering } from "./finetune-question-answering.ts";
+import { finetuneRetrieval } from "./finetune-retrieval.ts";
 import { finetuneSequenceToSequence } from "./finetune-sequence-to-sequence.ts";
 import { finetuneTagging } from "./finetune-tagging.ts";
 import { saveModel } from "./model.ts";
@@ -69,6 +71,13 @@ const questions = parseQuestions(
 const pairs = testTable(
   "pairs",
   Array.from({ length: 8 }, () => ({ source: "good film", target: "film good" })),
+);
+const found = testTable(
+  "found",
+  ["good", "bad", "film", "book", "plot", "cast", "very", "so"].map((word) => ({
+    question: word,
+    answer: `the ${word}`,
+  })),
 );
 const choices = testTable(
   "choices",
@@ -120,6 +129,10 @@ const runs: Readonly<Record<string, readonly [family: string, run: Run]>> = {
         options,
       ),
   ],
+  retrieval: [
+    "roberta",
+    (start, options) => finetuneRetrieval(start, retrieval({ tokenizer, maxSeqLength: 16 }), { train: found }, options),
+  ],
 };
 
 describe("adapters in every task", () => {
@@ -158,7 +171,7 @@ describe("adapters in every task", () => {
       await saveModel(base, { ...start, tokenizer });
       const loaded = await (await familyOf(folder)).loadAny(folder, 9, { base });
       expect(loaded.newParameters).toEqual([]);
-      const isOwn = (key: string) => !isCarried(key) && tuned.weights.has(key);
+      const isOwn = movesWithAdapter(tuned.module);
       for (const [key, data] of loaded.weights) if (isOwn(key)) expect(data, key).toEqual(tuned.weights.get(key));
     },
   );

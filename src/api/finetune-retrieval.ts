@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
+import { movesWithAdapter } from "../models/adapter/attach.ts";
 import { adoptWeights, initialWeights, type Weights } from "../nn/weights.ts";
 import { withEngine } from "../runtime.ts";
 import { vectorTable } from "../tasks/nearest.ts";
@@ -181,8 +182,8 @@ export async function finetuneRetrieval(
   const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
   const { tokenizer, ...settings } = task.settings;
   const issues: ConfigIssue[] = [];
-  const resolved = resolveFinetune(options, issues, retrievalFigures[settings.loss]);
-  const { train: trainOptions, freeze, selectionFigure, treatment } = resolved;
+  const resolved = resolveFinetune(options, issues, retrievalFigures[settings.loss], { adapts: true });
+  const { train: trainOptions, freeze, selectionFigure, treatment, adapter } = resolved;
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
   issues.push(...issuesOf(opened, task, options));
@@ -197,7 +198,9 @@ export async function finetuneRetrieval(
     tables.eval && (await task.read(tables.eval, { labels, framing, corpus: tables.corpus, ignoresNegatives: true }));
   if (held !== undefined) tell(listener, held, settings.loss);
   const network = opened.state.family.pretraining(opened.state.config);
-  const state = startModel(opened, network, { seed, fromScratch, keepsHead: false });
+  const state = startModel(opened, network, { seed, fromScratch, keepsHead: false, adapter });
+  const moves = adapter === undefined ? () => true : movesWithAdapter(network);
+  const treated = (name: string) => (moves(name) ? (treatment?.(name) ?? {}) : { learningRateScale: 0 });
   const model = new SiameseNetwork(state.module, labels.length);
   const started = new Map([...state.weights].map(([name, own]) => [`${NETWORK}${name}`, own]));
   const weights = adoptWeights(initialWeights(model, seed), started).weights;
@@ -219,7 +222,7 @@ export async function finetuneRetrieval(
         examples: { numExamples: data.examples.length, example: (_seed, _epoch, index) => data.examples[index]! },
         options: trainOptions,
         policy,
-        treatment: (name) => (name.startsWith(NETWORK) ? (treatment?.(name.slice(NETWORK.length)) ?? {}) : {}),
+        treatment: (name) => (name.startsWith(NETWORK) ? treated(name.slice(NETWORK.length)) : {}),
         evaluation:
           scored &&
           ((store) => ({
@@ -238,6 +241,7 @@ export async function finetuneRetrieval(
           tokenizer: tokenizer.hash,
           data: dataHash(data),
           freeze,
+          adapter,
           selectionFigure,
           options: facts,
         }),

@@ -42,9 +42,11 @@ export async function saveRetrievalModel(
   model: RetrievalModel,
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  const { family, config, module, weights, tokenizer, sentence, preserved } = model;
-  const bare = withoutHeads(module);
-  const plain = { family, config, module: bare, weights, tokenizer, ...(preserved === undefined ? {} : { preserved }) };
+  const { family, config, module, weights, tokenizer, sentence, preserved, adapter } = model;
+  // An adapter is saved without any weights of the model.
+  const bare = adapter === undefined ? withoutHeads(module) : module;
+  const facts = { ...(preserved === undefined ? {} : { preserved }), ...(adapter === undefined ? {} : { adapter }) };
+  const plain = { family, config, module: bare, weights, tokenizer, ...facts };
   await saveModel(folder, plain, async (temporary) => {
     await writeSentenceFiles(temporary, { ...sentence, size: module.encoder.hiddenSize });
     await write(temporary);
