@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   memoryTable,
@@ -10,7 +12,9 @@ import {
 } from "../../tests/support/paired-words.ts";
 import type { Backend } from "../backend/backend.ts";
 import { Random } from "../base/random.ts";
+import { csv } from "../data/delimited.ts";
 import { openEngine } from "../runtime.ts";
+import { retrieval } from "../tasks/retrieval.ts";
 import { textClassification } from "../tasks/text-classification.ts";
 import { evaluateCandidates, evaluateRetrieval, readQuestions } from "./evaluate-retrieval.ts";
 import { openFaqBot, openPairScorer, rerankerFingerprint } from "./faq-bot.ts";
@@ -33,6 +37,22 @@ const asked = fewTopics(30, 9).map(({ question, topic }) => ({
   question,
   id: rows.filter((row) => row.topic === topic).map(({ id }) => id),
 }));
+
+const shared = fileURLToPath(new URL("../../../shared/data/faq_datatalks/ground-truth-data.csv.gz", import.meta.url));
+
+describe.skipIf(!existsSync(shared))("the questions of DataTalks (skipped where ../shared/data is missing)", () => {
+  it("are read with the ids of their entries (catches cells with commas and quotes that are cut)", async () => {
+    const questions = await readQuestions(csv(shared), { relevantColumn: "document" });
+    expect(questions).toHaveLength(4_627);
+    expect(questions.every(({ question, relevant }) => question !== "" && /^[0-9a-f]{8}$/.test(relevant[0]!))).toBe(
+      true,
+    );
+    const data = await retrieval({ tokenizer, passageColumn: "document", groupColumn: "document" }).read(csv(shared));
+    expect(data.examples).toHaveLength(4_627);
+    expect(data.passages).toHaveLength(new Set(questions.map(({ relevant }) => relevant[0])).size);
+    expect(data.answers).toHaveLength(new Set(questions.map(({ question }) => question)).size);
+  });
+});
 
 describe("a FAQ bot", () => {
   let engine: Backend;
