@@ -1,5 +1,6 @@
 /** @file The stochastic answer network: a pair of texts is read several times, and the answers of all times are averaged. */
 import { statisticDtype } from "../ir/dtype.ts";
+import { customGradient } from "../tensor/call.ts";
 import {
   abs,
   add,
@@ -161,8 +162,25 @@ export class StochasticAnswerNetwork extends Module {
  */
 function read(states: Tensor, scores: Tensor, mask: Tensor): Tensor {
   const open = select(mask, convert(scores, statisticDtype(scores.dtype)), BLOCKED);
-  return dot(convert(softmax(open), states.dtype), states, { lhsContract: [1], rhsContract: [0] });
+  return mixed(convert(softmax(open), states.dtype), states)[0]!;
 }
+
+/**
+ * shares `[S, T]` · states `[T, H]`. The states are read many times: their gradients are made row by row, as they lie, not
+ * in columns as the derived rule would, so that engines can add them up in their products.
+ */
+const mixed = customGradient(
+  (shares, states) => dot(shares!, states!, { lhsContract: [1], rhsContract: [0] }),
+  ({ inputs, cotangents }) => {
+    const [shares, states] = inputs as readonly [Tensor, Tensor];
+    const [slope] = cotangents as readonly [Tensor];
+    return [
+      dot(slope, states, { lhsContract: [1], rhsContract: [1] }),
+      dot(shares, slope, { lhsContract: [0], rhsContract: [0] }),
+    ];
+  },
+  "mixed",
+);
 
 /** log Σ eˣ over an axis, which goes. */
 function logSumExp(x: Tensor, axis: number): Tensor {

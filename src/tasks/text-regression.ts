@@ -1,7 +1,7 @@
 /** @file The task: one number for each text, or for each pair of texts. */
 import { ConfigError } from "../base/errors.ts";
 import { bertFraming } from "../models/framing.ts";
-import { mul, sub } from "../tensor/elementwise.ts";
+import { convert, mul, sub } from "../tensor/elementwise.ts";
 import { reshape } from "../tensor/movement.ts";
 import { square, sum } from "../tensor/reduction.ts";
 import { textBatch, withScores } from "./classification-batch.ts";
@@ -50,7 +50,8 @@ export function textRegression(options: TextRegressionOptions): TextRegression {
     },
     loss: (model, context, batch) => {
       const logits = classificationLogits(model, context, batch);
-      const errors = square(sub(reshape(logits, batch.scores!.shape), batch.scores!));
+      const scores = convert(reshape(logits, batch.scores!.shape), "f32");
+      const errors = square(sub(scores, batch.scores!));
       const total = sum(mul(errors, batch.scored!));
       return { terms: { regression: { sum: total, count: "sequences", weight: 1 } }, metrics: {} };
     },
