@@ -87,7 +87,7 @@ function drawLegend(chart: LineChart, palette: Palette, left: number, top: numbe
     const sample = series.dots
       ? `<circle cx="${at(start + 9)}" cy="${y}" r="4" fill="${stroke}"/>`
       : `<line x1="${at(start)}" x2="${at(start + 18)}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="2.5"${dash}/>`;
-    return sample + `<text x="${at(start + 24)}" y="${y + 4}" fill="${palette.ink}">${escapeText(series.name)}</text>`;
+    return `${sample}<text x="${at(start + 24)}" y="${y + 4}" fill="${palette.ink}">${escapeText(series.name)}</text>`;
   });
   return { svg: entries.join(""), height: entries.length === 0 ? 0 : (row + 1) * ROW_HEIGHT + 6 };
 }
