@@ -78,8 +78,8 @@ try {
           },
         },
       );
-      const { accuracy, matthews } = evaluation!;
-      process.stderr.write(`${JSON.stringify({ name, start, seed, accuracy, matthews, steps: run.steps, seconds })}\n`);
+      const { accuracy, matthews, loss } = evaluation!;
+      process.stderr.write(`${JSON.stringify({ name, start, seed, accuracy, matthews, loss, steps: run.steps, seconds })}\n`);
       lines.push(
         `| ${[start, seed, accuracy.toFixed(3), matthews.toFixed(3), run.steps, seconds.toFixed(1)].join(" | ")} |`,
       );
