@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import { placesNotice, type QuestionData } from "../data/question-file.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { familyOf } from "../models/families.ts";
 import type { Answer } from "../tasks/answer-span.ts";
 import type { AnswerWindow, WindowedQuestions } from "../tasks/answer-window.ts";
-import { UNSCORED } from "../tasks/classification-batch.ts";
 import { measureIssues, type QuestionAnswering } from "../tasks/question-answering.ts";
 import {
   answersOf,

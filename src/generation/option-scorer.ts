@@ -2,7 +2,8 @@
 import type { Buffer } from "../backend/backend.ts";
 import type { Batch } from "../data/batch.ts";
 import type { HostTensor } from "../ir/dtype.ts";
-import { integers, roomFor, UNSCORED } from "../objectives/row-batch.ts";
+import { UNSCORED } from "../ir/unscored.ts";
+import { integers, roomFor } from "../objectives/row-batch.ts";
 import { BatchProgram } from "../train/batch-program.ts";
 import { widthBucket } from "./bucket.ts";
 import { cacheNames, feedTypes } from "./feed.ts";

@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import { FirthError } from "../base/errors.ts";
 import type { Batch } from "../data/batch.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { EncoderInputs } from "../models/model.ts";
 import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
 import { crossEntropy } from "../tensor/fused.ts";
@@ -153,7 +154,7 @@ export class TokenScorer {
     const scored = texts.reduce((sum, { tokens, start }) => sum + tokens.length - start, 0);
     const room = roomFor(scored);
     const places = new Int32Array(room);
-    const labels = new Int32Array(room).fill(-100);
+    const labels = new Int32Array(room).fill(UNSCORED);
     let at = 0;
     texts.forEach(({ tokens, start }, i) => {
       for (let token = start; token < tokens.length; token++) {

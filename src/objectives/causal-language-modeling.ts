@@ -4,6 +4,7 @@ import type { Batch } from "../data/batch.ts";
 import { joinedRuns } from "../data/joined-runs.ts";
 import type { PretrainingExample } from "../data/segment.ts";
 import { textRuns } from "../data/segment-pairs.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import { crossEntropy } from "../tensor/fused.ts";
 import { sum } from "../tensor/reduction.ts";
@@ -11,7 +12,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { hits } from "./hits.ts";
 import { lackingParts, type ModelPart, type PretrainingObjective, requireParts } from "./objective.ts";
 import { choiceIssues } from "./option-issue.ts";
-import { integers, roomFor, rowBatch, UNSCORED } from "./row-batch.ts";
+import { integers, roomFor, rowBatch } from "./row-batch.ts";
 import { startToken } from "./special-token.ts";
 
 export interface CausalLanguageModelingOptions {

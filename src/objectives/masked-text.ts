@@ -6,6 +6,7 @@ import type { PlannedBatch } from "../data/row-plan.ts";
 import type { ExampleStream, PretrainingExample } from "../data/segment.ts";
 import { type ExampleOptions, nextSentencePairs, sentenceOrderPairs, textRuns } from "../data/segment-pairs.ts";
 import type { ShardedCorpus } from "../data/sharded-corpus.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { bertFraming } from "../models/framing.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
@@ -24,7 +25,7 @@ import {
   type PretrainingObjective,
   requireParts,
 } from "./objective.ts";
-import { integers, type RowSequence, roomFor, rowBatch, UNSCORED } from "./row-batch.ts";
+import { integers, type RowSequence, roomFor, rowBatch } from "./row-batch.ts";
 import { maskToken } from "./special-token.ts";
 import type { CorruptionOptions, MaskedSequence, MaskingVocabulary } from "./token-masking.ts";
 

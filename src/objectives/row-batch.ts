@@ -2,9 +2,6 @@ import { packAlong, packRows } from "../data/packing.ts";
 import { fitRows, type RowLayout, type RowShapeOptions } from "../data/row-shape.ts";
 import type { HostTensor } from "../ir/dtype.ts";
 
-/** The label of a place that is not answered at; crossEntropy ignores it. */
-export const UNSCORED = -100;
-
 /** One sequence of a batch, special tokens included. */
 export interface RowSequence {
   readonly tokens: Int32Array;

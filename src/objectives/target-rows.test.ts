@@ -4,8 +4,8 @@ import { runForward, tinyBart } from "../../tests/support/tiny-bart.ts";
 import { createReferenceBackend } from "../backend/reference/reference-backend.ts";
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { divideBatch } from "../train/divide-batch.ts";
-import { UNSCORED } from "./row-batch.ts";
 import { pairBatch, type SequencePair, targetLogits } from "./target-rows.ts";
 
 const backend = createReferenceBackend();

@@ -3,11 +3,12 @@ import type { BatchList } from "../data/batch.ts";
 import { packRows } from "../data/packing.ts";
 import { fitRows, type RowLayout } from "../data/row-shape.ts";
 import type { HostTensor } from "../ir/dtype.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { zeros } from "../tensor/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { integers, type RowBatch, type RowBatchOptions, type RowSequence, rowBatch, UNSCORED } from "./row-batch.ts";
+import { integers, type RowBatch, type RowBatchOptions, type RowSequence, rowBatch } from "./row-batch.ts";
 
 /** What a decoder is given and what it is to answer, place by place. */
 export interface TargetSequence {

@@ -1,10 +1,10 @@
 /** @file Questions with their texts, as windows that a network can read. */
 import { DataError } from "../base/errors.ts";
 import type { Question } from "../data/question-file.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { Framing } from "../models/framing.ts";
 import { type Frame, frameOf } from "../objectives/frame.ts";
 import type { Encoding, Tokenizer } from "../tokenizers/tokenizer.ts";
-import { UNSCORED } from "./classification-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
 
 /** How questions become windows. */

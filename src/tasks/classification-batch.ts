@@ -2,6 +2,7 @@
 import type { Batch } from "../data/batch.ts";
 import type { PlannedBatch } from "../data/row-plan.ts";
 import type { HostTensor } from "../ir/dtype.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { tokenTypes } from "../objectives/frame.ts";
 import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
 import type { EncodedText } from "./encode-text.ts";
@@ -16,9 +17,6 @@ export interface TextBatchOptions {
   /** Room for at least so many texts; for these when left out. */
   readonly minRoom?: number | undefined;
 }
-
-/** Ignored by crossEntropy. */
-export const UNSCORED = -100;
 
 /**
  * A batch of texts in rows, and `firstTokens` and `lastTokens` i32 `[S]`, the places of each text's first and last token

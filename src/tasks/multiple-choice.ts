@@ -2,6 +2,7 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
 import { statisticDtype } from "../ir/dtype.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { bertFraming, type Framing } from "../models/framing.ts";
 import type { ChoiceModel } from "../models/model.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -18,7 +19,7 @@ import {
   type ChoiceLabels,
   readChoices,
 } from "./choice-data.ts";
-import { textBatch, UNSCORED } from "./classification-batch.ts";
+import { textBatch } from "./classification-batch.ts";
 import { classificationLogits } from "./text-classification.ts";
 
 export interface MultipleChoiceOptions {

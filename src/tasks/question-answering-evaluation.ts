@@ -6,9 +6,9 @@ import {
   squadFigures,
   squadTwoFigures,
 } from "../evaluation/index.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { type Answer, answerOf, type EndScores, type SpanOptions } from "./answer-span.ts";
 import type { AnswerWindow, WindowedQuestions } from "./answer-window.ts";
-import { UNSCORED } from "./classification-batch.ts";
 import type { AnswerMeasure } from "./question-answering.ts";
 
 /** Figures of a model on questions with answers. */

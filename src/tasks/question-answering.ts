@@ -1,6 +1,7 @@
 /** @file The task: the part of a text that answers a question. */
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { QuestionData } from "../data/question-file.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { Framing } from "../models/framing.ts";
 import type { EncoderInputs, TokenModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
@@ -13,7 +14,7 @@ import { sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { type AnswerWindow, type WindowedQuestions, windowQuestions } from "./answer-window.ts";
-import { textBatch, UNSCORED } from "./classification-batch.ts";
+import { textBatch } from "./classification-batch.ts";
 
 /** How answers are compared with those of the data: `squad` by words, `characters` as Chinese sets do. */
 export type AnswerMeasure = "squad" | "characters";

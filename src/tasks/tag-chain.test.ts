@@ -5,13 +5,14 @@ import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
 import type { HostTensor } from "../ir/dtype.ts";
 import { tensorType } from "../ir/shape.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { ConditionalRandomField } from "../nn/conditional-random-field.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { decompose } from "../tensor/decompose/decompose.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { trace } from "../tensor/trace.ts";
 import { divideBatch } from "../train/divide-batch.ts";
-import { textBatch, UNSCORED } from "./classification-batch.ts";
+import { textBatch } from "./classification-batch.ts";
 import { chainLoss, withChains } from "./tag-chain.ts";
 import {
   allowedChain,

@@ -1,6 +1,7 @@
 /** @file Tagged words as chains, for a tagger that scores neighbouring tags. */
 import type { Batch } from "../data/batch.ts";
 import { statisticDtype } from "../ir/dtype.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { type ConditionalRandomField, chainEnd, chainPlace, noneBefore } from "../nn/conditional-random-field.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { integers } from "../objectives/row-batch.ts";
@@ -8,7 +9,6 @@ import { compare, convert, select, sub, zeros } from "../tensor/elementwise.ts";
 import { expandDims, reshape, scatterAdd } from "../tensor/movement.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { UNSCORED } from "./classification-batch.ts";
 import type { TaggingWindow } from "./tagging-data.ts";
 
 /**

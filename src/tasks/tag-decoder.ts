@@ -1,6 +1,6 @@
 /** @file From the scores of a sentence's words to their tags: word by word, or along the best path of a chain. */
 import { mayFollow, type TagScheme } from "../evaluation/index.ts";
-import { UNSCORED } from "./classification-batch.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { argMax, softmax } from "./classification-evaluation.ts";
 
 /** Scores of one word's tags, by their numbers. */

@@ -3,10 +3,10 @@ import { DataError } from "../base/errors.ts";
 import { joinWords, pieceWords, wordPieces } from "../data/alignment.ts";
 import type { TaggedSentence, TaggedSource } from "../data/tagged-sentence.ts";
 import { areEntityTags, convertTags, type TagScheme } from "../evaluation/index.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { frameOf } from "../objectives/frame.ts";
 import type { SpecialTokenIds } from "../tokenizers/tokenizer.ts";
 import { maxContextMarks, windowRanges } from "./answer-window.ts";
-import { UNSCORED } from "./classification-batch.ts";
 import type { EncodedText, TextEncoding } from "./encode-text.ts";
 import { showLabels, sortLabels } from "./label-name.ts";
 

@@ -1,7 +1,7 @@
 /** @file What a tagger's scores say about tagged sentences. */
 import { type EntityReport, entityReport, tagAccuracy } from "../evaluation/index.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { Evaluation } from "../train/trainer.ts";
-import { UNSCORED } from "./classification-batch.ts";
 import { independentTags, type TagDecoder, type TagScores } from "./tag-decoder.ts";
 import type { TaggingData, TaggingWindow } from "./tagging-data.ts";
 

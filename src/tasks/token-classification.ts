@@ -2,6 +2,7 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TaggedSource } from "../data/tagged-sentence.ts";
 import type { TagScheme } from "../evaluation/index.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import type { Framing } from "../models/framing.ts";
 import type { EncoderInputs, TokenModel } from "../models/model.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -9,7 +10,7 @@ import { integers, roomFor } from "../objectives/row-batch.ts";
 import { crossEntropy } from "../tensor/fused.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { textBatch, UNSCORED } from "./classification-batch.ts";
+import { textBatch } from "./classification-batch.ts";
 import { chainLoss, withChains } from "./tag-chain.ts";
 import { readTagged, type TaggingData, type TaggingWindow } from "./tagging-data.ts";
 

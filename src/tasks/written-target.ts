@@ -1,13 +1,14 @@
 /** @file How networks learn to write a target for a source: a decoder beside an encoder, or masks in one row. */
 import { Random } from "../base/random.ts";
 import type { Batch } from "../data/batch.ts";
+import { UNSCORED } from "../ir/unscored.ts";
 import { bertFraming } from "../models/framing.ts";
 import type { EncoderInputs, PretrainingModel } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { frameOf } from "../objectives/frame.ts";
 import { hits } from "../objectives/hits.ts";
 import { type LossFigures, type Objective, requireParts } from "../objectives/objective.ts";
-import { integers, roomFor, rowBatch, UNSCORED } from "../objectives/row-batch.ts";
+import { integers, roomFor, rowBatch } from "../objectives/row-batch.ts";
 import { smoothedCrossEntropy } from "../objectives/smoothed-cross-entropy.ts";
 import { maskToken, textEnds, withEnds } from "../objectives/special-token.ts";
 import { pairBatch, shiftRight, targetLogits } from "../objectives/target-rows.ts";

@@ -1,8 +1,6 @@
 /** @file The few elements of the loss that the labels pick. */
+import { UNSCORED } from "../../ir/unscored.ts";
 import type { HostKernel } from "./host-kernel.ts";
-
-/** The label that means "not scored". */
-const UNSCORED = -100;
 
 /** (log-probabilities [M, V], labels [M]) → −log p at the label, 0 where nothing is scored. */
 export const labelLoss: HostKernel = ({ inputs: [table] }) => {

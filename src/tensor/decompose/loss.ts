@@ -1,12 +1,10 @@
 import { statisticDtype } from "../../ir/dtype.ts";
+import { UNSCORED } from "../../ir/unscored.ts";
 import { add, compare, convert, exp, iota, log, mul, select, sub, zeros } from "../elementwise.ts";
 import { expandDims, gather, reshape, scatterAdd } from "../movement.ts";
 import { max, sum } from "../reduction.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Decomposition } from "./rule.ts";
-
-/** The label that means "not scored". */
-const IGNORED = -100;
 
 export const crossEntropy: Decomposition<"crossEntropy"> = (inputs) => {
   const [scores, labels] = inputs as [Tensor, Tensor];
@@ -14,7 +12,7 @@ export const crossEntropy: Decomposition<"crossEntropy"> = (inputs) => {
   const [rows, classes] = logits.shape as [number, number];
   const highest = max(logits, -1);
   const logSumExp = add(log(sum(exp(sub(logits, expandDims(highest, -1))), -1)), highest);
-  const scored = compare("ne", labels, IGNORED);
+  const scored = compare("ne", labels, UNSCORED);
   const position = add(mul(iota([rows]), classes), select(scored, labels, 0));
   const atLabel = gather(reshape(logits, [rows * classes]), position);
   return [select(scored, sub(logSumExp, atLabel), 0), logSumExp];
@@ -25,7 +23,7 @@ export const crossEntropyGrad: Decomposition<"crossEntropyGrad"> = (inputs) => {
   const logits = convert(scores, logSumExp.dtype);
   const probabilities = exp(sub(logits, expandDims(logSumExp, -1)));
   const hit = convert(compare("eq", iota(logits.shape, 1), expandDims(labels, -1)), logits.dtype);
-  const weight = select(compare("ne", labels, IGNORED), dLoss, 0);
+  const weight = select(compare("ne", labels, UNSCORED), dLoss, 0);
   return [convert(mul(sub(probabilities, hit), expandDims(weight, -1)), scores.dtype)];
 };
 

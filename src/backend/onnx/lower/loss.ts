@@ -1,9 +1,7 @@
+import { UNSCORED } from "../../../ir/unscored.ts";
 import type { Rule } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";
 import { reduce } from "./reduction.ts";
-
-/** The label of rows that are not scored. */
-const UNSCORED = -100;
 
 const softmaxOf = (emitter: Emitter, logits: Ref) => emitter.unary("Softmax", logits, { axis: { int: -1 } });
 
