@@ -79,7 +79,9 @@ try {
         },
       );
       const { accuracy, matthews, loss } = evaluation!;
-      process.stderr.write(`${JSON.stringify({ name, start, seed, accuracy, matthews, loss, steps: run.steps, seconds })}\n`);
+      process.stderr.write(
+        `${JSON.stringify({ name, start, seed, accuracy, matthews, loss, steps: run.steps, seconds })}\n`,
+      );
       lines.push(
         `| ${[start, seed, accuracy.toFixed(3), matthews.toFixed(3), run.steps, seconds.toFixed(1)].join(" | ")} |`,
       );

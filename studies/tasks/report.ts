@@ -23,9 +23,7 @@ const find = (name: string, start: string): CaseResult | undefined =>
 function cell({ name, figure }: TaskCase, start: string): string {
   const spread = find(name, start)?.figures[figure];
   if (spread === undefined) return "–";
-  return spread.deviation === null
-    ? percent(spread.mean)
-    : `${percent(spread.mean)} ± ${percent(spread.deviation)}`;
+  return spread.deviation === null ? percent(spread.mean) : `${percent(spread.mean)} ± ${percent(spread.deviation)}`;
 }
 
 const shown = cases.filter(({ name }) => results.some((result) => result.name === name));
