@@ -39,7 +39,7 @@ const plain = ({ ids, wordStarts }: IdEncoding) => [[...ids], [...wordStarts]];
 const edges = fc
   .array(
     fc.oneof(
-      fc.constantFrom(" ", "\u00a0", "\u3000", "\t", "\r\n", "\n", "\u2028", "\u200b", "  "),
+      fc.constantFrom(" ", "\u00a0", "\u3000", "\u000b", "\t", "\r\n", "\n", "\u2028", "\u200b", "  "),
       fc.constantFrom(
         "\u0301",
         "\u0308",

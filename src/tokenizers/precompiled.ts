@@ -30,10 +30,14 @@ export function reachesAcrossSpace(text: string): boolean {
   return reaching.test(text);
 }
 
-/** Whether white space of every kind is still white space, between words that stay apart, after a tokenizer's normalization. */
-export function keepsSpace(native: NativeTokenizer): boolean {
+/**
+ * White space that a tokenizer's normalization does not leave white between words, so that these are joined: usual maps
+ * delete U+000B.
+ */
+export function lostSpace(native: NativeTokenizer): readonly string[] {
   const normalizer = native.getNormalizer();
-  if (normalizer === null) return true;
+  if (normalizer === null) return [];
   const between = new RegExp(`^a[${white}]+a$`);
-  return [...WHITE, "\r\n"].every((space) => between.test(normalizer.normalizeString(`a${space}a`)));
+  const isKept = (space: string): boolean => between.test(normalizer.normalizeString(`a${space}a`));
+  return [...WHITE, "\r\n"].filter((space) => !isKept(space));
 }

@@ -1,5 +1,5 @@
 import type { NativeTokenizer } from "./library.ts";
-import { keepsSpace, reachesAcrossSpace } from "./precompiled.ts";
+import { lostSpace, reachesAcrossSpace } from "./precompiled.ts";
 import { SpaceSplitter } from "./space-splitter.ts";
 import { isRecord, type TokenizerFile } from "./tokenizer-file.ts";
 import { WordCache } from "./word-cache.ts";
@@ -37,18 +37,17 @@ function keepsFirst({ type, content }: Step): boolean {
   return type !== "Replace" || (typeof content === "string" && /^[ -~]+$/.test(content));
 }
 
-/**
- * What texts a normalizer treats stretch by stretch between white space: all, those without a character that reaches across
- * white space in a character map, or none for sure.
- */
-function localTexts(normalizer: unknown, native: NativeTokenizer): "all" | "most" | undefined {
+/** Which texts a normalizer does not treat stretch by stretch between white space; undefined where that may be any. */
+function textsLeftOut(normalizer: unknown, native: NativeTokenizer): ((text: string) => boolean) | undefined {
   const steps = stepsOf(normalizer);
   if (steps === undefined) return undefined;
   const map = steps.findIndex(({ type }) => type === "Precompiled");
   if (!steps.every((step) => step.type === "Precompiled" || isLocal(step))) return undefined;
-  if (map === -1) return "all";
+  if (map === -1) return () => false;
   const isOne = steps.findLastIndex(({ type }) => type === "Precompiled") === map;
-  return isOne && steps.slice(0, map).every(keepsFirst) && keepsSpace(native) ? "most" : undefined;
+  const lost = lostSpace(native);
+  if (!isOne || !steps.slice(0, map).every(keepsFirst) || lost.includes(" ")) return undefined;
+  return (text) => reachesAcrossSpace(text) || lost.some((space) => text.includes(space));
 }
 
 function splitsAtSpace(preTokenizer: unknown): boolean {
@@ -68,8 +67,8 @@ export function unigramCache(file: TokenizerFile, native: NativeTokenizer): Word
   const { normalizer, pre_tokenizer: preTokenizer } = file.json;
   if (!splitsAtSpace(preTokenizer)) return undefined;
   if (file.addedTokens.some((token) => token.normalized)) return undefined;
-  const local = localTexts(normalizer, native);
-  if (local === undefined) return undefined;
+  const leavesOut = textsLeftOut(normalizer, native);
+  if (leavesOut === undefined) return undefined;
   return new WordCache({
     splitter: new SpaceSplitter(),
     spell: async (words) => {
@@ -78,6 +77,6 @@ export function unigramCache(file: TokenizerFile, native: NativeTokenizer): Word
     },
     maxWordLength: LONGEST,
     longWord: undefined,
-    ...(local === "all" ? {} : { leavesOut: reachesAcrossSpace }),
+    leavesOut,
   });
 }

@@ -18,6 +18,8 @@ RULES = {
     " \u0308": "\u00a8",
     "\u200b": " ",
     "\u200d": "",
+    # White space that joins words, as in nmt_nfkc.
+    "\u000b": "",
     "\u00ad": "",
     "\ufb01": "fi",
     "\uff21": "A",
