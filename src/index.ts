@@ -123,7 +123,7 @@ export {
   glue,
 } from "./api/glue.ts";
 export { type ImportedModel, type ImportModelOptions, importModel } from "./api/import-model.ts";
-export { judgeAnswers, judgeChoices, judgeClasses, judgeScores, judgeTags } from "./api/judge.ts";
+export { judgeAnswers, judgeChoices, judgeClasses, judgeFeatures, judgeScores, judgeTags } from "./api/judge.ts";
 export {
   type LikelihoodOptions,
   likelihoods,

@@ -18,6 +18,7 @@ import { columnList, rowLabel } from "../tasks/table-text.ts";
 import type { AnswerModel } from "./answer-model.ts";
 import { type AnswerOptions, openAnswerer } from "./answer-questions.ts";
 import { type ChooseOptions, type Chooser, openChooser, usualColumns } from "./chooser.ts";
+import { classOf, type FeatureModel, openFeaturePredictor } from "./feature-model.ts";
 import type { TextClassifier } from "./model.ts";
 import { type LabelledRowOptions, type PredictOptions, withPredictor } from "./predict.ts";
 import { withScorer } from "./predict-score.ts";
@@ -37,6 +38,69 @@ function filtered(source: TableSource, wanted: (row: TableRow) => boolean): Tabl
   return new TableSource(source.name, rows, {});
 }
 
+/** The class of a row. @throws {DataError} LABEL_UNKNOWN, LABEL_MISSING */
+function classIn(row: TableRow, file: string, reading: ClassReading): string {
+  const { labels, labelColumn, labelNames, skipLabels } = reading;
+  const label = rowLabel(row, labelColumn, file);
+  const name = Object.hasOwn(labelNames, label) ? labelNames[label]! : label;
+  if (labels.includes(name) || skipLabels.includes(label)) return name;
+  throw new DataError(
+    `line ${row.line}: the label ${JSON.stringify(label)} is not known; known are ${showLabels(labels)}. Correct the row, or name it in skipLabels.`,
+    { code: "LABEL_UNKNOWN", path: file, details: { line: row.line, label, labels } },
+  );
+}
+
+interface ClassReading {
+  readonly labels: readonly string[];
+  readonly labelColumn: ColumnRef;
+  readonly labelNames: Readonly<Record<string, string>>;
+  readonly skipLabels: readonly string[];
+}
+
+/** The number of a row. @throws {DataError} LABEL_NOT_NUMBER, LABEL_MISSING */
+function numberIn(row: TableRow, file: string, labelColumn: ColumnRef): number {
+  const text = rowLabel(row, labelColumn, file);
+  const label = Number(text);
+  if (Number.isFinite(label)) return label;
+  throw new DataError(
+    `line ${row.line}: column ${labelColumn} must hold a number; got ${JSON.stringify(text)}. Correct the row.`,
+    { code: "LABEL_NOT_NUMBER", path: file, details: { line: row.line } },
+  );
+}
+
+/**
+ * What a head over stored vectors makes of labelled texts: of classes, or of numbers where it has one output.
+ * @throws {DataError} as `judgeClasses` and `judgeScores`
+ */
+export async function judgeFeatures(
+  model: FeatureModel,
+  source: TableSource,
+  { labelColumn = "label", skipLabels = [], labelNames = {}, ...options }: PredictOptions & LabelledRowOptions = {},
+): Promise<(JudgedClass | JudgedScore)[]> {
+  const { labels } = model;
+  const file = source.name;
+  const columns = columnList(options.textColumns ?? "text");
+  const reading = { labels, labelColumn, skipLabels, labelNames };
+  const wanted = filtered(source, (row) => !skipLabels.includes(rowLabel(row, labelColumn, file)));
+  const predictor = await openFeaturePredictor(model, options);
+  try {
+    const rows: (JudgedClass | JudgedScore)[] = [];
+    for await (const { row, scores } of predictor.scoreRows(wanted, columns as readonly [ColumnRef])) {
+      const item = { line: row.line, texts: textsOf(row, columns, file) };
+      if (labels.length === 1) {
+        const label = numberIn(row, file, labelColumn);
+        rows.push({ task: "textRegression", ...item, label, prediction: scores[0]! });
+        continue;
+      }
+      const { label: prediction, probabilities } = classOf(labels, scores);
+      rows.push({ task: "textClassification", ...item, label: classIn(row, file, reading), prediction, probabilities });
+    }
+    return rows;
+  } finally {
+    await predictor.dispose();
+  }
+}
+
 /**
  * What a classifier makes of labelled texts.
  * @throws {DataError} LABEL_UNKNOWN, LABEL_MISSING, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
@@ -49,15 +113,8 @@ export async function judgeClasses(
   const { labels } = classifier;
   const file = source.name;
   const columns = columnList(options.textColumns ?? "text");
-  const truth = (row: TableRow): string => {
-    const label = rowLabel(row, labelColumn, file);
-    const name = Object.hasOwn(labelNames, label) ? labelNames[label]! : label;
-    if (labels.includes(name) || skipLabels.includes(label)) return name;
-    throw new DataError(
-      `line ${row.line}: the label ${JSON.stringify(label)} is not known; known are ${showLabels(labels)}. Correct the row, or name it in skipLabels.`,
-      { code: "LABEL_UNKNOWN", path: file, details: { line: row.line, label, labels } },
-    );
-  };
+  const reading = { labels, labelColumn, skipLabels, labelNames };
+  const truth = (row: TableRow): string => classIn(row, file, reading);
   // Skipped rows are left out before they cost anything.
   const wanted = filtered(source, (row) => {
     truth(row);
@@ -90,13 +147,7 @@ export async function judgeScores(
     const rows: JudgedScore[] = [];
     for await (const { fields, line, score } of scorer.predictRows(source, options)) {
       const row = { fields, line };
-      const label = Number(rowLabel(row, labelColumn, source.name));
-      if (!Number.isFinite(label)) {
-        throw new DataError(
-          `line ${line}: column ${labelColumn} must hold a number; got ${JSON.stringify(rowLabel(row, labelColumn, source.name))}. Correct the row.`,
-          { code: "LABEL_NOT_NUMBER", path: source.name, details: { line } },
-        );
-      }
+      const label = numberIn(row, source.name, labelColumn);
       rows.push({ task: "textRegression", line, texts: textsOf(row, columns, source.name), label, prediction: score });
     }
     return rows;

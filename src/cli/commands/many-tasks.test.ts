@@ -73,6 +73,12 @@ beforeAll(async () => {
   recipe("choices", "name: multipleChoice, maxSeqLength: 12", asked);
   const columns = "textColumns: text, labelColumn: label, maxSeqLength: 8";
   recipe("numbers", `name: textRegression, ${columns}`, `train: ${at("numbers.tsv")}, eval: ${at("numbers.tsv")}`);
+  recipe(
+    "features",
+    `name: textRegression, ${columns}`,
+    `train: ${at("numbers.tsv")}, eval: ${at("numbers.tsv")}`,
+    "transfer: { features: {} }\n",
+  );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
@@ -104,6 +110,7 @@ test.each([
   { name: "questions", total: 12, figure: "exact", shown: "Kinds of answers" },
   { name: "texts", total: 8, figure: "bleu", shown: "Worst examples" },
   { name: "choices", total: 12, figure: "accuracy", shown: "probability of the chosen option" },
+  { name: "features", total: 12, figure: "meanSquaredError", shown: "Predicted over true" },
   { name: "numbers", total: 12, figure: "pearson", shown: "Predicted over true" },
 ])("$name: folds, predictions and a page of errors", async ({ name, total, figure, shown }) => {
   const whole = await run("finetune", at(`${name}.yaml`), "--json");

@@ -1,5 +1,6 @@
 /** @file `firth predict`: what any fine-tuned model says of the rows of a table. */
 import type { Command } from "commander";
+import { isFeatureModel } from "../../api/feature-model.ts";
 import { isMultiTaskModel } from "../../api/multi-task-model.ts";
 import {
   classRowPredictor,
@@ -78,7 +79,7 @@ async function opened(folder: string, given: Given, options: RowPredictorOptions
   const task = given.task as string | undefined;
   checkTaskOption(folder, task);
   if (!isMultiTaskModel(folder)) {
-    if (!(await isWriterFolder(folder))) await requireFinetuned("predict", folder);
+    if (!isFeatureModel(folder) && !(await isWriterFolder(folder))) await requireFinetuned("predict", folder);
     return openRowPredictor(folder, options);
   }
   const { classifier, columns } = await openGivenClassifier("predict", folder, task);

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { loadAnswerModel } from "../../api/answer-model.ts";
 import { loadChooser } from "../../api/chooser.ts";
 import { evaluateWriting } from "../../api/evaluate-writing.ts";
+import { isFeatureModel, loadFeatureModel } from "../../api/feature-model.ts";
 import { generationSettings } from "../../api/generate.ts";
-import { judgeAnswers, judgeChoices, judgeClasses, judgeScores, judgeTags } from "../../api/judge.ts";
+import { judgeAnswers, judgeChoices, judgeClasses, judgeFeatures, judgeScores, judgeTags } from "../../api/judge.ts";
 import { loadClassifier, loadPretrained } from "../../api/load.ts";
 import { loadTagger } from "../../api/tagger.ts";
 import type { Backend } from "../../backend/backend.ts";
@@ -57,8 +58,11 @@ export async function judgeModel(
   }
   if (isChoosing(recipe)) return judgeChoices(await loadChooser(folder), source, place);
   const { textColumns, labelColumn, skipLabels } = recipe.task as TaskSettings;
-  const model = await loadClassifier(folder);
   const options = { ...place, textColumns, labelColumn };
+  if (isFeatureModel(folder)) {
+    return judgeFeatures(await loadFeatureModel(folder), source, { ...options, skipLabels: skipLabels ?? [] });
+  }
+  const model = await loadClassifier(folder);
   if (isRegression(model.preserved)) return judgeScores(model, source, options);
   return judgeClasses(model, source, { ...options, skipLabels: skipLabels ?? [] });
 }

@@ -8,8 +8,6 @@ import { isDivisible, openRecipeData } from "./recipe-data.ts";
 export async function judgedSeed(recipe: FinetuneRecipe, place: SeedPlace): Promise<FinetuneOutcome> {
   const outcome = await runSeed(recipe, place);
   const { modelFolder, run } = outcome;
-  // Heads over stored vectors have figures, not rows: nothing opens their folder as a classifier.
-  if (recipe.transfer.features !== undefined) return outcome;
   if (modelFolder === undefined || recipe.data.eval === null || !isDivisible(recipe)) return outcome;
   const { eval: held } = place.data ?? (await openRecipeData(recipe));
   const { train, engine } = recipe;
