@@ -6,6 +6,7 @@ import type { WrittenPair } from "../../api/evaluate-writing.ts";
 import { judgeAnswers, judgeChoices, judgeClasses, judgeScores, judgeTags } from "../../api/judge.ts";
 import type { PredictOptions } from "../../api/predict.ts";
 import { loadTagger } from "../../api/tagger.ts";
+import { ConfigError } from "../../base/errors.ts";
 import { questionFile } from "../../data/question-file.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import { errorReport, type JudgedRow, writeJudged } from "../../selection/index.ts";
@@ -59,6 +60,10 @@ async function rowsOf(
   }
   if (await isChooserModel(model)) return judgeChoices(await loadChooser(model), openTable(file, reading), options);
   const opened = await openGivenClassifier("evaluate", model, given.task as string | undefined);
+  if (opened.task?.task.kind === "textRanking") {
+    const message = "is not there for rankings. Leave out --report and --predictions.";
+    throw new ConfigError("evaluate", [{ path: "--report", message, code: "CONFIG_UNSUPPORTED" }]);
+  }
   const { classifier } = opened;
   const table = openTable(file, reading);
   const skipLabels = (given.skipLabels as readonly string[] | undefined) ?? [];
