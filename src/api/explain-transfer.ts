@@ -108,8 +108,6 @@ export function explainIfAsked<E, M extends Module>(task: StrategyTask<E, M>, op
 
 /**
  * Tells what trains when in a fine-tuning run: stages, groups of layers, numbers of parameters, rates, losses. The data are
- *
- * `await explainTransfer((options) => finetune(model, task, tables, options), ulmfit())` tells it of a fine-tuning.
  * read and checked as for the run, but nothing is trained and no engine is opened.
  * @param run starts the run with the options that it is given: `(options) => finetune(model, task, tables, options)`
  * @throws {ConfigError}, {DataError} what the run would throw before its first step
