@@ -15,7 +15,9 @@ import { givenColumns } from "./given-column.ts";
 import { standardInput } from "./standard-input.ts";
 
 const fields = defineFields({
-  pooling: nullableField(choiceField(poolings, { doc: "How tokens' vectors become one; the model's own way, or mean." })),
+  pooling: nullableField(
+    choiceField(poolings, { doc: "How tokens' vectors become one; the model's own way, or mean." }),
+  ),
   normalize: booleanField({ default: true, doc: "Scale vectors to length 1." }),
   layer: integerField({
     default: -1,
