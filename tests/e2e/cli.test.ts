@@ -352,7 +352,7 @@ describe("bad input", () => {
       [["predict", "gpt/model", ...data], "NOT_A_CLASSIFIER", "writes from left to right", "firth finetune"],
       [["predict", "whole/model", ...data], "NOT_A_CLASSIFIER", "fills in masked words", "firth fill-mask"],
       [["evaluate", "gpt/model", ...data], "NOT_A_CLASSIFIER", "firth perplexity"],
-      [["evaluate", "classifier/model", ...data, "--target", "x", "--num-beams", "2"], "CONFIG_UNSUPPORTED", "target"],
+      [["evaluate", "classifier/model", ...data, "--target", "x", "--num-beams", "2"], "CONFIG_INVALID", "target"],
     ];
     for (const [args, code, ...says] of cases) {
       const { status, stdout, stderr } = place.run(...args, "--json");
