@@ -4,12 +4,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { randomWeights } from "../../../tests/support/random-model.ts";
+import { runCommand as run } from "../../../tests/support/run-command.ts";
 import { saveAnswerModel } from "../../api/answer-model.ts";
 import { bertConfig } from "../../models/bert/config.ts";
 import { bertFamily } from "../../models/bert/family.ts";
 import { questionAnswering } from "../../tasks/index.ts";
 import { testTokenizer } from "../../tasks/testing.ts";
-import { createProgram } from "../program.ts";
 
 const tokenizer = testTokenizer();
 const config = bertConfig({
@@ -33,18 +33,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   process.exitCode = undefined;
 });
-
-async function run(...args: string[]): Promise<{ out: string; error: string }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", ...args]);
-  return texts;
-}
 
 const context = "𠀀𠀀 so very good the film a book";
 

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { randomWeights } from "../../../tests/support/random-model.ts";
+import { runCommand as run } from "../../../tests/support/run-command.ts";
 import { saveChooser } from "../../api/chooser.ts";
 import { bertConfig } from "../../models/bert/config.ts";
 import { bertFamily } from "../../models/bert/family.ts";
 import { testTokenizer } from "../../tasks/testing.ts";
-import { createProgram } from "../program.ts";
 
 const tokenizer = testTokenizer();
 const config = bertConfig({
@@ -42,18 +42,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   process.exitCode = undefined;
 });
-
-async function run(...args: string[]): Promise<{ out: string; error: string }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", ...args]);
-  return texts;
-}
 
 const row = { id: 7, premise: "the film", ask: "so", choice1: "good", choice2: "bad", choice3: "", answer: 2 };
 

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { randomWeights } from "../../../tests/support/random-model.ts";
+import { runCommand as run } from "../../../tests/support/run-command.ts";
 import { saveModel } from "../../api/model.ts";
 import { bertConfig } from "../../models/bert/config.ts";
 import { bertFamily } from "../../models/bert/family.ts";
 import { testTokenizer } from "../../tasks/testing.ts";
-import { createProgram } from "../program.ts";
 
 const tokenizer = testTokenizer();
 const config = bertConfig({
@@ -29,19 +29,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   process.exitCode = undefined;
 });
-
-async function run(...args: string[]): Promise<{ out: string; error: string }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", ...args]);
-  vi.restoreAllMocks();
-  return texts;
-}
 
 /** Fine-tunes for two steps on rows of JSON Lines, and gives the model's folder. */
 async function finetuned(name: string, task: object, rows: readonly object[]): Promise<string> {

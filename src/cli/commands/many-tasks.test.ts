@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { runCommand as run } from "../../../tests/support/run-command.ts";
 import { saveModel } from "../../api/model.ts";
 import { Random } from "../../base/random.ts";
 import { bertConfig } from "../../models/bert/config.ts";
 import { bert } from "../../models/bert/family.ts";
 import { testTokenizer, testWords } from "../../tasks/testing.ts";
-import { createProgram } from "../program.ts";
 
 const tokenizer = testTokenizer();
 const config = bertConfig({
@@ -86,18 +86,6 @@ afterEach(() => {
   process.exitCode = undefined;
 });
 
-async function run(...args: string[]): Promise<{ out: string; error: string }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", ...args]);
-  vi.restoreAllMocks();
-  return texts;
-}
 const rowsIn = (path: string): Record<string, unknown>[] =>
   readFileSync(path, "utf8")
     .trim()
