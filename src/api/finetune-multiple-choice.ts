@@ -26,7 +26,7 @@ import {
   startModel,
   vocabularyIssues,
 } from "./start-classifier.ts";
-import { strategyIssues } from "./transfer-run.ts";
+import { strategyIssues } from "./strategy-issues.ts";
 
 /** A model that chooses between options, and how it was made. */
 export interface FinetunedChooser extends Chooser, TaskOutcome<ChoiceResult> {

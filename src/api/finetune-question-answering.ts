@@ -26,7 +26,7 @@ import {
   startModel,
   vocabularyIssues,
 } from "./start-classifier.ts";
-import { strategyIssues } from "./transfer-run.ts";
+import { strategyIssues } from "./strategy-issues.ts";
 
 /** The figures that may decide which weights are best. */
 export const answerFigures = ["f1", "exact", "loss"] as const;

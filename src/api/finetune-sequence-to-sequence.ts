@@ -22,7 +22,8 @@ import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveModel, type TextModel } from "./model.ts";
 import { requireStart, vocabularyIssues } from "./start-classifier.ts";
-import { type LanguageWeights, strategyFacts, strategyIssues, trainByStrategy } from "./transfer-run.ts";
+import { strategyIssues } from "./strategy-issues.ts";
+import { type LanguageWeights, strategyFacts, trainByStrategy } from "./transfer-run.ts";
 import { heldOutPairs, type WritingFigures, writingFigures } from "./writing-loss.ts";
 
 export interface WriterFinetuneOptions extends Omit<FinetuneOptions, "selectionFigure"> {

@@ -23,8 +23,9 @@ import {
   startModel,
   vocabularyIssues,
 } from "./start-classifier.ts";
+import { strategyIssues } from "./strategy-issues.ts";
 import { constraintFacts, type Tagger, tagDecoder } from "./tagger.ts";
-import { languageInMemory, strategyIssues } from "./transfer-run.ts";
+import { languageInMemory } from "./transfer-run.ts";
 
 /** A tagger and how it was made. */
 export interface FinetunedTagger extends Tagger, TaskOutcome<TaggingResult> {

@@ -30,6 +30,7 @@ import {
 } from "./multi-task-model.ts";
 import { type HeldOut, type MeasuredPlace, type Measurement, runTask, type TaskOutcome } from "./run-task.ts";
 import { type FinetuneStart, fitIssues, openStart, type Pretraining } from "./start-classifier.ts";
+import { strategyIssues } from "./strategy-issues.ts";
 import {
   type MixingOptions,
   type ResolvedTask,
@@ -37,7 +38,7 @@ import {
   resolveTasks,
   type TogetherTask,
 } from "./together-task.ts";
-import { type LanguageSource, strategyIssues } from "./transfer-run.ts";
+import type { LanguageSource } from "./transfer-run.ts";
 
 export type { HeadOption, MixingOptions, TogetherTask } from "./together-task.ts";
 

@@ -11,7 +11,7 @@ import { saveClassifier } from "./load.ts";
 import type { TextClassifier } from "./model.ts";
 import { type HeldOut, runTask, type TaskOutcome } from "./run-task.ts";
 import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./start-classifier.ts";
-import { strategyIssues } from "./transfer-run.ts";
+import { strategyIssues } from "./strategy-issues.ts";
 
 export type { FinetuneOptions } from "./finetune-option.ts";
 

@@ -1,11 +1,11 @@
 /** @file Fine-tuning by a strategy: language tuning first, then stages with their rates and losses. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { ConfigError, type ConfigIssue, FirthError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { PretrainingExample } from "../data/segment.ts";
-import { attachAdapter, movesWithAdapter } from "../models/adapter/attach.ts";
+import { movesWithAdapter } from "../models/adapter/attach.ts";
 import type { ModelFamily, ModelState } from "../models/family.ts";
-import { isCarried, type PretrainingModel } from "../models/model.ts";
+import type { PretrainingModel } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { adoptWeights, initialWeights, type Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -82,109 +82,11 @@ export function languageInMemory({ module, weights }: ModelState): LanguageWeigh
 /** Where language tuning keeps its files. */
 const TUNING_FOLDER = "language-tuning";
 
-/** Why the start's family cannot model the task's language. */
-function languageIssues(
-  source: Omit<LanguageSource<never>, "textsOf"> | undefined,
-  strategy: ResolvedStrategy,
-  { family, config, module }: TaskNetwork,
-): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  for (const key of ["auxiliary", "languageTuning"] as const) {
-    const section = strategy[key];
-    if (section === null) continue;
-    const path = `transfer.${key}`;
-    if (source === undefined) {
-      issues.push({ path, message: "is not there for this task. Leave it out.", code: "STRATEGY_UNSUPPORTED" });
-      continue;
-    }
-    const { tokenizer, maxSeqLength, packed, language, name } = source;
-    const model = isLanguageModel(module) ? module : family.pretraining(config);
-    try {
-      const options = { tokenizer, maxSeqLength, packed, maskProbability: section.maskProbability };
-      const { objective } = languageLearning(model, options);
-      for (const { path: part, message, code } of objective.modelIssues(model)) {
-        issues.push({ path, message: `${part} ${message}`, code });
-      }
-    } catch (error) {
-      if (!(error instanceof FirthError)) throw error;
-      issues.push({ path, message: error.message, code: error.code });
-    }
-    if (strategy.fromScratch) continue;
-    // Of pre-training's heads, that of pairs of sentences is not used.
-    const needed = (language?.newParameters ?? []).filter((part) => !isCarried(part) && !/^sequencePair\./.test(part));
-    if (language !== undefined && needed.length === 0) continue;
-    const parts = [...new Set(needed.map((part) => part.split(".")[0]))].join(", ");
-    const what = language === undefined ? "heads of pre-training" : `part ${parts}`;
-    const message = `needs the model's head for language, but ${name} has no ${what}. Start from a pre-trained model that has it.`;
-    issues.push({ path, message, code: "MODEL_LACKS_PART" });
-  }
-  return issues;
-}
-
-/** A family's network for a task. */
-type TaskNetwork = Omit<ModelState, "weights">;
-
-/** The network, or undefined where the family has none: then the problems are added. */
-function builtNetwork(build: () => TaskNetwork, issues: ConfigIssue[]): TaskNetwork | undefined {
-  try {
-    return build();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    issues.push(...error.issues);
-    return undefined;
-  }
-}
-
-/** The network with an adapter, where one is asked for. @throws {ConfigError} ADAPTER_TARGET */
-function adapted(network: TaskNetwork, adapter: ResolvedFinetune["adapter"]): TaskNetwork {
-  if (adapter === undefined) return network;
-  const { family, config } = network;
-  const module = family.rebuild(network.module, config);
-  attachAdapter(module, adapter, { map: family.weightMap(config), family: family.name });
-  return { family, config, module };
-}
-
 /** What stands still whatever the strategy says: with an adapter the model's own weights, and what the task names. */
 function stillIn<E, M extends Module>({ state, isStill }: StrategyTask<E, M>): StrategyTask<E, M>["isStill"] {
   if (state.adapter === undefined) return isStill;
   const moves = movesWithAdapter(state.module);
   return (name) => !moves(name) || (isStill?.(name) ?? false);
-}
-
-/**
- * What of a strategy does not fit a model or the length of a run, as far as it can be told before the data are read.
- * @param build gives the task's network; its head may have any number of classes
- */
-export function strategyIssues(
-  build: () => TaskNetwork,
-  source: Omit<LanguageSource<never>, "textsOf"> | undefined,
-  {
-    strategy,
-    treatment,
-    adapter,
-    train: options,
-  }: Pick<ResolvedFinetune, "strategy" | "treatment" | "adapter" | "train">,
-): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  const network = builtNetwork(() => adapted(build(), adapter), issues);
-  if (network === undefined) return issues;
-  const { module } = network;
-  const usesGroups = strategy.freeze !== "none" || strategy.unfreezing !== null || strategy.layerRateFactor !== 1;
-  if (treatment !== undefined && usesGroups) {
-    const message =
-      "says itself how each parameter is trained. Leave out freeze, unfreezing and layerRateFactor, or it.";
-    issues.push({ path: "treatment", message, code: "CONFIG_AMBIGUOUS" });
-  } else if (usesGroups) {
-    const groups = layerGroups(module);
-    const moves = adapter === undefined ? () => true : movesWithAdapter(module);
-    const still = groups.flatMap(({ parameters }) => parameters.filter((name) => !moves(name)));
-    const frozen = new Set([...still, ...frozenParameters(strategy.freeze, groups, issues)]);
-    if (issues.length === 0 && options !== undefined) {
-      const length = { ...options, stepsPerEpoch: undefined };
-      issues.push(...unfreezingIssues(strategy.unfreezing, trainedGroups(groups, frozen), length));
-    }
-  }
-  return [...issues, ...languageIssues(source, strategy, network)];
 }
 
 /** What a run trains, whichever network that is: the task's, or one with the heads of pre-training beside it. */
