@@ -44,7 +44,7 @@ export interface Executable {
   readonly graph: Graph;
   /**
    * Runs once. Buffers are given in the order of the graph's inputs and outputs; outputs are overwritten.
-   * An output may share memory with no other buffer of the run (BackendError REGION_OVERLAP; but see `addsInPlace`). A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
+   * An output may share memory with no other buffer of the run (BackendError REGION_OVERLAP; but see `addsInPlace` and `donations`). A run does not block the event loop. Runs of one executable do not overlap: a second waits for the first.
    */
   run(inputs: readonly Buffer[], outputs: readonly Buffer[]): Promise<void>;
   dispose(): Promise<void>;
@@ -101,9 +101,28 @@ export interface FixedInputs {
   dispose(): void;
 }
 
+/** How a tensor lies on an engine's devices: a copy on each, or cut into equal parts along one axis. */
+export type Sharding = "replicated" | { readonly axis: number };
+
+/** How a graph is spread over devices: each does its part, and the numbers are those of one device. */
+export interface Partitioning {
+  /** Devices that share the work; at least 1. */
+  readonly partitions: number;
+  /** How inputs and outputs lie, by name; replicated when left out. The buffers of a run lie so. */
+  readonly inputs?: ReadonlyMap<string, Sharding>;
+  readonly outputs?: ReadonlyMap<string, Sharding>;
+}
+
 export interface CompileOptions {
   /** Inputs that never change, from `fix`. */
   readonly fixed?: FixedInputs | undefined;
+  /**
+   * Names of outputs by the names of the inputs whose memory they take; only where the engine `donates`. Both are of one
+   * type, and a run is given one buffer as both: what was in it is gone after the run.
+   */
+  readonly donations?: ReadonlyMap<string, string> | undefined;
+  /** How inputs and outputs lie on the engine's devices; on one when left out. */
+  readonly partitioning?: Partitioning | undefined;
   /** How many executables are to run at the same time, each with its share of the threads; 1 when left out. */
   readonly lanes?: number | undefined;
   /** Which of these this one is, from 0; two of one lane do not run at the same time. */
@@ -150,8 +169,23 @@ export interface Backend {
    * reads (`inPlaceSums`).
    */
   readonly addsInPlace?: boolean;
-  allocate(type: TensorType): Buffer;
-  createStore(types: readonly TensorType[], sections: readonly string[]): ParameterStore;
+  /** Whether graphs may be compiled with `donations`. */
+  readonly donates?: boolean;
+  /**
+   * Whether a training step is to be one graph, from batch to new weights, which needs `donates`. The runs of such an engine
+   * may end before their results are there: reading waits for them, and gives what was there when it was asked for.
+   */
+  readonly wholeSteps?: boolean;
+  /** Devices that the engine may spread a graph over, see `Partitioning`; 1 when left out. */
+  readonly devices?: number;
+  /** @param sharding how it lies where there are several devices; replicated when left out */
+  allocate(type: TensorType, sharding?: Sharding): Buffer;
+  /** @param shardingOf how a section of a parameter lies where there are several devices; replicated when left out */
+  createStore(
+    types: readonly TensorType[],
+    sections: readonly string[],
+    shardingOf?: (section: string, index: number) => Sharding,
+  ): ParameterStore;
   compileSweep(program: SweepProgram): Promise<Sweep>;
   /** @param dtype in which the measured product is computed, one of `computeDtypes`; f32 by default */
   probe(dtype?: ComputeDType): Promise<Probe>;
