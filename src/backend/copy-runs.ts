@@ -1,7 +1,7 @@
 /** @file Copying parts of one tensor into another, for engines whose tensors are typed arrays. */
 import { BackendError } from "../base/errors.ts";
 import type { TensorType } from "../ir/dtype.ts";
-import { formatType } from "../ir/shape.ts";
+import { formatType, sizeOf } from "../ir/shape.ts";
 import type { ElementRuns } from "./backend.ts";
 
 /** Elements of an engine's tensor. */
@@ -16,16 +16,16 @@ export interface Elements {
 const SHORT = 16;
 
 /**
- * Copies runs of elements, in order.
+ * Whether runs may be copied.
  * @throws {BackendError} BUFFER_DATA_MISMATCH where the dtypes differ, BUFFER_RANGE where a run leaves a tensor
  */
-export function copyRuns(
-  target: { readonly type: TensorType; readonly elements: Elements },
-  source: { readonly type: TensorType; readonly elements: Elements },
+export function checkRuns(
+  target: TensorType,
+  source: TensorType,
   { from, to, length, count = 1, fromStride = length, toStride = length }: ElementRuns,
 ): void {
-  if (source.type.dtype !== target.type.dtype) {
-    throw new BackendError(`${formatType(source.type)} cannot be copied into ${formatType(target.type)}.`, {
+  if (source.dtype !== target.dtype) {
+    throw new BackendError(`${formatType(source)} cannot be copied into ${formatType(target)}.`, {
       code: "BUFFER_DATA_MISMATCH",
       path: "buffer.copyFrom",
     });
@@ -35,13 +35,26 @@ export function copyRuns(
     const last = start + (count - 1) * stride;
     return Math.min(start, last) >= 0 && Math.max(start, last) + length <= size;
   };
-  if (!fits(source.elements.length, from, fromStride) || !fits(target.elements.length, to, toStride)) {
-    const runs = `${count} runs of ${length} from ${from} by ${fromStride} to ${to} by ${toStride}`;
-    throw new BackendError(`${runs} leave ${formatType(source.type)} or ${formatType(target.type)}.`, {
-      code: "BUFFER_RANGE",
-      path: "buffer.copyFrom",
-    });
-  }
+  if (fits(sizeOf(source.shape), from, fromStride) && fits(sizeOf(target.shape), to, toStride)) return;
+  const runs = `${count} runs of ${length} from ${from} by ${fromStride} to ${to} by ${toStride}`;
+  throw new BackendError(`${runs} leave ${formatType(source)} or ${formatType(target)}.`, {
+    code: "BUFFER_RANGE",
+    path: "buffer.copyFrom",
+  });
+}
+
+/**
+ * Copies runs of elements, in order.
+ * @throws {BackendError} BUFFER_DATA_MISMATCH where the dtypes differ, BUFFER_RANGE where a run leaves a tensor
+ */
+export function copyRuns(
+  target: { readonly type: TensorType; readonly elements: Elements },
+  source: { readonly type: TensorType; readonly elements: Elements },
+  runs: ElementRuns,
+): void {
+  checkRuns(target.type, source.type, runs);
+  const { from, to, length, count = 1, fromStride = length, toStride = length } = runs;
+  if (length === 0) return;
   const [read, written] = [source.elements, target.elements];
   for (let run = 0; run < count; run++) {
     const [start, place] = [from + run * fromStride, to + run * toStride];

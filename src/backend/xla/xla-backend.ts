@@ -1,0 +1,155 @@
+/** @file The XLA engine: graphs as StableHLO, run by whatever library there is. */
+import { availableParallelism } from "node:os";
+import { GraphBuilder } from "../../ir/builder.ts";
+import type { ComputeDType, DType, TensorType } from "../../ir/dtype.ts";
+import type { CompositeName, Graph, Node } from "../../ir/graph.ts";
+import { tensorType } from "../../ir/shape.ts";
+import type { Backend, CompileOptions, Probe, Sweep, SweepProgram } from "../backend.ts";
+import { XlaBuffer, type XlaMemory } from "./buffer.ts";
+import { deviceCopies, hostCopies } from "./copies.ts";
+import { XlaExecutable } from "./executable.ts";
+import type { Sharding, XlaExecutor } from "./executor.ts";
+import type { LowerOptions, LowerToStableHlo } from "./lower/module.ts";
+import { ProgramCache } from "./program-cache.ts";
+import { XlaStore } from "./store.ts";
+import { XlaSweep } from "./sweep.ts";
+
+/** BERT-base's feed-forward layer at 8 sequences of 128 tokens, see `Probe.gemmGflops`. */
+const PROBE_SHAPE = { m: 1024, n: 3072, k: 768 } as const;
+/** A measurement takes at least so long: products take microseconds on a GPU. */
+const PROBE_MILLISECONDS = 60;
+const PROBE_ROUNDS = 5;
+
+/** Composites that the lowering is not given: calls are run through. */
+const expanded: readonly CompositeName[] = ["call"];
+
+export interface XlaBackendOptions {
+  readonly lower: LowerToStableHlo;
+  /** Threads that the library was opened with; those of the machine when left out. */
+  readonly threads?: number | undefined;
+  /** Where runs of elements are copied between buffers; on the host of a CPU when left out, else on the device. */
+  readonly copies?: "host" | "device";
+  /** What the lowering is told beside what the executor says of itself. */
+  readonly lowering?: Pick<LowerOptions, "f32Products" | "oneHotRows" | "locations">;
+}
+
+/** One product whose result is a single number, so that it can be waited for without copying it. */
+function probeGraph(dtype: ComputeDType): Graph {
+  const { m, n, k } = PROBE_SHAPE;
+  const builder = new GraphBuilder("probe");
+  const [a, b] = [builder.input("a", dtype, [m, k]), builder.input("b", dtype, [k, n])];
+  const contracted = { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] };
+  const [product] = builder.emit("dot", [a, b], contracted);
+  const [wide] = builder.emit("convert", [product!], { dtype: "f32" });
+  const [largest] = builder.emit("reduceMax", [wide!], { axes: [0, 1] });
+  return builder.finish([{ name: "largest", value: largest! }]);
+}
+
+/** XLA through an executor: a PJRT plugin or TensorFlow's library. */
+export class XlaBackend implements Backend {
+  readonly name: string;
+  readonly computeDtypes: readonly DType[];
+  readonly donates = true;
+  readonly wholeSteps = true;
+  readonly devices: number;
+  readonly threads: number;
+  readonly executor: XlaExecutor;
+  private readonly cache: ProgramCache;
+  private readonly memory: XlaMemory;
+  private readonly executables = new Set<XlaExecutable>();
+  private readonly sweeps = new Set<XlaSweep>();
+  private disposed: Promise<void> | undefined;
+
+  constructor(executor: XlaExecutor, options: XlaBackendOptions) {
+    this.executor = executor;
+    this.name = `xla:${executor.facts.platform}`;
+    this.computeDtypes = executor.computeDtypes;
+    this.devices = executor.facts.devices;
+    this.threads = options.threads ?? availableParallelism();
+    const { lower, lowering = {} } = options;
+    this.cache = new ProgramCache(executor, (graph, chosen) => lower(graph, { ...lowering, ...chosen }));
+    // A copy on the host costs a GPU two ways over the bus.
+    const stays = options.copies ?? (executor.facts.platform === "cpu" ? "host" : "device");
+    const makeCopies = stays === "host" ? hostCopies(executor) : deviceCopies(executor, this.cache);
+    this.memory = { executor, makeCopies };
+  }
+
+  fuses(node: Node & { readonly op: CompositeName }): boolean {
+    return !expanded.includes(node.op);
+  }
+
+  async compile(graph: Graph, options: CompileOptions = {}): Promise<XlaExecutable> {
+    const { donations = new Map<string, string>(), partitioning } = options;
+    const cached = await this.cache.hold(graph, { donations, ...(partitioning === undefined ? {} : { partitioning }) });
+    const executable = new XlaExecutable(this.executor, graph, cached, donations, (done) =>
+      this.executables.delete(done),
+    );
+    this.executables.add(executable);
+    return executable;
+  }
+
+  allocate(type: TensorType, sharding?: Sharding): XlaBuffer {
+    return new XlaBuffer(this.memory, type, sharding);
+  }
+
+  createStore(
+    types: readonly TensorType[],
+    sections: readonly string[],
+    shardingOf?: (section: string, index: number) => Sharding,
+  ): XlaStore {
+    return new XlaStore(this.memory, types, sections, shardingOf);
+  }
+
+  async compileSweep(program: SweepProgram): Promise<Sweep> {
+    const sweep = new XlaSweep(this.memory, this.cache, program);
+    this.sweeps.add(sweep);
+    return sweep;
+  }
+
+  async probe(dtype: ComputeDType = "f32"): Promise<Probe> {
+    return {
+      engine: this.name,
+      description: this.executor.facts.description,
+      threads: this.threads,
+      computeDtypes: this.computeDtypes,
+      gemmGflops: await this.measureProduct(dtype),
+    };
+  }
+
+  private async measureProduct(dtype: ComputeDType): Promise<number> {
+    const { m, n, k } = PROBE_SHAPE;
+    const executable = await this.compile(probeGraph(dtype));
+    const buffers = [tensorType(dtype, [m, k]), tensorType(dtype, [k, n])].map((type) => this.allocate(type));
+    const result = this.allocate(tensorType("f32", []));
+    // Runs may end before their results are there: the last result is waited for.
+    const time = async (runs: number): Promise<number> => {
+      const began = performance.now();
+      for (let i = 0; i < runs; i++) await executable.run(buffers, [result]);
+      await result.read();
+      return (performance.now() - began) / runs;
+    };
+    try {
+      await time(2);
+      const runs = Math.min(4096, Math.max(1, Math.ceil(PROBE_MILLISECONDS / (await time(1)))));
+      const times: number[] = [];
+      for (let i = 0; i < PROBE_ROUNDS; i++) times.push(await time(runs));
+      times.sort((a, b) => a - b);
+      return (2 * m * n * k) / (times[PROBE_ROUNDS >> 1]! * 1e6);
+    } finally {
+      await executable.dispose();
+      for (const buffer of [...buffers, result]) buffer.dispose();
+    }
+  }
+
+  /** Waits for what runs, then frees programs and library; buffers that are still held are of no use after it. */
+  dispose(): Promise<void> {
+    this.disposed ??= this.release();
+    return this.disposed;
+  }
+
+  private async release(): Promise<void> {
+    await Promise.all([...this.executables, ...this.sweeps].map((one) => one.dispose()));
+    await this.cache.dispose();
+    await this.executor.dispose();
+  }
+}
