@@ -31,13 +31,14 @@ export interface CausalLanguageModelingOptions {
   readonly packed?: boolean;
 }
 
-const parts: readonly ModelPart[] = ["causalLmLogits"];
+/** The head that scores next words: that of masked words where the network sees both sides unless told otherwise. */
+const headOf = ({ encoder }: PretrainingModel): ModelPart => (encoder.isCausal ? "causalLmLogits" : "maskedLmLogits");
 
-/** Why a model's network does not read from left to right. */
-function directionIssues({ encoder, decoder }: PretrainingModel): ConfigIssue[] {
-  if (encoder.isCausal && decoder === undefined) return [];
-  const message = "must read from left to right, by itself; this one sees both sides. Use gpt2 or openai-gpt.";
-  return [{ path: "model.encoder", message, code: "MODEL_SEES_AHEAD" }];
+/** Why a model cannot be made to read from left to right. */
+function readingIssues(model: PretrainingModel): ConfigIssue[] {
+  if (model.decoder === undefined) return lackingParts(model, [headOf(model)], "causalLanguageModeling");
+  const message = "must be one network; this one writes with a decoder that looks at its source. Use gpt2 or bert.";
+  return [{ path: "model.decoder", message, code: "MODEL_HAS_DECODER" }];
 }
 
 /**
@@ -47,8 +48,12 @@ function directionIssues({ encoder, decoder }: PretrainingModel): ConfigIssue[] 
  *
  * From right to left, runs are read backwards: positions count from their end, and what is predicted last is that the
  * document begins.
+ *
+ * A network that sees both sides (BERT, RoBERTa, ALBERT) is made to look left by its attention mask, and its head of masked
+ * words scores next words. As every token is predicted it learns from little text; masked words can then go on from it.
  * @throws {ConfigError} all problems together; {FirthError} TOKENIZER_LACKS_TOKEN
- * @source Radford et al. 2018 §3.1; Radford et al. 2019 §2. Differs with `separate`: tokens never see another document
+ * @source Radford et al. 2018 §3.1; Radford et al. 2019 §2. Differs with `separate`: tokens never see another document.
+ * Encoders first, masks after: Gisserot-Boukhlef et al. 2025, arXiv:2507.00994
  */
 export function causalLanguageModeling(options: CausalLanguageModelingOptions): PretrainingObjective {
   const { tokenizer, maxSeqLength, direction = "leftToRight", documents = "separate", packed = true } = options;
@@ -91,7 +96,7 @@ export function causalLanguageModeling(options: CausalLanguageModelingOptions): 
     },
     // The last token is predicted only: nothing is predicted from it.
     rowLength: (example) => sequenceOf(example).length - 1,
-    modelIssues: (model) => [...lackingParts(model, parts, name), ...directionIssues(model)],
+    modelIssues: readingIssues,
     collate: (drawn, _seed, layout): Batch => {
       const sequences = drawn.map(({ example }) => sequenceOf(example));
       const inputs = sequences.map((sequence) => {
@@ -118,9 +123,13 @@ export function causalLanguageModeling(options: CausalLanguageModelingOptions): 
       };
     },
     loss: (model, context, batch) => {
-      requireParts(model, parts, name);
-      const hidden = model.encoder.encodeAt(context, batch as unknown as EncoderInputs, batch.predictedPlaces!);
-      const logits = model.causalLmLogits!(context, hidden);
+      const head = headOf(model);
+      requireParts(model, [head], name);
+      const read = batch as unknown as EncoderInputs;
+      // A rank is a token's place in its sequence: it sees those up to its own.
+      const inputs = model.encoder.isCausal ? read : { ...read, attentionRanks: read.positionIds };
+      const hidden = model.encoder.encodeAt(context, inputs, batch.predictedPlaces!);
+      const logits = model[head]!(context, hidden);
       return {
         terms: { lm: { sum: sum(crossEntropy(logits, batch.labels!)), count: "predictedTokens", weight: 1 } },
         metrics: context.training ? {} : { lmAccuracy: { sum: hits(logits, batch.labels!), count: "predictedTokens" } },

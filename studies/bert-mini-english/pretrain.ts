@@ -16,7 +16,7 @@ import { bertConfig } from "../../src/models/bert/config.ts";
 import { bert } from "../../src/models/bert/family.ts";
 import { maskedLanguageModeling } from "../../src/objectives/masked-language-modeling.ts";
 import { WordPiece } from "../../src/tokenizers/wordpiece.ts";
-import { englishText } from "./corpus.ts";
+import { englishText } from "../encoders/english.ts";
 
 const [data = "../shared/data", steps = "4000"] = process.argv.slice(2);
 const outputDir = join("runs", "bert-mini-english");

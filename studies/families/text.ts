@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { TextSource } from "../../src/data/source.ts";
-import { englishText } from "../bert-mini-english/corpus.ts";
+import { englishText } from "../encoders/english.ts";
 import { textFolder } from "./runs.ts";
 
 async function* textOf(source: TextSource): AsyncGenerator<string> {

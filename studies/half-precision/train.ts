@@ -11,7 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { bert, bertConfig, maskedLanguageModeling, pretrain, WordPiece } from "../../src/index.ts";
 import type { EngineName } from "../../src/runtime.ts";
-import { englishText } from "../bert-mini-english/corpus.ts";
+import { englishText } from "../encoders/english.ts";
 import { curveFile, runFolder } from "./runs.ts";
 
 const [data = "../shared/data", engine = "onnx", dtype = "f32", steps = "1000"] = process.argv.slice(2);
