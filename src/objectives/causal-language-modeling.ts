@@ -10,7 +10,7 @@ import { crossEntropy } from "../tensor/fused.ts";
 import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { hits } from "./hits.ts";
-import { lackingParts, type ModelPart, type PretrainingObjective, requireParts } from "./objective.ts";
+import { lackingParts, type PretrainingObjective, requireParts } from "./objective.ts";
 import { choiceIssues } from "./option-issue.ts";
 import { integers, roomFor, rowBatch } from "./row-batch.ts";
 import { startToken } from "./special-token.ts";
@@ -32,7 +32,7 @@ export interface CausalLanguageModelingOptions {
 }
 
 /** The head that scores next words: that of masked words where the network sees both sides unless told otherwise. */
-const headOf = ({ encoder }: PretrainingModel): ModelPart => (encoder.isCausal ? "causalLmLogits" : "maskedLmLogits");
+const headOf = ({ encoder }: PretrainingModel) => (encoder.isCausal ? "causalLmLogits" : "maskedLmLogits");
 
 /** Why a model cannot be made to read from left to right. */
 function readingIssues(model: PretrainingModel): ConfigIssue[] {

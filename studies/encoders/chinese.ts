@@ -14,11 +14,11 @@ export function chineseText(data: string): { readonly train: TextSource; readonl
       textFolder(classics, { ...book, files: "*.txt.gz" }),
       textFolder(books, { ...book, files: ["zh_jinghuayuan*", "zh_liaozhai*", "zh_luxun*", "zh_rulin*", "zh_shiji*"] }),
       textFile(join(data, "thucnews_titles", "dev.txt.gz"), book),
-      jsonLines(join(data, "eprstmt", "unlabeled.json.gz"), { column: "sentence" }),
+      jsonLines(join(data, "eprstmt", "unlabeled.json.gz"), { field: "sentence" }),
     ]),
     eval: joinSources([
       textFile(join(books, "zh_laocan_youji.txt.gz"), book),
-      jsonLines(join(data, "eprstmt", "test_public.json"), { column: "sentence" }),
+      jsonLines(join(data, "eprstmt", "test_public.json"), { field: "sentence" }),
     ]),
   };
 }
