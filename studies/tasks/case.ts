@@ -63,6 +63,8 @@ export interface TaskCase {
   readonly seconds: number;
   /** Symbols that a token holds, where the model of text is made one of symbols first. */
   readonly symbolsPerToken?: number;
+  /** What is computed in, where the study's usual type will not do. */
+  readonly dtype?: "f32";
   /** Cases whose held-out data the same model is tried on too. */
   readonly alsoOn?: readonly string[];
 }

@@ -163,7 +163,9 @@ export const casesOf = (data: string): readonly TaskCase[] => [
       { name: "recall5", title: "recall@5" },
     ],
     settings: ({ file }) => ["task.groupColumn=document", `task.corpus=${file("corpus")}`, "train.batchSize=32"],
-    ...{ recipe: "retrieve-faq", numEpochs: 2, parts: faq(data), most: { train: 1800 }, seconds: 80 },
+    // A search is measured with vectors that bf16 does not have on every version of oneDNN.
+    dtype: "f32",
+    ...{ recipe: "retrieve-faq", numEpochs: 2, parts: faq(data), most: { train: 1800 }, seconds: 120 },
   },
   single({
     ...{ ...chinese, name: "chnsenticorp", title: "ChnSentiCorp, sentiment", numEpochs: 2, seconds: 85 },

@@ -49,10 +49,16 @@ function settingsOf({ task, start }: Job, { folder, models, steps }: JobPlace): 
   ];
 }
 
+/** Options with another value of one of them. */
+function withOption(options: readonly string[], name: string, value: string): string[] {
+  return options.map((word, i) => (options[i - 1] === name ? value : word));
+}
+
 /** Carries out a run. */
 export async function runJob(job: Job, place: JobPlace): Promise<CaseResult> {
   const { task, start, seed } = job;
-  const { folder, models, engine, build, cases } = place;
+  const { folder, models, build, cases } = place;
+  const engine = task.dtype === undefined ? place.engine : withOption(place.engine, "--dtype", task.dtype);
   const work = join(folder, "work", `${task.name}-${start.name}-${seed}`);
   const given = start.modelOf(task, models)!;
   await rm(work, { recursive: true, force: true });
