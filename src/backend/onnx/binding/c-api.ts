@@ -15,8 +15,11 @@ const OPTIMIZATION_LEVEL = { off: 0, basic: 1, all: 99 } as const;
 /** `OrtAllocatorType` and `OrtMemType` of plain host memory. */
 const DEVICE_ALLOCATOR = 0;
 const ARENA_ALLOCATOR = 1;
-/** The arena asks the system for what is needed, not for the next power of two. */
-const AS_REQUESTED = 1;
+/**
+ * The arena asks the system for twice as much each time. Pages that nobody touches take no memory; and pieces of few large
+ * regions join again, while regions of just the sizes of one batch's tensors are of no use to the next batch's.
+ */
+const IN_POWERS_OF_TWO = 0;
 /** A free piece of the arena is cut when more than this would be left over. */
 const MAX_DEAD_BYTES = 1 << 20;
 const MEMORY_DEFAULT = 0;
@@ -127,12 +130,12 @@ class CApiBinding implements OrtBinding {
 
 /**
  * Gives all sessions one arena for intermediate results: few run at the same time, so each may use what another used
- * before. It grows by what is asked for, not by powers of two.
+ * before.
  */
 function shareArena(library: OrtLibrary, env: Pointer): void {
   const ort = library.functions;
   const path = "onnxruntime.open: arena";
-  const arena = receive(library, path, (cell) => ort.createArenaCfg(0, AS_REQUESTED, -1, MAX_DEAD_BYTES, cell));
+  const arena = receive(library, path, (cell) => ort.createArenaCfg(0, IN_POWERS_OF_TWO, -1, MAX_DEAD_BYTES, cell));
   const memoryInfo = receive(library, path, (cell) => ort.createCpuMemoryInfo(ARENA_ALLOCATOR, MEMORY_DEFAULT, cell));
   const status = ort.createAndRegisterAllocator(env, memoryInfo, arena);
   // The engine's environment is one for the process: another binding may have given it an arena already.
