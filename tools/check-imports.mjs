@@ -13,7 +13,7 @@ const allowed = {
   formats: [],
   hub: ["formats"],
   models: ["nn", "tensor", "formats"],
-  tokenizers: [],
+  tokenizers: ["formats"],
   data: ["tokenizers"],
   objectives: ["nn", "tensor", "data", "models", "tokenizers"],
   optim: ["tensor", "backend"],
@@ -25,7 +25,7 @@ const allowed = {
   transfer: ["models", "nn", "tensor", "formats", "data", "objectives", "optim", "train", "tasks", "tokenizers"],
   serving: ["tasks", "formats", "backend"],
   report: ["evaluation"],
-  retrieval: ["formats"],
+  retrieval: ["data", "formats"],
   selection: ["data", "evaluation", "formats", "report", "train"],
   api: [
     ...["backend", "data", "evaluation", "formats", "hub", "models", "nn", "objectives", "optim", "report", "tensor"],

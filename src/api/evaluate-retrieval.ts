@@ -5,6 +5,8 @@ import { type ColumnRef, cellText, cellValue, type TableRow, type TableSource } 
 import {
   type AnswerThreshold,
   chooseAnswerThreshold,
+  type HeldOutThreshold,
+  heldOutThreshold,
   type RankedResults,
   type RankingReport,
   rankingReport,
@@ -48,7 +50,10 @@ export interface RetrievalEvaluation {
   readonly latency: Latency;
   readonly retrieveLatency: Latency;
   readonly rerankLatency: Latency;
+  /** Chosen on all the questions, with its figures on them: better than users will see. */
   readonly threshold: AnswerThreshold;
+  /** What such a threshold gives on questions that it was not chosen on; undefined for fewer than ten questions. */
+  readonly heldOutThreshold: HeldOutThreshold | undefined;
 }
 
 /** Depths of the figures. */
@@ -157,6 +162,7 @@ export async function evaluateRetrieval(
     retrieveLatency: latencyOf(retrieve),
     rerankLatency: latencyOf(rerank),
     threshold: chooseAnswerThreshold(best, aim),
+    heldOutThreshold: heldOutThreshold(best, aim),
   };
 }
 

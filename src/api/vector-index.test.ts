@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { firstEntries, manyEntries, numEntries } from "../../tests/support/many-entries.ts";
 import { memoryTable, pairedModel, pairedRows } from "../../tests/support/paired-words.ts";
 import type { Backend } from "../backend/backend.ts";
+import { type TableRow, TableSource } from "../data/table.ts";
 import { openEngine } from "../runtime.ts";
 import { embed } from "./embed.ts";
 import { saveModel } from "./model.ts";
@@ -114,7 +116,9 @@ describe("an index", () => {
       'line 2: the id "a" stands in line 1 too',
     );
     expect(await refused({ id: "", text: "ask1" })).toMatchObject({ code: "ID_EMPTY" });
-    expect(await refused({ text: "ask1" })).toMatchObject({ code: "COLUMN_UNKNOWN" });
+    expect(await failure(build(newFolder(), memoryTable("x", [{ text: "ask1" }]), { idColumn: "id" }))).toMatchObject({
+      code: "COLUMN_UNKNOWN",
+    });
     const path = newFolder();
     await (
       await build(path, memoryTable("x", [{ text: "ask1" }, { text: "ask1" }]), { idColumn: null })
@@ -184,6 +188,81 @@ describe("an index", () => {
   });
 });
 
+describe("an index with several writers", () => {
+  it("lets one change it at a time, and the next see what that one did (catches ids that are taken in twice)", async () => {
+    const path = await built();
+    const more = memoryTable("more", [{ id: "new", text: "ask1 the" }]);
+    const slow = new TableSource(
+      "slow",
+      async function* (): AsyncGenerator<TableRow> {
+        yield { fields: { id: "slow", text: "ask2" }, line: 1 };
+        // Others come while rows are still being read.
+        const others = [
+          () => other.add(more),
+          () => own.add(more),
+          () => other.setThreshold(null),
+          () => removeFromIndex(path, ["1"]),
+        ];
+        for (const change of others) expect(await failure(change())).toMatchObject({ code: "INDEX_LOCKED" });
+      },
+      {},
+    );
+    const [own, other] = [await openIndex(path, { model, engine }), await openIndex(path, { model, engine })];
+    expect(await own.add(slow)).toMatchObject({ added: 1, isWhole: true });
+    expect(await failure(other.add(memoryTable("again", [{ id: "slow", text: "ask3" }])))).toMatchObject({
+      code: "ID_TAKEN",
+    });
+    await own.setThreshold({ value: 0.5, reranker: null, aim: "test" });
+    expect(await other.add(more)).toMatchObject({ added: 1 });
+    // What the first one kept was not overwritten by what the second one knew.
+    expect(await indexInfo(path)).toMatchObject({ numEntries: 62, pending: null, threshold: { value: 0.5 } });
+    expect((await other.search(["ask2"], { count: 62 }))[0]!.map(({ id }) => id)).toContain("slow");
+    await Promise.all([own.dispose(), other.dispose()]);
+  });
+});
+
+describe("columns that are not named", () => {
+  it("are text or question, and id or the line (catches an index of another column without a word)", async () => {
+    const path = newFolder();
+    const { index } = await build(path, memoryTable("faq.csv", [{ question: "ask1 the", answer: "say1" }]));
+    expect(await index.info()).toMatchObject({ textColumn: "question", idColumn: null });
+    expect((await index.search(["ask1"]))[0]).toMatchObject([
+      { id: "1", text: "ask1 the", fields: { answer: "say1" } },
+    ]);
+    await index.dispose();
+    const both = newFolder();
+    const second = await build(both, memoryTable("faq.csv", [{ id: "a", text: "ask2", question: "ask1" }]));
+    expect(await second.index.info()).toMatchObject({ textColumn: "text", idColumn: "id" });
+    await second.index.dispose();
+    const neither = newFolder();
+    const error = await failure(build(neither, memoryTable("faq.csv", [{ title: "ask2", body: "ask1" }])));
+    expect(error).toMatchObject({ code: "COLUMN_NEEDED" });
+    expect(error.message).toContain("(title, body)");
+    // What cannot be read leaves nothing behind.
+    expect(existsSync(neither)).toBe(false);
+  });
+
+  it("must be those that an unfinished index was begun with", async () => {
+    const path = newFolder();
+    const controller = new AbortController();
+    const options = { signal: controller.signal, onProgress: () => controller.abort() };
+    await (await build(path, manyEntries, options)).index.dispose();
+    const error = await failure(build(path, manyEntries, { textColumn: "id", idColumn: null }));
+    expect(error).toMatchObject({ code: "INDEX_SETTINGS_MISMATCH" });
+    expect(error.message).toContain("textColumn text there and id now, idColumn id there and line now");
+    // One that has no entry yet is begun anew.
+    const empty = newFolder();
+    const broken = memoryTable("faq.jsonl", [
+      { id: "a", text: "ask1", other: "ask2" },
+      { id: "b", text: "", other: "ask3" },
+    ]);
+    expect(await failure(build(empty, broken))).toMatchObject({ code: "TEXT_EMPTY" });
+    const { index, result } = await build(empty, broken, { textColumn: "other", model: pairedModel(3, 48) });
+    expect(result).toMatchObject({ added: 2, isWhole: true });
+    await index.dispose();
+  });
+});
+
 describe("a broken-off index", () => {
   it("goes on after an interruption with what is missing (catches entries twice, or never)", async () => {
     const path = newFolder();
@@ -209,15 +288,25 @@ describe("a broken-off index", () => {
     child.stderr.on("data", (text) => {
       errors += text;
     });
-    child.stdout.on("data", (text) => {
-      told = Number(String(text).trim().split("\n").at(-1));
-      // Some time after a part was told: in the middle of the next one's vectors, or of its writing.
-      if (told >= 4_096) setTimeout(() => child.kill("SIGKILL"), Math.random() * 300);
-    });
-    const signal = await new Promise((resolve) => {
+    const ended = new Promise((resolve) => {
       child.on("close", (_, name) => resolve(name));
     });
-    expect(signal, errors).toBe("SIGKILL");
+    await new Promise<void>((resolve) => {
+      child.stdout.on("data", (text) => {
+        told = Number(String(text).trim().split("\n").at(-1));
+        if (told >= 4_096) resolve();
+      });
+      ended.then(() => resolve());
+    });
+    // While it runs nobody else may write; everybody may read.
+    const locked = await failure(build(path, manyEntries));
+    expect(locked, errors).toMatchObject({ code: "INDEX_LOCKED" });
+    expect(locked.message).toContain(`by process ${child.pid} on`);
+    expect(await failure(removeFromIndex(path, ["q1"]))).toMatchObject({ code: "INDEX_LOCKED" });
+    expect((await indexInfo(path)).numEntries).toBeGreaterThanOrEqual(4_096);
+    // In the middle of the next part's vectors, or of its writing.
+    setTimeout(() => child.kill("SIGKILL"), Math.random() * 200);
+    expect(await ended, errors).toBe("SIGKILL");
     const broken = await indexInfo(path);
     expect(broken.pending).toBe("many.jsonl");
     expect(broken.numEntries).toBeGreaterThanOrEqual(told);

@@ -40,6 +40,7 @@ export { type ClassCounts, type ConfusionMatrix, classCounts, confusionMatrix } 
 export { averageRanks, pearsonCorrelation, spearmanCorrelation } from "./correlation.ts";
 export { type EntityReport, type EntityScore, entityReport, tagAccuracy } from "./entity-report.ts";
 export { formatClassificationReport } from "./format-classification-report.ts";
+export { type HeldOutThreshold, heldOutThreshold } from "./held-out-threshold.ts";
 export { bitsPerByte, perplexity, unigramEntropy } from "./language.ts";
 export { logLoss } from "./log-loss.ts";
 export { porterStem } from "./porter-stemmer.ts";

@@ -25,6 +25,10 @@ export type StoredText = Pick<Entry, "text"> & { readonly fields: string };
 type Libraries = { readonly lance: typeof import("@lancedb/lancedb"); readonly arrow: typeof import("apache-arrow") };
 
 const TABLE = "entries";
+/** The folder of the entries in that of the index. */
+export const storeFolder = `${TABLE}.lance`;
+/** Seconds after which a reader looks whether others have changed the entries. */
+const CONSISTENT_WITHIN = 5;
 const VECTOR = "vector";
 /** Ids in one condition. */
 const IDS_AT_ONCE = 2_000;
@@ -108,11 +112,14 @@ export class EntryStore {
       ...["id", "text", "fields"].map((name) => new Field(name, new Utf8(), false)),
       new Field(VECTOR, new FixedSizeList(dimension, item), false),
     ]);
-    const connection = await loaded.lance.connect(folder);
+    const connection = await loaded.lance.connect(folder, { readConsistencyInterval: CONSISTENT_WITHIN });
     let table: Table;
     try {
       const isThere = (await connection.tableNames()).includes(TABLE);
-      table = isThere ? await connection.openTable(TABLE) : await connection.createEmptyTable(TABLE, schema);
+      // Somebody else may be making it at the same time.
+      table = isThere
+        ? await connection.openTable(TABLE)
+        : await connection.createEmptyTable(TABLE, schema, { existOk: true });
     } catch (cause) {
       connection.close();
       throw new CheckpointError(
@@ -131,6 +138,11 @@ export class EntryStore {
       );
     }
     return new EntryStore({ dimension, folder, libraries: loaded, connection, table, schema });
+  }
+
+  /** Looks at what others have made of the entries meanwhile. */
+  async refresh(): Promise<void> {
+    await this.table.checkoutLatest();
   }
 
   count(): Promise<number> {

@@ -44,6 +44,8 @@ export interface IndexThreshold {
   /** Fingerprint of the re-ranker whose scores are meant; null: cosines of the index itself. */
   readonly reranker: string | null;
   readonly aim: string;
+  /** Share of the answers given that are right, and of questions that get one, where questions did not choose it. */
+  readonly heldOut?: { readonly precision: number; readonly answered: number } | undefined;
 }
 
 export interface IndexManifest {

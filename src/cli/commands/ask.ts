@@ -18,7 +18,7 @@ import {
   computingOptions,
   openingOptions,
   sourceOf,
-} from "./vector-index.ts";
+} from "./index-option.ts";
 
 /** Candidates that are told beside the answer. */
 const SHOWN = 3;
@@ -88,18 +88,14 @@ async function answerTable(
 ) {
   const source = sourceOf(given.data as string, reading);
   const column = columnOf(given.question as string);
+  const as = given.as as string | undefined;
+  const taken = as === undefined ? ["answer", "candidates"].filter((name) => name !== column) : [as];
   for await (const rows of chunksOf(source.rows(), CHUNK)) {
-    const asked = rows.map((row) =>
-      askedText(
-        row,
-        column,
-        ["answer", "candidates"].filter((name) => name !== column),
-        source.name,
-      ),
-    );
+    const asked = rows.map((row) => askedText(row, column, taken, source.name));
     const found = await bot.ask(asked);
     for (const [i, { fields }] of rows.entries()) {
-      await session.line(JSON.stringify({ ...fields, ...record(found[i]!, showing) }));
+      const own = record(found[i]!, showing);
+      await session.line(JSON.stringify({ ...fields, ...(as === undefined ? own : { [as]: own }) }));
     }
   }
 }
@@ -120,6 +116,10 @@ export function askCommand(command: Command): Command {
     .argument("[questions...]", "questions; without any, and without --data, they are asked for one after the other")
     .option("-d, --data <file>", "table of questions, or - for JSON lines on standard input; written as JSON lines")
     .option("--question <column>", "column of the question", "question")
+    .option(
+      "--as <field>",
+      "with --data: field for what is found; answer and candidates beside the row's own without it",
+    )
     .option("--reranker <folder>", "a cross-encoder for the second stage: a classifier of pairs")
     .option("--positive <label>", "class of the re-ranker that says that a text answers; its last one")
     .option("--candidates <number>", "entries that the index gives; 50 with a re-ranker, 10 without", Number)
@@ -140,6 +140,11 @@ export function askCommand(command: Command): Command {
         isExact: given.exact === true,
         ...(given.threshold === undefined ? {} : { threshold: given.threshold as number | null }),
       });
+      const { threshold } = await index.info();
+      if (threshold !== null && given.threshold === undefined && threshold.reranker !== bot.reranker) {
+        const whose = threshold.reranker === null ? "cosines" : `the re-ranker ${threshold.reranker}`;
+        session.say(`The threshold of the index is for scores of ${whose}: every question is answered.`);
+      }
       const showing = { answerField: given.answer as string | undefined, shown: given.count as number };
       try {
         if (given.data !== undefined) await answerTable(session, bot, given, showing, settings);

@@ -1,0 +1,117 @@
+/** @file `firth index evaluate`: figures of an index on questions whose answers are known, and a threshold. */
+import { type Command, InvalidArgumentError } from "commander";
+import { evaluateRetrieval, type RetrievalEvaluation, readQuestions } from "../../api/evaluate-retrieval.ts";
+import { openFaqBot } from "../../api/faq-bot.ts";
+import { loadClassifier } from "../../api/load.ts";
+import { withIndex } from "../../api/vector-index.ts";
+import { defineCommand, runs } from "../define-command.ts";
+import { addFieldOptions, fieldValues } from "../field-option.ts";
+import { count, percent, table } from "../number-text.ts";
+import {
+  askFields,
+  askTable,
+  columnOf,
+  computingOptions,
+  modelOption,
+  openingOptions,
+  sourceOf,
+} from "./index-option.ts";
+
+/** What is told of a threshold. */
+function thresholdRows({ threshold, heldOutThreshold: held }: RetrievalEvaluation): [string, string][] {
+  const figures = ({
+    precision,
+    recall,
+    f1,
+    answered,
+  }: Pick<typeof threshold, "precision" | "recall" | "f1" | "answered">) =>
+    `precision ${precision.toFixed(4)}, recall ${recall.toFixed(4)}, F1 ${f1.toFixed(4)}, ${percent(answered)} answered`;
+  const rows: [string, string][] = [["threshold", `${threshold.threshold.toPrecision(4)}: ${figures(threshold)}`]];
+  if (held === undefined) return rows;
+  const [lowest, highest] = held.thresholds.map((value) => value.toPrecision(4));
+  return [
+    ...rows,
+    [
+      "on other questions",
+      `${figures(held)} (${held.numFolds} parts, each by the others' threshold, ${lowest} to ${highest})`,
+    ],
+  ];
+}
+
+function evaluationText(evaluation: RetrievalEvaluation): string {
+  const { ranking, retrieval, latency, ...rest } = evaluation;
+  const figures = ({ mrr, map, at }: RetrievalEvaluation["ranking"]): string =>
+    [
+      `MRR ${mrr.toFixed(4)}`,
+      `MAP ${map.toFixed(4)}`,
+      ...at.map(({ k, recall }) => `recall@${k} ${recall.toFixed(4)}`),
+      `nDCG@10 ${at.at(-1)!.ndcg.toFixed(4)}`,
+    ].join(", ");
+  const isSame = JSON.stringify(ranking) === JSON.stringify(retrieval);
+  return table([
+    ["questions", `${count(rest.numQuestions)}, ${rest.numCandidates} candidates each`],
+    ["found", figures(ranking)],
+    ...(isSame ? [] : [["by vectors alone", figures(retrieval)] as const]),
+    ["time a question", `median ${latency.median.toFixed(1)} ms, 95 % below ${latency.p95.toFixed(1)} ms`],
+    ...thresholdRows(evaluation),
+  ]);
+}
+
+function parsePrecision(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError("must be a number above 0, at most 1.");
+}
+
+export function evaluateCommand(): Command {
+  const command = defineCommand("evaluate", "figures of an index on questions whose answers are known, and a threshold")
+    .argument("<folder>", "folder of the index")
+    .requiredOption("-d, --data <file>", "table of questions")
+    .option("--question <column>", "column of the question", "question")
+    .option("--relevant <column>", "column of the id, or list of ids, of what answers; empty where nothing does", "id")
+    .option("--reranker <folder>", "a cross-encoder for the second stage: a classifier of pairs")
+    .option("--positive <label>", "class of the re-ranker that says that a text answers; its last one")
+    .option("--candidates <number>", "entries that the index gives", Number, 100)
+    .option("--precision <share>", "choose the threshold for this precision instead of the best F1", parsePrecision)
+    .option("--keep-threshold", "keep the threshold with the index: firth ask takes it")
+    .option("--exact", "compare all entries, also where there is an index of nearest neighbours")
+    .option(...modelOption);
+  addFieldOptions(command, askFields);
+  return runs(command, async (session, given, [folder]) => {
+    const settings = askTable.resolve(fieldValues(given, askFields));
+    const source = sourceOf(given.data as string, settings);
+    const questions = await readQuestions(source, {
+      questionColumn: columnOf(given.question as string),
+      relevantColumn: columnOf(given.relevant as string),
+    });
+    const precision = given.precision as number | undefined;
+    await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
+      const bot = await openFaqBot(index, {
+        ...computingOptions(session, settings),
+        ...(given.reranker === undefined ? {} : { reranker: await loadClassifier(given.reranker as string) }),
+        positiveLabel: given.positive as string | undefined,
+        numCandidates: given.candidates as number,
+        isExact: given.exact === true,
+        threshold: null,
+      });
+      try {
+        const aim = precision === undefined ? "f1" : { precision };
+        const evaluation = await session.watch({ label: "Asking", unit: "questions" }, (display) =>
+          evaluateRetrieval(bot, questions, { aim, onProgress: (done) => display.update(done, questions.length) }),
+        );
+        const { threshold, isReached } = evaluation.threshold;
+        if (!isReached) session.say(`No threshold reaches a precision of ${precision}.`);
+        if (given.keepThreshold === true && Number.isFinite(threshold)) {
+          const wanted = precision === undefined ? "best F1" : `precision ${precision}`;
+          const aimText = `${wanted} on ${source.name}`;
+          const held = evaluation.heldOutThreshold;
+          const heldOut = held && { precision: held.precision, answered: held.answered };
+          await index.setThreshold({ value: threshold, reranker: bot.reranker, aim: aimText, heldOut });
+        }
+        session.result({ index: folder, data: source.name, ...evaluation }, evaluationText(evaluation));
+      } finally {
+        await bot.dispose();
+      }
+    });
+  });
+}

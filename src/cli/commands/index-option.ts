@@ -1,0 +1,74 @@
+/** @file What the commands of an index share: its settings, tables and questions. */
+import { loadPretrained } from "../../api/load.ts";
+import type { OpenIndexOptions } from "../../api/vector-index.ts";
+import { DataError } from "../../base/errors.ts";
+import { cellText, type TableRow, TableSource } from "../../data/table.ts";
+import { choiceField, defineFields, integerField } from "../../formats/config-fields.ts";
+import { defineConfig } from "../../formats/config-table.ts";
+import type { Given } from "../define-command.ts";
+import { parseWord } from "../field-option.ts";
+import type { Session } from "../session.ts";
+import { engineFields, givenEngine } from "../settings/engine.ts";
+import { openTable, tableFields } from "../settings/text.ts";
+import { standardInput } from "./standard-input.ts";
+
+/** How models compute. */
+export const computing = defineFields({
+  batchSize: integerField({ default: 32, min: 1, doc: "Texts of 128 tokens computed together, more if shorter." }),
+  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
+  ...engineFields,
+});
+export const askFields = defineFields({ ...tableFields, ...computing });
+export const askTable = defineConfig({ name: "index", fields: askFields });
+
+/** The index's model by another folder. */
+export const modelOption = [
+  "-m, --model <folder>",
+  "the index's model, where it is not at its place any more",
+] as const;
+
+/** A table by its file's name, or JSON lines of standard input. */
+export function sourceOf(data: string, reading: Parameters<typeof openTable>[1]): TableSource {
+  return data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
+}
+
+/** A column by name, or by number from 0. */
+export function columnOf(word: string): string | number {
+  const value = parseWord(word);
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : word;
+}
+
+type Computing = Parameters<typeof givenEngine>[0] & {
+  readonly batchSize: number;
+  readonly quantize: "none" | "int8";
+};
+
+/** How models compute, as the library takes it. */
+export function computingOptions(session: Session, settings: Computing) {
+  const { batchSize, quantize, engine, dtype, threads, binding, onednnLibrary, plugin } = settings;
+  const onNotice = (message: string): void => session.say(message);
+  return { batchSize, quantize, onNotice, ...givenEngine({ engine, dtype, threads, binding, onednnLibrary, plugin }) };
+}
+
+/** An index's options: the model that `--model` names. */
+export async function openingOptions(session: Session, given: Given, settings: Computing): Promise<OpenIndexOptions> {
+  const model = given.model === undefined ? {} : { model: await loadPretrained(given.model as string) };
+  return { ...computingOptions(session, settings), ...model };
+}
+
+/** Rows asked together. */
+export const CHUNK = 256;
+
+/** The text of a row's column. @throws {DataError} TEXT_EMPTY, FIELD_TAKEN */
+export function askedText(row: TableRow, column: string | number, taken: readonly string[], file: string): string {
+  const text = cellText(row, column, file);
+  const field = taken.find((name) => Object.hasOwn(row.fields, name));
+  if (text.trim() !== "" && field === undefined) return text;
+  const rule = field === undefined ? `the text in column ${column} is empty.` : `has a field ${field} of its own.`;
+  const fix = field === undefined ? "Fill it in, or remove the row." : "Give --as another name.";
+  throw new DataError(`line ${row.line}: ${rule} ${fix}`, {
+    code: field === undefined ? "TEXT_EMPTY" : "FIELD_TAKEN",
+    path: file,
+    details: { line: row.line },
+  });
+}
