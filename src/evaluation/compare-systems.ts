@@ -16,7 +16,10 @@ export interface Comparison {
   readonly first: number;
   readonly second: number;
   readonly difference: number;
-  /** Chance of a difference this large, in either direction, if the systems were equally good. */
+  /**
+   * Chance of a difference this large, in either direction, if the systems were equally good; NaN where a figure is
+   * undefined. Resamples whose figure is undefined are left out.
+   */
   readonly pValue: number;
   readonly numResamples: number;
   readonly seed: number;
@@ -61,10 +64,12 @@ function check(
   return { numResamples, seed, confidence };
 }
 
-/** Share of values as far from zero as one, counted with the one itself. */
+/** Share of values as far from zero as one, counted with the one itself; undefined (NaN) where that one is. */
 function pValue(values: readonly number[], observed: number): number {
+  if (Number.isNaN(observed)) return Number.NaN;
   const least = Math.abs(observed) * (1 - ROUNDING);
-  return (values.filter((value) => Math.abs(value) >= least).length + 1) / (values.length + 1);
+  const known = values.filter((value) => !Number.isNaN(value));
+  return (known.filter((value) => Math.abs(value) >= least).length + 1) / (known.length + 1);
 }
 
 /** A percentile of sorted values, between two of them in proportion, as NumPy's default. */

@@ -76,10 +76,16 @@ describe("conversion", () => {
     expect(() => tagsOf([x], 1, "IOB2")).toThrow("must lie within the 1 words");
     expect(() => strictEntitiesOf(["E-x"], "IOB2")).toThrow('in IOB2; got "E-x"');
     expect(() => entityReport([["O"]], [[]])).toThrow("tags of sentence 0");
+    expect(() => tagAccuracy([["O"]], [[]])).toThrow("tags of sentence 0");
     expect([areEntityTags(["O", "B-x"]), areEntityTags(["O"]), areEntityTags(["NOUN", "O"])]).toEqual([
       true,
       false,
       false,
     ]);
+  });
+
+  test("a type stands behind the first hyphen, as in seqeval (bug: NN-X as type N-X)", () => {
+    const tags = ["NN-PER", "B-A-B", "Bx", "I", "O"];
+    expect(entitiesOf(tags).map(({ type }) => type)).toEqual(["PER", "A-B", "x", "_"]);
   });
 });

@@ -42,6 +42,23 @@ function mean(scores: readonly EntityScore[], weights: readonly number[]): Entit
   return { precision: of("precision"), recall: of("recall"), f1: of("f1"), support };
 }
 
+/** Demands as many predicted sentences and tags as true ones. @throws {DataError} LENGTHS_DIFFER */
+function checkTags(
+  where: string,
+  truth: readonly (readonly string[])[],
+  predicted: readonly (readonly string[])[],
+): void {
+  const isWhole = truth.length === predicted.length;
+  const wrong = isWhole ? truth.findIndex((tags, i) => tags.length !== predicted[i]!.length) : 0;
+  if (wrong < 0) return;
+  const [a, b] = isWhole ? [truth[wrong]!, predicted[wrong]!] : [truth, predicted];
+  const what = isWhole ? `tags of sentence ${wrong}` : "sentences";
+  throw new DataError(`${what}: there must be as many predicted as true ones; got ${b.length} and ${a.length}.`, {
+    code: "LENGTHS_DIFFER",
+    path: where,
+  });
+}
+
 /**
  * Precision, recall and F1 of entities in tagged sentences; a figure without anything to count is 0.
  * @param truth, predicted tags of the same sentences
@@ -54,16 +71,7 @@ export function entityReport(
   predicted: readonly (readonly string[])[],
   scheme?: TagScheme,
 ): EntityReport {
-  const wrong =
-    truth.length === predicted.length ? truth.findIndex((tags, i) => tags.length !== predicted[i]!.length) : 0;
-  if (wrong >= 0) {
-    const [a, b] = truth.length === predicted.length ? [truth[wrong]!, predicted[wrong]!] : [truth, predicted];
-    const what = a === truth ? "sentences" : `tags of sentence ${wrong}`;
-    throw new DataError(`${what}: there must be as many predicted as true ones; got ${b.length} and ${a.length}.`, {
-      code: "LENGTHS_DIFFER",
-      path: "entityReport",
-    });
-  }
+  checkTags("entityReport", truth, predicted);
   const find = (tags: readonly string[]): Entity[] =>
     scheme === undefined ? entitiesOf(tags) : strictEntitiesOf(tags, scheme);
   const counts = new Map<string, { found: number; predicted: number; support: number }>();
@@ -102,8 +110,9 @@ export function entityReport(
   };
 }
 
-/** Share of the words whose tag is right; 0 without any word. */
+/** Share of the words whose tag is right; 0 without any word. @throws {DataError} LENGTHS_DIFFER */
 export function tagAccuracy(truth: readonly (readonly string[])[], predicted: readonly (readonly string[])[]): number {
+  checkTags("tagAccuracy", truth, predicted);
   let [right, total] = [0, 0];
   truth.forEach((tags, i) => {
     total += tags.length;

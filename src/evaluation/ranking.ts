@@ -83,7 +83,7 @@ export function ndcgAt({ ranked, judged = ranked }: RankedResults, k: number = N
  * places, so that the figure does not hang on their order.
  * @param relevance `[N]`, not negative
  * @param scores `[N]`, higher is better
- * @returns in `[0, 1]`; 0 where nothing is relevant; NaN for no items
+ * @returns in `[0, 1]`; 0 where nothing is relevant; NaN for no items or a score that is NaN
  * @throws {DataError} LENGTH_MISMATCH, RELEVANCE_NEGATIVE
  * @source scikit-learn `ndcg_score` of one query; ties by McSherry & Najork 2008
  */
@@ -93,8 +93,9 @@ export function ndcgOfScores(
   k: number = Number.POSITIVE_INFINITY,
 ): number {
   checkSameLength("ndcgOfScores", relevance, scores);
-  if (relevance.length === 0) return Number.NaN;
-  const worst = Math.min(...Array.from(relevance));
+  const isNumber = Array.from(scores).every((score) => !Number.isNaN(score));
+  if (relevance.length === 0 || !isNumber) return Number.NaN;
+  const worst = Array.from(relevance).reduce((least, value) => Math.min(least, value));
   if (worst < 0) {
     throw new DataError(`relevance must not be negative; got ${worst}. Use 0 for what is not relevant.`, {
       code: "RELEVANCE_NEGATIVE",

@@ -19,10 +19,9 @@ interface Tag {
 
 const outside: Tag = { prefix: "O", type: "_" };
 
-/** `B-PER` taken apart; the type of a tag without one is `_`, as in seqeval. */
+/** `B-PER` taken apart: the type stands behind the first hyphen; that of a tag without one is `_`. As in seqeval. */
 function parseTag(tag: string): Tag {
-  const rest = tag.slice(1);
-  return { prefix: tag.slice(0, 1), type: (rest.startsWith("-") ? rest.slice(1) : rest) || "_" };
+  return { prefix: tag.slice(0, 1), type: tag.slice(Math.max(1, tag.indexOf("-", 1) + 1)) || "_" };
 }
 
 function ends(before: Tag, now: Tag): boolean {

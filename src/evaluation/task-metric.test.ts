@@ -149,6 +149,20 @@ describe("two systems", () => {
     expect(approximateRandomization(scores, scores, mean, { numResamples: 99 })).toMatchObject({ pValue: 1 });
     expect(pairedBootstrap(scores, scores, mean, { numResamples: 99 }).pValue).toBe(1);
   });
+  it("has no chance of a difference that is not defined (a bootstrap of nothing gave 1, an exchange a small number)", () => {
+    // What all rows have in common has no correlation: 0/0.
+    const figure = (rows: readonly number[]): number =>
+      rows.every((row) => row === rows[0]) ? Number.NaN : mean(rows);
+    const [constant, other] = [
+      [1, 1, 1, 1],
+      [0, 1, 0, 1],
+    ];
+    expect(pairedBootstrap(constant, other, figure, { numResamples: 50 }).pValue).toBeNaN();
+    expect(approximateRandomization(constant, other, figure, { numResamples: 50 }).pValue).toBeNaN();
+    // Of these exchanges half are not defined; among the others each is as far from 0 as the observed one.
+    const exchanged = approximateRandomization([0, 1], [1, 0], (rows) => (rows[0] === rows[1] ? Number.NaN : rows[0]!));
+    expect(exchanged).toMatchObject({ difference: 1, pValue: 1 });
+  });
   it("refuses no rows and rows of different number", () => {
     expect(() => pairedBootstrap([], [], mean)).toThrow(expect.objectContaining({ code: "DATA_EMPTY" }));
     expect(() => approximateRandomization([1], [1, 2], mean)).toThrow(
@@ -169,5 +183,6 @@ describe("no rows", () => {
   it("is NaN where a score is (sorting would give it some place)", () => {
     expect(rocAuc([0, 1, 1], [0.1, Number.NaN, 0.3])).toBeNaN();
     expect(averagePrecision([0, 1, 1], [0.1, Number.NaN, 0.3])).toBeNaN();
+    expect(ndcgOfScores([0, 1, 1], [0.1, Number.NaN, 0.3])).toBeNaN();
   });
 });
