@@ -1,8 +1,8 @@
-import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import type { Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
-import { encodeTexts, type TextInput } from "../tasks/encode-text.ts";
+import { emptyText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { normalize, type Pooling, poolings } from "../tasks/pooling.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
@@ -57,10 +57,6 @@ export interface Embedder {
     options?: { readonly textColumns?: TextColumns | undefined },
   ): AsyncGenerator<RowEmbedding>;
   dispose(): Promise<void>;
-}
-
-function emptyText(input: number): never {
-  throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
 }
 
 interface Resolved {

@@ -12,19 +12,20 @@ import type { ModelState } from "../models/family.ts";
 import type { Encoder } from "../models/model.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
-import { borrowEngine } from "../runtime.ts";
-import { argMax, softmax } from "../tasks/classification-evaluation.ts";
-import { type EncodedText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
+import { type EncodedText, emptyText, encodeTexts, type TextInput } from "../tasks/encode-text.ts";
 import { FeatureHead, FeatureHeadProgram } from "../tasks/feature-head.ts";
-import type { TokenPooling } from "../tasks/pooling.ts";
+import { type TokenPooling, tokenPoolings } from "../tasks/pooling.ts";
 import { scoreRange } from "../tasks/regression-data.ts";
+import { clampScore } from "../tasks/regression-evaluation.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
 import type { TaskFacts } from "../tasks/text-task.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { loadPretrained, maxLengthIn, saveClassifier } from "./load.ts";
-import { type OpenOptions, openModel } from "./opened.ts";
-import type { Prediction } from "./predict.ts";
+import { openModel } from "./opened.ts";
+import { classEvaluation, classOf, type LabelledRowOptions, type Prediction, type TableEvaluation } from "./predict.ts";
+import { type ScoreEvaluation, scoreEvaluation } from "./predict-score.ts";
+import { type PredictOptions, resolvePredict } from "./text-scorer.ts";
 
 const settingsName = "feature_head.json";
 const weightsName = "feature_head.safetensors";
@@ -71,18 +72,12 @@ export interface FeaturePredictor {
     source: TableSource,
     textColumns: TextColumns,
   ): AsyncGenerator<{ readonly row: TableRow; readonly scores: Float32Array }>;
+  /**
+   * Figures on a table of labelled texts: of classes, or of numbers where the head gives these.
+   * @throws {DataError} LABEL_UNKNOWN, LABEL_NOT_NUMBER, LABEL_MISSING, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+   */
+  evaluate(source: TableSource, options?: LabelledRowOptions): Promise<TableEvaluation | ScoreEvaluation>;
   dispose(): Promise<void>;
-}
-
-function emptyText(input: number): never {
-  throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
-}
-
-/** The class that scores say, and the shares of all. */
-export function classOf(labels: readonly string[], logits: Float32Array): Prediction {
-  const shares = softmax(logits);
-  const probabilities = Object.fromEntries(labels.map((name, i) => [name, shares[i]!]));
-  return { label: labels[argMax(logits)]!, probabilities };
 }
 
 /** Whether a folder holds a head over vectors. */
@@ -95,27 +90,40 @@ export function featureSize({ layers, poolings }: FeatureFacts, { hiddenSize }: 
   return layers.length * poolings.length * hiddenSize;
 }
 
-/** Puts an encoder and a head over its vectors into an engine. */
-export async function openFeaturePredictor(model: FeatureModel, options: OpenOptions = {}): Promise<FeaturePredictor> {
-  const { encoder: state, features, head, tokenizer, maxSeqLength, labels } = model;
+/** Puts an encoder and a head over its vectors into an engine. @throws {ConfigError} for wrong options */
+export async function openFeaturePredictor(
+  model: FeatureModel,
+  options: PredictOptions = {},
+): Promise<FeaturePredictor> {
+  const { encoder: state, features, head, tokenizer, labels } = model;
+  const { batchSize, maxSeqLength } = resolvePredict({ ...state, maxSeqLength: model.maxSeqLength }, options);
   const { encoder } = state.module;
   const encoding = { tokenizer, framing: state.family.framing, maxSeqLength };
   const { layers: layer, poolings: pooling } = features;
-  const place = { encoder, layer, pooling, maxSeqLength, padId: tokenizer.special.pad, batchSize: 32 };
-  const { backend, release } = await borrowEngine(options.engine, options.dtype ?? "f32");
-  const own = { ...options, engine: backend };
-  const reader = await openModel("predictor", state, own, (where) => new TextEmbeddingProgram({ ...where, ...place }));
-  const top = await openModel("head", { module: head, weights: model.weights }, { engine: backend }, (where) => {
-    return new FeatureHeadProgram(where, head);
+  const place = { encoder, layer, pooling, maxSeqLength, padId: tokenizer.special.pad, batchSize };
+  const { program, check, dispose } = await openModel("predictor", state, options, async (where) => {
+    const reader = new TextEmbeddingProgram({ ...where, ...place });
+    // The head belongs to its encoder, whose engine it shares; it is computed as it was trained, in f32.
+    const own = { module: head, weights: model.weights };
+    const top = await openModel("head", own, { engine: where.backend }, (at) => new FeatureHeadProgram(at, head));
+    return {
+      embed: (texts: readonly EncodedText[]) => reader.embed(texts),
+      score: (vectors: readonly Float32Array[]) =>
+        top.program.logits(vectors.length, { read: (index, target, at) => target.set(vectors[index]!, at) }),
+      dispose: async () => {
+        await top.dispose();
+        await reader.dispose();
+      },
+    };
   });
-  const [low, high] = scoreRange(model.facts);
+  const range = scoreRange(model.facts);
+  const rawScores = async (texts: readonly EncodedText[]): Promise<Float32Array[]> => {
+    check();
+    return program.score(await program.embed(texts));
+  };
   const scoresOf = async (texts: readonly EncodedText[]): Promise<Float32Array[]> => {
-    reader.check();
-    const vectors = await reader.program.embed(texts);
-    const logits = await top.program.logits(vectors.length, {
-      read: (index, target, at) => target.set(vectors[index]!, at),
-    });
-    return labels.length > 1 ? logits : logits.map(([score]) => Float32Array.of(Math.min(high, Math.max(low, score!))));
+    const logits = await rawScores(texts);
+    return labels.length > 1 ? logits : logits.map(([score]) => Float32Array.of(clampScore(score!, range)));
   };
   const scores = async (texts: readonly TextInput[]): Promise<Float32Array[]> =>
     scoresOf(await encodeTexts(encoding, texts, emptyText));
@@ -136,11 +144,11 @@ export async function openFeaturePredictor(model: FeatureModel, options: OpenOpt
       }
       return (await scores(texts)).map((logits) => classOf(labels, logits));
     },
-    dispose: async () => {
-      await top.dispose();
-      await reader.dispose();
-      await release();
-    },
+    evaluate: (source, reading) =>
+      labels.length > 1
+        ? classEvaluation({ labels, encoding, scores: rawScores }, source, reading)
+        : scoreEvaluation({ encoding, scores: rawScores, range }, source, reading),
+    dispose,
   };
 }
 
@@ -182,6 +190,16 @@ export async function loadFeatureModel(folder: string): Promise<FeatureModel> {
     throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
   }
   const { tokenizer, ...encoder } = await loadPretrained(folder);
+  const { layers, poolings } = features;
+  const depth = encoder.module.encoder.numHiddenLayers;
+  const isFilled = (list: unknown, isRight: (item: unknown) => boolean): boolean =>
+    Array.isArray(list) && list.length > 0 && list.every(isRight);
+  const isLayer = (item: unknown): boolean => Number.isInteger(item) && Number(item) >= 0 && Number(item) <= depth;
+  const isPooling = (item: unknown): boolean => tokenPoolings.some((known) => known === item);
+  if (!isFilled(layers, isLayer) || !isFilled(poolings, isPooling)) {
+    const message = `must name layers from 0 to ${depth} and poolings (${tokenPoolings.join(", ")}); got ${JSON.stringify({ layers, poolings })}. Train the head again.`;
+    throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
+  }
   const own = features as unknown as FeatureFacts;
   const size = featureSize(own, encoder.module.encoder);
   const head = new FeatureHead({ ...own, size, numLabels: labels.length });

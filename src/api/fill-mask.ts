@@ -1,18 +1,19 @@
 import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError, FirthError } from "../base/errors.ts";
+import { Turns } from "../base/turns.ts";
 import type { Batch } from "../data/batch.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import type { EncoderInputs } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { frameOf, tokenTypes } from "../objectives/frame.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
+import type { EngineOptions } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
 import type { Tensors } from "../tensor/trace.ts";
 import { BatchProgram } from "../train/batch-program.ts";
-import { FixedWeights } from "../train/fixed-weights.ts";
 import { traceForward } from "../train/forward-graph.ts";
 import type { PretrainedModel } from "./model.ts";
+import { openModel } from "./opened.ts";
 
 /** A token that may stand in a blank. */
 export interface MaskCandidate {
@@ -122,20 +123,25 @@ async function open(
   const frame = frameOf(model.family.framing, tokenizer, "fillMask");
   const maskId = tokenizer.special.mask!;
   const maskName = tokenizer.idToToken(maskId)!;
-  const { engine, dtype = "f32" } = options;
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new FixedWeights(backend, module, model.weights, "none", dtype);
   const forward = (context: ForwardContext, symbols: Tensors): Tensors => {
     const inputs = symbols as unknown as EncoderInputs;
     const hidden = module.encoder.encodeAt(context, inputs, symbols.maskedPositions!);
     return { logits: module.maskedLmLogits!(context, hidden) };
   };
-  const program = new BatchProgram({
-    backend,
-    store,
-    fixed: ({ numPlaces }) => (laysOut ? store.fixedFor(numPlaces) : undefined),
-    trace: (batch) => traceForward(store.parameters, batch, { compute: dtype }, forward, store.quantized, store.dtype),
-  });
+  const { engine, dtype } = options;
+  const { program, check, dispose } = await openModel(
+    "filler",
+    model,
+    { engine, dtype },
+    ({ backend, store, policy }) => {
+      return new BatchProgram({
+        backend,
+        store,
+        fixed: ({ numPlaces }) => (laysOut ? store.fixedFor(numPlaces) : undefined),
+        trace: (batch) => traceForward(store.parameters, batch, policy, forward, store.quantized, store.dtype),
+      });
+    },
+  );
 
   const read = async (texts: readonly string[]): Promise<MaskedText[]> => {
     const encoded = await tokenizer.encodeIds(texts);
@@ -186,8 +192,9 @@ async function open(
     }));
   };
 
-  let last: Promise<unknown> = Promise.resolve();
+  const turns = new Turns();
   const fill = async (texts: readonly string[], topK: number): Promise<FilledText[]> => {
+    check();
     if (!(Number.isInteger(topK) && topK >= 1)) {
       const message = `must be a whole number ≥ 1; got ${topK}.`;
       throw new ConfigError("fillMask", [{ path: "topK", message, code: "CONFIG_RANGE" }]);
@@ -200,16 +207,10 @@ async function open(
     return results;
   };
   return {
-    fill: (texts, topK = 5) => {
-      const result = last.then(() => fill(texts, topK));
-      last = result.catch(() => undefined);
-      return result;
-    },
+    fill: (texts, topK = 5) => turns.run(() => fill(texts, topK)),
     dispose: async () => {
-      await last;
-      await program.dispose();
-      store.dispose();
-      await release();
+      await turns.idle();
+      await dispose();
     },
   };
 }

@@ -10,9 +10,10 @@ import type { PromptInput } from "../generation/prompt-encoder.ts";
 import { type GenerationInput, settingsFromFile } from "../generation/settings.ts";
 import { type GeneratedText, type GenerateSettings, TextGenerator } from "../generation/text-generator.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
-import { FixedWeights, type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
+import type { EngineOptions } from "../runtime.ts";
+import { type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
 import type { PretrainedModel } from "./model.ts";
+import { type Opened, type OpenedPlace, openModel } from "./opened.ts";
 
 export type { GeneratedText, GenerateSettings, GenerationInput, LogitsProcessor, PromptInput };
 
@@ -31,16 +32,19 @@ export interface GenerateOptions extends GenerateSettings, GeneratorOptions {}
 export type Generator = Pick<TextGenerator, "generate" | "stream" | "dispose">;
 
 /** A model in an engine with what its programs need. */
-export interface OpenedWriter {
-  readonly backend: Backend;
-  readonly store: FixedWeights;
+export interface OpenedWriter extends OpenedPlace {
   readonly network: WritingNetwork;
-  readonly dtype: ComputeDType;
-  release(): Promise<void>;
 }
 
-/** @throws {ConfigError} for wrong options; {FirthError} MODEL_CANNOT_WRITE, MODEL_LACKS_HEAD */
-export async function openWriter(model: PretrainedModel, options: GeneratorOptions): Promise<OpenedWriter> {
+/**
+ * Opens a model that writes, with a program over it.
+ * @throws {ConfigError} for wrong options; {FirthError} MODEL_CANNOT_WRITE, MODEL_LACKS_HEAD
+ */
+export async function openWriter<P extends { dispose(): Promise<void> }>(
+  model: PretrainedModel,
+  options: GeneratorOptions,
+  programOf: (writer: OpenedWriter) => P,
+): Promise<Opened<P>> {
   const { engine, dtype = "f32", quantize = "none" } = options;
   const issues = quantizeIssues(quantize, dtype);
   if (issues.length > 0) throw new ConfigError("generate", issues);
@@ -50,15 +54,7 @@ export async function openWriter(model: PretrainedModel, options: GeneratorOptio
     const message = "the model has no trained head for masked words. Use a model as it was pre-trained.";
     throw new FirthError(message, { code: "MODEL_LACKS_HEAD", path: "generate" });
   }
-  const { backend, release } = await borrowEngine(engine, dtype);
-  const store = new FixedWeights(backend, model.module, model.weights, quantize, dtype);
-  return {
-    ...{ backend, store, network, dtype },
-    release: async () => {
-      store.dispose();
-      await release();
-    },
-  };
+  return openModel("writer", model, { engine, dtype, quantize }, (place) => programOf({ ...place, network }));
 }
 
 /**
@@ -66,16 +62,14 @@ export async function openWriter(model: PretrainedModel, options: GeneratorOptio
  * @throws {ConfigError} for wrong options; {FirthError} MODEL_CANNOT_WRITE
  */
 export async function openGenerator(model: PretrainedModel, options: GeneratorOptions = {}): Promise<Generator> {
-  const { backend, store, network, dtype, release } = await openWriter(model, options);
-  const program = new FeedProgram({ backend, store, network, policy: { compute: dtype } });
-  const generator = new TextGenerator({ program, tokenizer: model.tokenizer, framing: model.family.framing });
+  const { tokenizer, family } = model;
+  const { program: generator, dispose } = await openWriter(model, options, (place) => {
+    return new TextGenerator({ program: new FeedProgram(place), tokenizer, framing: family.framing });
+  });
   return {
     generate: (prompts, settings) => generator.generate(prompts, settings),
     stream: (prompt, settings) => generator.stream(prompt, settings),
-    dispose: async () => {
-      await generator.dispose();
-      await release();
-    },
+    dispose,
   };
 }
 

@@ -2,27 +2,21 @@
 import { DataError } from "../base/errors.ts";
 import type { QuestionData } from "../data/question-file.ts";
 import { type ColumnRef, cellText, type TableRow, TableSource } from "../data/table.ts";
-import type { TaggedSentence, TaggedSource } from "../data/tagged-sentence.ts";
-import {
-  areEntityTags,
-  chineseAnswerFigures,
-  convertTags,
-  squadFigures,
-  squadTwoFigures,
-  type TagScheme,
-} from "../evaluation/index.ts";
+import type { TaggedSource } from "../data/tagged-sentence.ts";
+import { chineseAnswerFigures, squadFigures, squadTwoFigures, type TagScheme } from "../evaluation/index.ts";
 import type { JudgedAnswer, JudgedChoice, JudgedClass, JudgedScore, JudgedTags } from "../selection/index.ts";
 import { askedOf, readChoices } from "../tasks/choice-data.ts";
 import { showLabels } from "../tasks/label-name.ts";
 import { columnList, rowLabel } from "../tasks/table-text.ts";
+import { schemedTags, sentencesIn } from "../tasks/tagging-data.ts";
 import type { AnswerModel } from "./answer-model.ts";
 import { type AnswerOptions, openAnswerer } from "./answer-questions.ts";
 import { type ChooseOptions, type Chooser, openChooser, usualColumns } from "./chooser.ts";
-import { classOf, type FeatureModel, openFeaturePredictor } from "./feature-model.ts";
+import { type FeatureModel, openFeaturePredictor } from "./feature-model.ts";
 import type { TextClassifier } from "./model.ts";
-import { type LabelledRowOptions, type PredictOptions, withPredictor } from "./predict.ts";
+import { classOf, type LabelledRowOptions, type PredictOptions, withPredictor } from "./predict.ts";
 import { withScorer } from "./predict-score.ts";
-import { openTagger, type Tagger, type TagOptions } from "./tagger.ts";
+import { openTagger, schemeOf, type Tagger, type TagOptions } from "./tagger.ts";
 
 /** Sentences that are tagged together. */
 const CHUNK = 512;
@@ -156,37 +150,29 @@ export async function judgeScores(
 
 /**
  * What a tagger makes of tagged sentences.
- * @param options `scheme`: what tags of entities are converted to; `IOB2` by default, null keeps them
- * @throws {DataError} TAGS_MISSING, and the file's own
+ * @param options `scheme`: what tags of entities are converted to; by default BIOES or IOB2, by the model's labels; null keeps them
+ * @throws {DataError} TAGS_MISSING, TAG_UNKNOWN, and the file's own
  */
 export async function judgeTags(
   tagger: Tagger,
   source: TaggedSource,
-  { scheme = "IOB2", ...options }: TagOptions & { readonly scheme?: TagScheme | null | undefined } = {},
+  {
+    scheme = schemeOf(tagger.labels),
+    ...options
+  }: TagOptions & { readonly scheme?: TagScheme | null | undefined } = {},
 ): Promise<JudgedTags[]> {
-  const sentences: TaggedSentence[] = [];
-  for await (const sentence of source.sentences()) {
-    if (sentence.words.length === 0) continue;
-    if (sentence.tags.length !== sentence.words.length) {
-      throw new DataError(`line ${sentence.line}: a sentence must have a tag for every word.`, {
-        code: "TAGS_MISSING",
-        path: source.name,
-        details: { line: sentence.line },
-      });
-    }
-    sentences.push(sentence);
-  }
-  const converts = scheme !== null && areEntityTags([...tagger.labels, ...sentences.flatMap(({ tags }) => tags)]);
+  const sentences = await sentencesIn(source);
+  const truth = schemedTags(source.name, sentences, { scheme, labels: tagger.labels }).tags;
   const predictor = await openTagger(tagger, options);
   try {
     const rows: JudgedTags[] = [];
     for (let from = 0; from < sentences.length; from += CHUNK) {
       const part = sentences.slice(from, from + CHUNK);
       const tagged = await predictor.tag(part.map(({ words }) => words));
-      part.forEach(({ words, tags, line }, i) => {
+      part.forEach(({ words, line }, i) => {
         const found = tagged[i]!.words;
         rows.push({
-          ...{ task: "tokenClassification", line, words, label: converts ? convertTags(tags, scheme) : tags },
+          ...{ task: "tokenClassification", line, words, label: truth[from + i]! },
           ...{ prediction: found.map(({ tag }) => tag), probabilities: found.map(({ probability }) => probability) },
         });
       });

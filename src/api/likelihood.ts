@@ -37,12 +37,14 @@ async function withWriter<T>(
     const message = `must be a whole number ≥ 1; got ${batchSize}.`;
     throw new ConfigError("likelihood", [{ path: "batchSize", message, code: "CONFIG_RANGE" }]);
   }
-  const { backend, store, network, dtype, release } = await openWriter(model, options);
+  // Scorers have programs of their own.
+  const { program: place, dispose } = await openWriter(model, options, (writer) => {
+    return { ...writer, dispose: async () => undefined };
+  });
   try {
-    const padId = model.tokenizer.special.pad;
-    return await work({ backend, store, network, policy: { compute: dtype }, padId, batchSize });
+    return await work({ ...place, padId: model.tokenizer.special.pad, batchSize });
   } finally {
-    await release();
+    await dispose();
   }
 }
 

@@ -5,8 +5,8 @@ import type { ComputeDType } from "../ir/dtype.ts";
 import type { Module } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import { borrowEngine, type EngineOptions } from "../runtime.ts";
-import type { TextProgramPlace } from "../tasks/text-program.ts";
 import { FixedWeights, type Quantize, quantizeNotice } from "../train/fixed-weights.ts";
+import type { DTypePolicy } from "../train/forward-graph.ts";
 
 /** How a model is put into an engine. */
 export interface OpenOptions {
@@ -19,6 +19,13 @@ export interface OpenOptions {
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 
+/** Where the weights of an opened model lie, and how it computes. */
+export interface OpenedPlace {
+  readonly backend: Backend;
+  readonly store: FixedWeights;
+  readonly policy: DTypePolicy;
+}
+
 /** A model's weights in an engine, with a program over them. */
 export interface Opened<P> {
   readonly program: P;
@@ -26,12 +33,23 @@ export interface Opened<P> {
   readonly weightBytes: number;
   /** @throws {FirthError} DISPOSED */
   check(): void;
-  /** Frees the program, the weights and an engine of one's own; further calls do nothing. */
+  /** Frees the program, the weights and an engine of one's own; further calls do nothing but wait for that. */
   dispose(): Promise<void>;
 }
 
+/** Undoes what was opened, the last first, each whatever becomes of the others. */
+async function undo(steps: (() => unknown)[]): Promise<void> {
+  const step = steps.pop();
+  if (step === undefined) return;
+  try {
+    await step();
+  } finally {
+    await undo(steps);
+  }
+}
+
 /**
- * Puts a model into an engine.
+ * Puts a model into an engine. Where that fails, nothing stays behind.
  * @param what is opened, as messages call it
  * @param programOf makes the program that runs over the weights
  */
@@ -39,27 +57,32 @@ export async function openModel<P extends { dispose(): Promise<void> }>(
   what: string,
   { module, weights }: { readonly module: Module; readonly weights: Weights },
   { engine, dtype = "f32", quantize = "none", onNotice }: OpenOptions,
-  programOf: (place: TextProgramPlace) => P,
+  programOf: (place: OpenedPlace) => P | Promise<P>,
 ): Promise<Opened<P>> {
   const { backend, release } = await borrowEngine(engine, dtype);
-  const notice = quantizeNotice(backend, quantize);
-  if (notice !== undefined) onNotice?.(notice);
-  const store = new FixedWeights(backend, module, weights, quantize, dtype);
-  const program = programOf({ backend, store, policy: { compute: dtype } });
-  let isDisposed = false;
-  return {
-    program,
-    weightBytes: store.bytes,
-    check: () => {
-      if (!isDisposed) return;
-      throw new FirthError(`the ${what} was disposed. Open another.`, { code: "DISPOSED", path: what });
-    },
-    dispose: async () => {
-      if (isDisposed) return;
-      isDisposed = true;
-      await program.dispose();
-      store.dispose();
-      await release();
-    },
-  };
+  const opened: (() => unknown)[] = [release];
+  try {
+    const notice = quantizeNotice(backend, quantize);
+    if (notice !== undefined) onNotice?.(notice);
+    const store = new FixedWeights(backend, module, weights, quantize, dtype);
+    opened.push(() => store.dispose());
+    const program = await programOf({ backend, store, policy: { compute: dtype } });
+    opened.push(() => program.dispose());
+    let disposed: Promise<void> | undefined;
+    return {
+      program,
+      weightBytes: store.bytes,
+      check: () => {
+        if (disposed === undefined) return;
+        throw new FirthError(`the ${what} was disposed. Open another.`, { code: "DISPOSED", path: what });
+      },
+      dispose: () => {
+        disposed ??= undo(opened);
+        return disposed;
+      },
+    };
+  } catch (cause) {
+    await undo(opened);
+    throw cause;
+  }
 }

@@ -2,11 +2,11 @@
 import { ConfigError } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import type { TextInput } from "../tasks/encode-text.ts";
-import { isRegression, readScored, scoreRange } from "../tasks/regression-data.ts";
+import { isRegression, readScored, type ScoreRange, scoreRange } from "../tasks/regression-data.ts";
 import { clampScore, type RegressionResult, regressionResult } from "../tasks/regression-evaluation.ts";
 import { columnList, encodedRows } from "../tasks/table-text.ts";
 import type { TextClassifier } from "./model.ts";
-import type { LabelledRowOptions, RowOptions } from "./predict.ts";
+import type { EncodedScorer, LabelledRowOptions, RowOptions } from "./predict.ts";
 import { openTextScorer, type PredictOptions } from "./text-scorer.ts";
 
 /** What a model says about one row of a table. */
@@ -48,6 +48,22 @@ export interface ScoreEvaluation extends RegressionResult {
   readonly numTruncated: number;
 }
 
+/** Figures of whatever gives numbers, on a table of texts with numbers. */
+export async function scoreEvaluation(
+  { encoding, scores, range }: Omit<EncodedScorer, "labels"> & { readonly range: ScoreRange },
+  source: TableSource,
+  { textColumns = "text", labelColumn = "label" }: Pick<LabelledRowOptions, "textColumns" | "labelColumn"> = {},
+): Promise<ScoreEvaluation> {
+  const data = await readScored(source, { ...encoding, textColumns: columnList(textColumns), labelColumn });
+  const own = await scores(data.examples);
+  const figures = regressionResult(
+    data.examples.map(({ label }) => label),
+    own.map(([score]) => score!),
+    range,
+  );
+  return { ...figures, numTruncated: data.numTruncated };
+}
+
 /**
  * Puts a model of numbers into an engine.
  * @throws {ConfigError} NOT_A_REGRESSION for a classifier, and for a wrong batchSize or maxSeqLength
@@ -71,18 +87,8 @@ export async function openScorer(model: TextClassifier, options: PredictOptions 
         }
       }
     },
-    evaluate: async (source, { textColumns = "text", labelColumn = "label" } = {}) => {
-      const data = await readScored(source, { ...encoding, textColumns: columnList(textColumns), labelColumn });
-      const scores = await scorer.scores(data.examples);
-      const labels = data.examples.map(({ label }) => label);
-      const figures = regressionResult(
-        labels,
-        scores.map((own) => own[0]!),
-        range,
-      );
-      return { ...figures, numTruncated: data.numTruncated };
-    },
-    dispose: () => scorer.dispose(),
+    evaluate: (source, reading) => scoreEvaluation({ encoding, scores: scorer.scores, range }, source, reading),
+    dispose: scorer.dispose,
   };
 }
 

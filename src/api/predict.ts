@@ -7,7 +7,7 @@ import {
   classificationResult,
   softmax,
 } from "../tasks/classification-evaluation.ts";
-import type { EncodedText, TextInput } from "../tasks/encode-text.ts";
+import type { EncodedText, TextEncoding, TextInput } from "../tasks/encode-text.ts";
 import { isRegression } from "../tasks/regression-data.ts";
 import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.ts";
 import type { TextClassifier } from "./model.ts";
@@ -76,6 +76,32 @@ export interface TableEvaluation extends ClassificationResult {
   readonly numSkipped: number;
 }
 
+/** The class that scores say, and the shares of all. */
+export function classOf(labels: readonly string[], logits: Float32Array): Prediction {
+  const shares = softmax(logits);
+  const probabilities = Object.fromEntries(labels.map((name, i) => [name, shares[i]!]));
+  return { label: labels[argMax(logits)]!, probabilities };
+}
+
+/** What scores texts of a table, once they are encoded. */
+export interface EncodedScorer {
+  readonly labels: readonly string[];
+  readonly encoding: TextEncoding;
+  readonly scores: (texts: readonly EncodedText[]) => Promise<Float32Array[]>;
+}
+
+/** Figures of whatever gives scores of classes, on a table of labelled texts. */
+export async function classEvaluation(
+  { labels, encoding, scores }: EncodedScorer,
+  source: TableSource,
+  { textColumns = "text", labelColumn = "label", skipLabels = [], labelNames = {} }: LabelledRowOptions = {},
+): Promise<TableEvaluation> {
+  const columns = { textColumns: columnList(textColumns), labelColumn };
+  const data = await readLabelled(source, { ...encoding, ...columns, skipLabels, labelNames }, labels);
+  const { numTruncated, numSkipped, examples } = data;
+  return { ...classificationResult(data, await scores(examples)), labels, numTruncated, numSkipped };
+}
+
 /** Classes are not what a model of numbers gives. */
 function refuseRegression({ preserved }: TextClassifier): void {
   if (!isRegression(preserved)) return;
@@ -99,13 +125,7 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
   const scorer = await openTextScorer(classifier, options);
   const { encoding } = scorer;
   const predictEncoded = async (texts: readonly EncodedText[]): Promise<Prediction[]> =>
-    (await scorer.scores(texts)).map((logits) => {
-      const shares = softmax(logits);
-      return {
-        label: labels[argMax(logits)]!,
-        probabilities: Object.fromEntries(labels.map((name, i) => [name, shares[i]!])),
-      };
-    });
+    (await scorer.scores(texts)).map((logits) => classOf(labels, logits));
 
   return {
     labels,
@@ -118,16 +138,7 @@ export async function openPredictor(classifier: TextClassifier, options: Predict
         for (const [i, { row }] of rows.entries()) yield { fields: row.fields, line: row.line, ...predictions[i]! };
       }
     },
-    evaluate: async (
-      source,
-      { textColumns = "text", labelColumn = "label", skipLabels = [], labelNames = {} } = {},
-    ) => {
-      const columns = { textColumns: columnList(textColumns), labelColumn };
-      const reading = { ...encoding, ...columns, skipLabels, labelNames };
-      const data = await readLabelled(source, reading, labels);
-      const { numTruncated, numSkipped, examples } = data;
-      return { ...classificationResult(data, await scorer.scores(examples)), labels, numTruncated, numSkipped };
-    },
+    evaluate: (source, reading) => classEvaluation({ labels, encoding, scores: scorer.scores }, source, reading),
     dispose: () => scorer.dispose(),
   };
 }

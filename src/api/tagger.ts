@@ -16,7 +16,7 @@ import {
   independentTags,
   type TagDecoder,
 } from "../tasks/tag-decoder.ts";
-import { readTagged, tagWindows } from "../tasks/tagging-data.ts";
+import { readTagged, tagWindows, usualOverlap } from "../tasks/tagging-data.ts";
 import { type TaggingResult, taggingResult, type WordTag, wordTags } from "../tasks/tagging-evaluation.ts";
 import { TokenClassifierProgram } from "../tasks/token-classifier-program.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
@@ -106,7 +106,7 @@ export interface TaggedText {
 export interface TagOptions extends OpenOptions {
   /** Windows computed together; 32 by default. */
   readonly batchSize?: number | undefined;
-  /** Tokens that neighbouring windows of a long text have in common; 32 by default, less for short windows. */
+  /** Tokens that neighbouring windows of a long text have in common, half a window at most; 32 by default, or a quarter of shorter windows. */
   readonly overlap?: number | undefined;
   /** Language by whose rules running texts are cut into words (BCP 47); `en` by default. */
   readonly locale?: string | undefined;
@@ -172,7 +172,7 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
   checkOptions(options);
   const { tokenizer, labels, module, family, maxSeqLength } = tagger;
   const { batchSize = 32, locale = "en" } = options;
-  const overlap = Math.min(options.overlap ?? 32, Math.floor(maxSeqLength / 2));
+  const overlap = Math.min(options.overlap ?? usualOverlap(maxSeqLength), Math.floor(maxSeqLength / 2));
   const encoding = { tokenizer, framing: family.framing, maxSeqLength, overlap };
   const padId = tokenizer.special.pad;
   const { program, check, dispose } = await openModel("tagger", tagger, options, (place) => {
@@ -213,7 +213,7 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
 }
 
 /** The scheme that labels are in, as far as they tell. */
-function schemeOf(labels: readonly string[]): TagScheme | null {
+export function schemeOf(labels: readonly string[]): TagScheme | null {
   if (labels.some((label) => /^[ES]-/.test(label))) return "BIOES";
   return labels.some((label) => label.startsWith("B-")) ? "IOB2" : null;
 }

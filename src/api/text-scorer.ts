@@ -1,6 +1,6 @@
 /** @file A model with a head for whole texts, in an engine: what gives classes and what gives numbers have this in common. */
-import { ConfigError, DataError } from "../base/errors.ts";
-import { type EncodedText, encodeTexts, type TextEncoding, type TextInput } from "../tasks/encode-text.ts";
+import { ConfigError } from "../base/errors.ts";
+import { type EncodedText, emptyText, encodeTexts, type TextEncoding, type TextInput } from "../tasks/encode-text.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
 import { quantizeIssues } from "../train/fixed-weights.ts";
 import type { TextClassifier } from "./model.ts";
@@ -13,24 +13,16 @@ export interface PredictOptions extends OpenOptions {
   readonly maxSeqLength?: number | undefined;
 }
 
-function emptyText(input: number): never {
-  throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
-}
-
-function checkOptions(
-  classifier: TextClassifier,
-  {
-    maxSeqLength,
-    batchSize,
-    quantize,
-    dtype,
-  }: Required<Pick<PredictOptions, "quantize" | "dtype">> & {
-    readonly maxSeqLength: number;
-    readonly batchSize: number;
-  },
-): void {
-  const { maxPositionEmbeddings } = classifier.family.facts(classifier.config);
-  const issues = quantizeIssues(quantize ?? "none", dtype ?? "f32");
+/**
+ * Options with their values, for a model that reads texts.
+ * @throws {ConfigError} all problems together
+ */
+export function resolvePredict(
+  model: Pick<TextClassifier, "family" | "config" | "maxSeqLength">,
+  { dtype = "f32", batchSize = 32, maxSeqLength = model.maxSeqLength, quantize = "none" }: PredictOptions,
+): { readonly batchSize: number; readonly maxSeqLength: number } {
+  const { maxPositionEmbeddings } = model.family.facts(model.config);
+  const issues = quantizeIssues(quantize, dtype);
   if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= 5 && maxSeqLength <= maxPositionEmbeddings)) {
     const message = `must be a whole number from 5 to the model's maxPositionEmbeddings, ${maxPositionEmbeddings}; got ${maxSeqLength}.`;
     issues.push({ path: "maxSeqLength", message, code: "CONFIG_RANGE" });
@@ -40,6 +32,7 @@ function checkOptions(
     issues.push({ path: "batchSize", message, code: "CONFIG_RANGE" });
   }
   if (issues.length > 0) throw new ConfigError("predict", issues);
+  return { batchSize, maxSeqLength };
 }
 
 /** Scores of texts; dispose it when done. */
@@ -61,8 +54,7 @@ export interface TextScorer {
  */
 export async function openTextScorer(classifier: TextClassifier, options: PredictOptions = {}): Promise<TextScorer> {
   const { tokenizer, module } = classifier;
-  const { dtype = "f32", batchSize = 32, maxSeqLength = classifier.maxSeqLength, quantize = "none" } = options;
-  checkOptions(classifier, { maxSeqLength, batchSize, quantize, dtype });
+  const { batchSize, maxSeqLength } = resolvePredict(classifier, options);
   const encoding = { tokenizer, framing: classifier.family.framing, maxSeqLength };
   const padId = tokenizer.special.pad;
   const { program, weightBytes, check, dispose } = await openModel("predictor", classifier, options, (place) => {

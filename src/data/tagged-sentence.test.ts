@@ -42,6 +42,9 @@ describe("CoNLL-U", () => {
 
   test("broken lines are named", async () => {
     await expect(all(conllU(await fileOf("1\tI\tPRON\n")))).rejects.toThrow("line 1: a word has 10 columns");
+    const [noForm, noTag] = [row("1", "", "PRON"), row("1", "I", "")];
+    await expect(all(conllU(await fileOf(noForm)))).rejects.toThrow("line 1: a word must have its form (column 2)");
+    await expect(all(conllU(await fileOf(noTag)))).rejects.toThrow("line 1: a word must have its upos (column 4)");
     await expect(all(conllU(await fileOf(row("x", "I", "PRON"))))).rejects.toMatchObject({ code: "CONLLU_ID" });
     await expect(all(conllU(await fileOf("# only\n")))).rejects.toMatchObject({ code: "DATA_EMPTY" });
   });

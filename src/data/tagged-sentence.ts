@@ -85,7 +85,15 @@ export function conllU(file: string, options: DecodeOptions & { readonly tag?: C
       const message = `an id must be a number, a range (3-4) or that of an empty node (5.1); got ${JSON.stringify(id)}.`;
       throw broken(file, line, message, "CONLLU_ID");
     }
-    return { word: cells[1]!, tag: cells[tagColumns[tag]]! };
+    const [word, own] = [cells[1]!.trim(), cells[tagColumns[tag]]!.trim()];
+    if (word !== "" && own !== "") return { word, tag: own };
+    const empty = word === "" ? "form (column 2)" : `${tag} (column ${tagColumns[tag] + 1})`;
+    throw broken(
+      file,
+      line,
+      `a word must have its ${empty}; got an empty cell. Write _ where there is none.`,
+      "CONLLU_COLUMNS",
+    );
   };
   return { name: file, sentences: () => sentencesOf(file, decoding, read) };
 }

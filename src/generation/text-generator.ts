@@ -1,4 +1,5 @@
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import { Turns } from "../base/turns.ts";
 import type { Framing } from "../models/framing.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { beamSearch } from "./beam-search.ts";
@@ -57,7 +58,7 @@ const CONTEXT = 8;
 /** Writes texts with a network whose weights lie in an engine. A second call waits for the first. */
 export class TextGenerator {
   private readonly options: TextGeneratorOptions;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   constructor(options: TextGeneratorOptions) {
     this.options = options;
@@ -69,7 +70,7 @@ export class TextGenerator {
    */
   async generate(prompts: readonly PromptInput[], given: GenerateSettings = {}): Promise<GeneratedText[][]> {
     const resolved = this.resolve(given);
-    return this.inTurn(() => this.write(prompts, resolved));
+    return this.turns.run(() => this.write(prompts, resolved));
   }
 
   /**
@@ -92,12 +93,12 @@ export class TextGenerator {
       wake();
     };
     let isDone = false;
-    const whole = this.inTurn(() => this.write([prompt], { ...resolved, given: { ...given, signal } }, onText)).finally(
-      () => {
+    const whole = this.turns
+      .run(() => this.write([prompt], { ...resolved, given: { ...given, signal } }, onText))
+      .finally(() => {
         isDone = true;
         wake();
-      },
-    );
+      });
     whole.catch(() => undefined);
     try {
       while (true) {
@@ -118,14 +119,8 @@ export class TextGenerator {
   }
 
   async dispose(): Promise<void> {
-    await this.last;
+    await this.turns.idle();
     await this.options.program.dispose();
-  }
-
-  private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.last.then(work);
-    this.last = result.catch(() => undefined);
-    return result;
   }
 
   private resolve(given: GenerateSettings): Resolved {

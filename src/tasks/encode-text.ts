@@ -1,4 +1,5 @@
 /** @file Texts and pairs of texts as what an encoder reads. */
+import { DataError } from "../base/errors.ts";
 import type { Framing } from "../models/framing.ts";
 import { type FramedText, frameOf } from "../objectives/frame.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -19,6 +20,11 @@ export interface TextEncoding {
   readonly framing: Framing;
   /** Longest text in tokens, special tokens included. */
   readonly maxSeqLength: number;
+}
+
+/** Refuses an empty text of a list. @throws {DataError} TEXT_EMPTY naming its number */
+export function emptyText(input: number): never {
+  throw new DataError("the text is empty. Leave it out.", { code: "TEXT_EMPTY", path: `texts[${input}]` });
 }
 
 /**

@@ -1,5 +1,6 @@
 /** @file A classifier whose encoder has run already: it reads stored vectors, and its head alone is trained. */
 import { ConfigError, internalError } from "../base/errors.ts";
+import { Turns } from "../base/turns.ts";
 import type { Batch } from "../data/batch.ts";
 import type { HostTensor } from "../ir/dtype.ts";
 import type { ClassificationModel, Encoder, EncoderInputs } from "../models/model.ts";
@@ -154,6 +155,7 @@ const VECTORS_AT_A_TIME = 1024;
 export class FeatureHeadProgram {
   private readonly program: BatchProgram;
   private readonly head: FeatureHead;
+  private readonly turns = new Turns();
 
   constructor({ backend, store }: Pick<TextProgramPlace, "backend" | "store">, head: FeatureHead) {
     this.head = head;
@@ -167,8 +169,12 @@ export class FeatureHeadProgram {
     });
   }
 
-  /** Scores of the first so many vectors, each `[numLabels]`. */
-  async logits(count: number, vectors: VectorSource): Promise<Float32Array[]> {
+  /** Scores of the first so many vectors, each `[numLabels]`. A second call waits for the first. */
+  logits(count: number, vectors: VectorSource): Promise<Float32Array[]> {
+    return this.turns.run(() => this.compute(count, vectors));
+  }
+
+  private async compute(count: number, vectors: VectorSource): Promise<Float32Array[]> {
     const { numLabels, encoder } = this.head;
     const size = encoder.hiddenSize;
     const all: Float32Array[] = [];
@@ -184,7 +190,8 @@ export class FeatureHeadProgram {
     return all;
   }
 
-  dispose(): Promise<void> {
-    return this.program.dispose();
+  async dispose(): Promise<void> {
+    await this.turns.idle();
+    await this.program.dispose();
   }
 }

@@ -29,6 +29,11 @@ export interface TaggingEncoding extends TextEncoding {
   readonly overlap: number;
 }
 
+/** How many tokens neighbouring windows have in common where nothing is said: 32, or a quarter of shorter windows. */
+export function usualOverlap(maxSeqLength: number): number {
+  return Math.min(32, Math.floor(maxSeqLength / 4));
+}
+
 /** Sentences encoded at a time. */
 const CHUNK = 4_096;
 
@@ -109,7 +114,8 @@ export interface TaggingReading extends TaggingEncoding {
   readonly scheme: TagScheme | null;
 }
 
-async function sentencesIn(source: TaggedSource): Promise<TaggedSentence[]> {
+/** All sentences of a file that have a word. @throws {DataError} DATA_EMPTY, TAGS_MISSING and the file's own */
+export async function sentencesIn(source: TaggedSource): Promise<TaggedSentence[]> {
   const sentences: TaggedSentence[] = [];
   for await (const sentence of source.sentences()) {
     if (sentence.words.length === 0) continue;
@@ -126,10 +132,49 @@ async function sentencesIn(source: TaggedSource): Promise<TaggedSentence[]> {
   throw new DataError("has no sentence. Is it the right file?", { code: "DATA_EMPTY", path: source.name });
 }
 
+/** Tags of sentences as a task learns them. */
+export interface SchemedTags {
+  /** The tags of each sentence. */
+  readonly tags: readonly (readonly string[])[];
+  /** Whether they mark entities. */
+  readonly marksEntities: boolean;
+}
+
+/**
+ * Tags of sentences in a task's scheme: those of entities are converted, faults mended; others stay as they are.
+ * @param scheme null keeps all
+ * @param labels the tags of a model; where they mark entities, those of the sentences must too
+ * @throws {DataError} TAG_UNKNOWN for a tag that marks no entity among such that do, naming file and line
+ */
+export function schemedTags(
+  name: string,
+  sentences: readonly TaggedSentence[],
+  { scheme, labels = [] }: { readonly scheme: TagScheme | null; readonly labels?: readonly string[] | undefined },
+): SchemedTags {
+  const tags = sentences.map((sentence) => sentence.tags);
+  if (scheme === null) return { tags, marksEntities: areEntityTags([...labels, ...tags.flat()]) };
+  const all = new Set([...labels, ...tags.flat()]);
+  const known = new Set([...all].filter((tag) => areEntityTags([tag])));
+  const isOdd = (tag: string): boolean => tag !== "O" && !known.has(tag);
+  // Marks of words that happen to look like those of entities (Arabic 'S----3MS2-') have no outside.
+  const isOther = !all.has("O") && [...all].some(isOdd);
+  if (known.size === 0 || isOther) return { tags, marksEntities: false };
+  const odd = sentences.find((sentence) => sentence.tags.some(isOdd));
+  if (odd !== undefined) {
+    const { tags: own, words, line } = odd;
+    const word = own.findIndex(isOdd);
+    throw new DataError(
+      `line ${line}: the tag ${JSON.stringify(own[word])} of the word ${JSON.stringify(words[word])} is neither O nor a mark (B-, I-, E-, S-) with a type, as others are: ${showLabels(sortLabels(known).slice(0, 3))}. Correct it, or keep tags as they are (scheme: null; in recipes keep).`,
+      { code: "TAG_UNKNOWN", path: name, details: { line } },
+    );
+  }
+  return { tags: tags.map((own) => convertTags(own, scheme)), marksEntities: true };
+}
+
 /**
  * Reads all tagged sentences of a file.
  * @param labels the tags by number; found in the file when left out
- * @throws {DataError} LABELS_TOO_FEW, DATA_EMPTY, TAGS_MISSING and the file's own
+ * @throws {DataError} LABELS_TOO_FEW, DATA_EMPTY, TAGS_MISSING, TAG_UNKNOWN and the file's own
  */
 export async function readTagged(
   source: TaggedSource,
@@ -137,10 +182,8 @@ export async function readTagged(
   labels?: readonly string[],
 ): Promise<TaggingData> {
   const raw = await sentencesIn(source);
-  const marksEntities = areEntityTags([...(labels ?? []), ...raw.flatMap(({ tags }) => tags)]);
-  const { scheme } = reading;
-  const sentences =
-    marksEntities && scheme !== null ? raw.map((item) => ({ ...item, tags: convertTags(item.tags, scheme) })) : raw;
+  const { tags: schemed, marksEntities } = schemedTags(source.name, raw, { scheme: reading.scheme, labels });
+  const sentences = raw.map((item, i) => ({ ...item, tags: schemed[i]! }));
   const numConverted = sentences.filter(({ tags }, i) => tags.some((tag, word) => tag !== raw[i]!.tags[word])).length;
   const found = new Set(sentences.flatMap(({ tags }) => tags));
   const names = labels ?? sortLabels(found);

@@ -1,5 +1,6 @@
 /** @file A forward computation over many texts, by a model whose weights lie in an engine. */
 import type { Backend } from "../backend/backend.ts";
+import { Turns } from "../base/turns.ts";
 import type { Batch } from "../data/batch.ts";
 import type { HostData } from "../ir/dtype.ts";
 import type { ForwardContext } from "../nn/module.ts";
@@ -35,7 +36,7 @@ export interface TextOutputs {
 export class TextProgram {
   private readonly program: BatchProgram;
   private readonly plan: TextPlanOptions;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly turns = new Turns();
 
   constructor({ backend, store, policy = { compute: "f32" }, plan, forward }: TextProgramOptions) {
     this.plan = plan;
@@ -52,9 +53,7 @@ export class TextProgram {
    * @param take gives one result for each text of a batch
    */
   run<R>(texts: readonly EncodedText[], take: (done: TextOutputs) => readonly R[]): Promise<R[]> {
-    const result = this.last.then(() => this.compute(texts, take));
-    this.last = result.catch(() => undefined);
-    return result;
+    return this.turns.run(() => this.compute(texts, take));
   }
 
   private async compute<R>(texts: readonly EncodedText[], take: (done: TextOutputs) => readonly R[]): Promise<R[]> {
@@ -70,7 +69,7 @@ export class TextProgram {
   }
 
   async dispose(): Promise<void> {
-    await this.last;
+    await this.turns.idle();
     await this.program.dispose();
   }
 }

@@ -74,6 +74,28 @@ describe("data", () => {
     expect([labels, numConverted]).toEqual([["I-verb", "PRON"], 0]);
     await expect(readTagged(source(["we undo", "X X"]), reading)).rejects.toMatchObject({ code: "LABELS_TOO_FEW" });
   });
+
+  test("a tag that marks nothing among marks is refused by its line (bug: no entity was counted any more, F1 was accuracy)", async () => {
+    const odd = source(["we undo", "B-x O"], ["it now", "O OO"]);
+    const error = 'line 2: the tag "OO" of the word "now" is neither O nor a mark';
+    await expect(readTagged(odd, reading)).rejects.toThrow(error);
+    await expect(readTagged(source(["it now", "X Y"]), reading, ["B-x", "I-x", "O"])).rejects.toMatchObject({
+      code: "TAG_UNKNOWN",
+    });
+    const kept = await readTagged(odd, { ...reading, scheme: null });
+    expect([kept.labels, kept.marksEntities]).toEqual([["B-x", "O", "OO"], false]);
+    // A held-out part without entities is measured in entities all the same.
+    const held = await readTagged(source(["it now", "O O"]), reading, ["B-x", "I-x", "O"]);
+    expect(held.marksEntities).toBe(true);
+  });
+
+  test("windows shorter than the usual overlap have a smaller one (bug: maxSeqLength 32 was refused for the default)", () => {
+    const overlapOf = (maxSeqLength: number) => tokenClassification({ tokenizer, maxSeqLength }).settings.overlap;
+    expect([128, 32, 5].map(overlapOf)).toEqual([32, 8, 1]);
+    expect(() => tokenClassification({ tokenizer, maxSeqLength: 8, overlap: 32 })).toThrow(
+      "from 0 to maxSeqLength - 4",
+    );
+  });
 });
 
 test("a packed batch scores each word at its place in its row (bug: places counted from the sentence's start)", async () => {

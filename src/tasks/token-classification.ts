@@ -12,14 +12,14 @@ import { sum } from "../tensor/reduction.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
 import { textBatch } from "./classification-batch.ts";
 import { chainLoss, withChains } from "./tag-chain.ts";
-import { readTagged, type TaggingData, type TaggingWindow } from "./tagging-data.ts";
+import { readTagged, type TaggingData, type TaggingWindow, usualOverlap } from "./tagging-data.ts";
 
 export interface TokenClassificationOptions {
   readonly tokenizer: Tokenizer;
   /** Longest window in tokens, special tokens included; 128 by default. */
   readonly maxSeqLength?: number | undefined;
-  /** Tokens that neighbouring windows of a long sentence have in common; 32 by default. */
-  readonly overlap?: number | undefined;
+  /** Tokens that neighbouring windows of a long sentence have in common; 32 by default, or a quarter of shorter windows. */
+  readonly overlap?: number | null | undefined;
   /** Tags in their lasting order; found in the training data when left out. */
   readonly labels?: readonly string[] | undefined;
   /**
@@ -61,8 +61,9 @@ export interface TokenClassification extends Objective<TaggingWindow, TokenModel
 }
 
 function resolve(options: TokenClassificationOptions): TokenClassificationSettings {
-  const { tokenizer, maxSeqLength = 128, overlap = 32, labels, scheme = "IOB2", packed = true } = options;
+  const { tokenizer, maxSeqLength = 128, labels, scheme = "IOB2", packed = true } = options;
   const { crf = false, constrained = false } = options;
+  const overlap = options.overlap ?? usualOverlap(maxSeqLength);
   const issues: ConfigIssue[] = [];
   if (!(Number.isInteger(maxSeqLength) && maxSeqLength >= 5)) {
     const message = `must be a whole number ≥ 5; got ${maxSeqLength}.`;

@@ -71,24 +71,30 @@ export class FixedWeights implements ParameterSource {
     this.quantized = new Set(
       [...this.parameters].flatMap(([name, parameter]) => (chosen.has(parameter) ? [name] : [])),
     );
-    for (const [name, { shape }] of this.parameters) {
-      const data = weights.get(name);
-      if (data === undefined) throw internalError(`no numbers for parameter "${name}"`);
-      const isQuantized = this.quantized.has(name);
-      const { levels, scale } = isQuantized ? quantizeWeight(data, shape[0]!) : { levels: data, scale: undefined };
-      const [own, beside] = parameterTypes(name, shape, isQuantized, dtype) as [
-        [string, TensorType],
-        [string, TensorType]?,
-      ];
-      this.put(own, levels);
-      if (beside !== undefined) this.put(beside, scale!);
+    try {
+      for (const [name, { shape }] of this.parameters) this.putParameter(name, shape, weights.get(name));
+    } catch (cause) {
+      this.dispose();
+      throw cause;
     }
+  }
+
+  private putParameter(name: string, shape: readonly number[], data: Float32Array | undefined): void {
+    if (data === undefined) throw internalError(`no numbers for parameter "${name}"`);
+    const isQuantized = this.quantized.has(name);
+    const { levels, scale } = isQuantized ? quantizeWeight(data, shape[0]!) : { levels: data, scale: undefined };
+    const [own, beside] = parameterTypes(name, shape, isQuantized, this.dtype) as [
+      [string, TensorType],
+      [string, TensorType]?,
+    ];
+    this.put(own, levels);
+    if (beside !== undefined) this.put(beside, scale!);
   }
 
   private put([name, type]: [string, TensorType], data: HostData): void {
     const buffer = this.backend.allocate(type);
-    buffer.write(type.dtype === "bf16" ? Uint16Array.from(data, encodeBfloat16) : data);
     this.buffers.set(name, buffer);
+    buffer.write(type.dtype === "bf16" ? Uint16Array.from(data, encodeBfloat16) : data);
   }
 
   /** Bytes of all weights as they lie in the engine, copies for its kernels not counted. */

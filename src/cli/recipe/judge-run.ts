@@ -40,8 +40,8 @@ export async function judgeModel(
 ): Promise<JudgedRow[]> {
   if (kind === "questions") return judgeAnswers(await loadAnswerModel(folder), source, place);
   if (kind === "tagged") {
-    const { scheme, overlap } = isTagging(recipe) ? recipe.task : { scheme: "IOB2" as const, overlap: 32 };
-    const options = { ...place, overlap, scheme: scheme === "keep" ? null : scheme };
+    const { scheme, overlap } = isTagging(recipe) ? recipe.task : { scheme: "IOB2" as const, overlap: null };
+    const options = { ...place, overlap: overlap ?? undefined, scheme: scheme === "keep" ? null : scheme };
     return judgeTags(await loadTagger(folder), source, options);
   }
   if (isWriting(recipe)) {

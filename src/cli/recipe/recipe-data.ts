@@ -5,10 +5,10 @@ import { type KeepItem, questionPart, tablePart, taggedPart } from "../../data/p
 import { type QuestionData, questionFile } from "../../data/question-file.ts";
 import type { TableSource } from "../../data/table.ts";
 import type { TaggedSource } from "../../data/tagged-sentence.ts";
-import { areEntityTags, convertTags } from "../../evaluation/index.ts";
 import type { DataUnit, TrainingTruth } from "../../selection/index.ts";
 import { sortLabels } from "../../tasks/label-name.ts";
 import { rowLabel } from "../../tasks/table-text.ts";
+import { schemedTags, sentencesIn } from "../../tasks/tagging-data.ts";
 import { openTagged } from "../settings/tagging-task.ts";
 import type { TaskSettings } from "../settings/task.ts";
 import { openTable } from "../settings/text.ts";
@@ -108,12 +108,12 @@ export async function trainingItems(recipe: FinetuneRecipe, train: TaskSource): 
       return { units, labels: undefined, truth: { task: "questionAnswering" } };
     }
     case "tagged": {
-      const raw: { readonly words: readonly string[]; readonly tags: readonly string[] }[] = [];
-      for await (const sentence of train.source.sentences()) if (sentence.words.length > 0) raw.push(sentence);
+      const raw = await sentencesIn(train.source);
       const { scheme, labels } = isTagging(recipe) ? recipe.task : { scheme: "keep" as const, labels: null };
-      const isConverted = scheme !== "keep" && areEntityTags(raw.flatMap(({ tags }) => tags));
-      const sentences = isConverted ? raw.map(({ words, tags }) => ({ words, tags: convertTags(tags, scheme) })) : raw;
-      const known = labels ?? sortLabels(sentences.flatMap(({ tags }) => tags));
+      const reading = { scheme: scheme === "keep" ? null : scheme, labels: labels ?? undefined };
+      const { tags } = schemedTags(train.source.name, raw, reading);
+      const sentences = raw.map(({ words }, i) => ({ words, tags: tags[i]! }));
+      const known = labels ?? sortLabels(tags.flat());
       const units = raw.map((_, index) => ({ index }));
       return { units, labels: known, truth: { task: "tokenClassification", sentences } };
     }

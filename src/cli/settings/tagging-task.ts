@@ -45,7 +45,12 @@ export const taggingTaskTable = defineConfig({
     maxSeqLength: integerField({ default: 128, min: 5, doc: "Longest window in tokens, special tokens included." }),
     crf: booleanField({ default: false, doc: "Score neighbouring tags too, and predict the best path." }),
     constrained: booleanField({ default: false, doc: "Predict only tags that are well formed in the scheme." }),
-    overlap: integerField({ default: 32, min: 0, doc: "Tokens that windows of a long sentence have in common." }),
+    overlap: nullableField(
+      integerField({
+        min: 0,
+        doc: "Tokens that windows of a long sentence have in common; null: 32, or a quarter of shorter windows.",
+      }),
+    ),
     packed: booleanField({ default: true, doc: "Put several short sentences into one row." }),
   }),
 });
