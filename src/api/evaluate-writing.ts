@@ -14,9 +14,9 @@ import type { ComputeDType } from "../ir/dtype.ts";
 import { withEngine } from "../runtime.ts";
 import type { SequenceToSequence } from "../tasks/sequence-to-sequence.ts";
 import type { TextPairData } from "../tasks/sequence-to-sequence-data.ts";
-import { ModelStore } from "../train/model-store.ts";
 import { type GenerateOptions, openGenerator } from "./generate.ts";
 import type { PretrainedModel } from "./model.ts";
+import { measureFinal } from "./run-task.ts";
 import { vocabularyIssues } from "./start-classifier.ts";
 import { heldOutPairs, type WritingFigures, writingFigures } from "./writing-loss.ts";
 
@@ -106,8 +106,6 @@ async function lossOf(
 ): Promise<WritingFigures> {
   const { module, weights } = model;
   const { packed } = task.settings;
-  const store = new ModelStore(backend, module, ["value"]);
-  store.write("value", weights);
   const policy = { compute: dtype };
   const evaluation = heldOutPairs(task.objectiveFor(module), data.pairs, {
     backend,
@@ -116,13 +114,7 @@ async function lossOf(
     packed,
     module,
   });
-  const { run, dispose } = evaluation(store);
-  try {
-    return writingFigures(await run());
-  } finally {
-    await dispose();
-    store.dispose();
-  }
+  return writingFigures(await measureFinal(backend, module, weights, ({ store }) => evaluation(store)));
 }
 
 /**

@@ -96,6 +96,29 @@ describe("finetuneFeatures", () => {
     });
   });
 
+  it("the control reads a network of new weights, one for each seed (bug: fromScratch ignored, so that a learning curve's two lines were one)", async () => {
+    const trained = await run("trained", { maxSteps: 1 });
+    const control = await run("control", { maxSteps: 1, fromScratch: true });
+    expect(trained.encoder.weights).toBe(model.weights);
+    expect([...control.encoder.weights.keys()]).toEqual([...model.weights.keys()]);
+    const own = [...control.encoder.weights.values()].map((data) => data[0]);
+    expect(own).not.toEqual([...model.weights.values()].map((data) => data[0]));
+    await expect(run("control", { maxSteps: 1 })).rejects.toMatchObject({ code: "VECTORS_OTHER" });
+  });
+
+  it("a run that goes on at its end still measures its weights (bug: no figures), as the saved model does", async () => {
+    const outputDir = join(folder, "resumed");
+    const options = { outputDir, maxSteps: 20, evalSteps: 10, checkpointSteps: 10 };
+    const made = await run("resumed-vectors", options);
+    const again = await run("resumed-vectors", options);
+    expect(again.evaluation).toEqual(made.evaluation);
+    await made.save(join(folder, "measured"));
+    const scorer = await openFeaturePredictor(await loadFeatureModel(join(folder, "measured")), { engine });
+    const measured = await scorer.evaluate(tables.eval, { textColumns: "text", labelColumn: "label" });
+    expect(measured).toMatchObject({ confusion: made.evaluation!.confusion });
+    await scorer.dispose();
+  });
+
   it("learns numbers, too", async () => {
     const scored = (count: number, seed: number) =>
       rows(count, seed).map(({ text, label }) => ({ text, label: label === "positive" ? "4" : "1" }));

@@ -9,18 +9,19 @@ import type { Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { initialWeights } from "../nn/weights.ts";
 import { withEngine } from "../runtime.ts";
+import { lowerIsBetter } from "../selection/trial.ts";
 import type { ClassificationResult } from "../tasks/classification-evaluation.ts";
 import { FeatureHead, FeatureHeadProgram, featureObjective } from "../tasks/feature-head.ts";
 import { type TokenPooling, tokenPoolings } from "../tasks/pooling.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
 import type { TextTask, TextTaskData } from "../tasks/text-task.ts";
-import type { Evaluation, TrainResult } from "../train/trainer.ts";
-import { train } from "../train/trainer.ts";
+import { type TrainResult, train } from "../train/trainer.ts";
 import { type FeatureFacts, type FeatureModel, featureSize, saveFeatureModel } from "./feature-model.ts";
 import { dataHash, tell } from "./finetune.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
-import { fingerprintOf, weightsHash } from "./fingerprint.ts";
+import { decidingOptions, fingerprintOf, wholeWeightsHash } from "./fingerprint.ts";
 import { openModel } from "./opened.ts";
+import { type HeldOut, measureFinal } from "./run-task.ts";
 import { type FinetuneStart, fitIssues, openStart } from "./start-classifier.ts";
 
 /** What is read off a model, and what is put upon it. */
@@ -37,7 +38,7 @@ export interface FeatureSettings {
   readonly folder?: string | undefined;
 }
 
-/** Training options, and what is read off the model; the head's rate is 1e-3 where nothing is said. */
+/** Training options, and what is read off the model (with fromScratch off a network with new weights, the control); the head's rate is 1e-3 where nothing is said. */
 export type FeatureOptions = Pick<
   FinetuneOptions,
   Exclude<keyof FinetuneOptions, "freeze" | "unfreezing" | "adapter" | "auxiliary" | "languageTuning" | "treatment">
@@ -98,7 +99,7 @@ async function vectorsOf(data: TextTaskData, folder: string, extraction: Extract
   const size = featureSize(features, encoder.module.encoder);
   const texts = { ...data, labels: [], examples: examples.map((example) => ({ ...example, label: 0 })) };
   const identity = fingerprintOf({
-    ...{ config: encoder.config, weights: weightsHash(encoder.weights), tokenizer: tokenizerHash },
+    ...{ config: encoder.config, weights: wholeWeightsHash(encoder.weights), tokenizer: tokenizerHash },
     ...{ layers, poolings, maxSeqLength, dtype, texts: dataHash(texts) },
   });
   async function* make(first: number) {
@@ -143,7 +144,7 @@ export async function finetuneFeatures<D extends TextTaskData, R extends { reado
   options: FeatureOptions = {},
 ): Promise<FinetunedFeatures<R>> {
   const { features: asked = {}, learningRate = 1e-3, ...rest } = options;
-  const { outputDir, engine, dtype = "f32", listener, signal } = options;
+  const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
   const { tokenizer, maxSeqLength, ...settings } = task.settings;
   const issues: ConfigIssue[] = [];
   const { train: trainOptions, selectionFigure } = resolveFinetune({ ...rest, learningRate }, issues, task.figures);
@@ -155,14 +156,15 @@ export async function finetuneFeatures<D extends TextTaskData, R extends { reado
     const message = "must be given where there is no outputDir: vectors are kept on disk. Name a folder.";
     issues.push({ path: "features.folder", message, code: "CONFIG_MISSING" });
   }
-  const { state } = opened;
-  const encoder = state as ModelState<Module & { readonly encoder: Encoder }>;
+  const given = opened.state as ModelState<Module & { readonly encoder: Encoder }>;
+  // The control: a network that has seen no text; what its random layers give is kept and read all the same.
+  const encoder = fromScratch ? { ...given, weights: initialWeights(given.module, seed) } : given;
   const features = resolveFeatures(asked, encoder.module.encoder.numHiddenLayers, issues);
   if (issues.length > 0 || trainOptions === undefined || folder === undefined)
     throw new ConfigError("features", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
 
-  const { framing } = state.family;
+  const { framing } = encoder.family;
   const data = await task.read(tables.train, { framing });
   tell(listener, data, maxSeqLength);
   const { labels, facts } = data;
@@ -175,69 +177,72 @@ export async function finetuneFeatures<D extends TextTaskData, R extends { reado
       const place = { encoder, features, tokenizerHash: tokenizer.hash, padId: tokenizer.special.pad, maxSeqLength };
       const extraction: Extraction = { ...place, backend, options };
       const began = performance.now();
-      const trained = await vectorsOf(data, join(folder, "train"), extraction);
-      const tested = held === undefined ? undefined : await vectorsOf(held, join(folder, "eval"), extraction);
-      const extracting = (performance.now() - began) / 1000;
+      const files: VectorFile[] = [];
+      const vectorsIn = async (all: D, part: string) => {
+        const filled = await vectorsOf(all, join(folder, part), extraction);
+        files.push(filled.vectors);
+        return filled;
+      };
       try {
-        const { size } = trained.vectors.facts;
+        const trained = await vectorsIn(data, "train");
+        const tested = held === undefined ? undefined : await vectorsIn(held, "eval");
+        const extracting = (performance.now() - began) / 1000;
+        const { size, identity } = trained.vectors.facts;
         const head = new FeatureHead({ ...features, size, numLabels: labels.length });
         const examples = data.examples.map(({ label }, index) => ({ index, label }));
+        const open: HeldOut<R>["open"] | undefined =
+          held &&
+          tested &&
+          ((place) => {
+            const program = new FeatureHeadProgram(place, head);
+            return {
+              run: async () => task.result(held, await program.logits(held.examples.length, tested.vectors), facts),
+              dispose: () => program.dispose(),
+            };
+          });
         const results: R[] = [];
-        const weights = initialWeights(head, seed);
         const { weights: learned, ...run } = await train({
-          backend,
-          model: head,
-          weights,
+          ...{ backend, model: head, weights: initialWeights(head, seed), options: trainOptions },
           objective: featureObjective(task, trained.vectors, size),
           examples: { numExamples: examples.length, example: (_seed, _epoch, index) => examples[index]! },
-          options: trainOptions,
           evaluation:
-            held &&
-            tested &&
+            open &&
             ((store) => {
-              const program = new FeatureHeadProgram({ backend, store }, head);
+              const { run: measure, dispose } = open({ backend, store });
               return {
-                run: async (): Promise<Evaluation> => {
-                  const result = task.result(held, await program.logits(held.examples.length, tested.vectors), facts);
+                run: async () => {
+                  const result = await measure("all");
                   results.push(result);
                   return task.trainingFigures(result);
                 },
-                dispose: () => program.dispose(),
+                dispose,
               };
             }),
-          selection: {
-            figure: selectionFigure,
-            higherIsBetter: !["loss", "meanSquaredError"].includes(selectionFigure),
-          },
+          selection: { figure: selectionFigure, higherIsBetter: !lowerIsBetter.includes(selectionFigure) },
           outputDir,
           fingerprint: fingerprintOf({
-            vectors: trained.vectors.facts.identity,
-            settings,
-            features,
-            labels,
-            trainOptions,
+            ...{ vectors: identity, data: dataHash(data), settings, features, selectionFigure },
+            options: decidingOptions(trainOptions),
           }),
-          listener,
-          signal,
+          ...{ listener, signal },
         });
-        const at = run.evaluations.length - 1;
-        const selected = run.evaluations.findIndex(({ step }) => step === run.selectedStep);
         // A run that went on from a checkpoint has earlier evaluations as figures only.
-        const evaluation = results.at((selected < 0 ? at : selected) - run.evaluations.length);
+        const selected = run.evaluations.findIndex(({ step }) => step === run.selectedStep);
+        const known = results.length === run.evaluations.length ? results[selected] : undefined;
+        const isMeasured = open !== undefined && run.reason !== "interrupted";
+        const evaluation = isMeasured ? (known ?? (await measureFinal(backend, head, learned, open))) : undefined;
         const model: FeatureModel = {
           ...{ encoder, features, head, labels, weights: learned, tokenizer, maxSeqLength },
           ...(facts === undefined ? {} : { facts }),
         };
         return {
-          ...{ ...model, run },
-          save: (place) => saveFeatureModel(place, model),
-          evaluation: run.reason === "interrupted" ? undefined : evaluation,
+          ...{ ...model, run, evaluation },
+          save: (folder) => saveFeatureModel(folder, model),
           numExtracted: trained.made + (tested?.made ?? 0),
           seconds: { extracting, training: (performance.now() - began) / 1000 - extracting },
         };
       } finally {
-        trained.vectors.close();
-        tested?.vectors.close();
+        for (const vectors of files) vectors.close();
       }
     },
     dtype,

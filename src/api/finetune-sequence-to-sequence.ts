@@ -19,8 +19,9 @@ import { isPlain } from "../transfer/resolve-strategy.ts";
 import { type EvaluateWritingOptions, evaluateWriting, type WritingEvaluation } from "./evaluate-writing.ts";
 import { explainIfAsked } from "./explain-transfer.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
-import { fingerprintOf, weightsHash } from "./fingerprint.ts";
+import { decidingOptions, fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { saveModel, type TextModel } from "./model.ts";
+import { measureFinal } from "./run-task.ts";
 import { requireStart, vocabularyIssues } from "./start-classifier.ts";
 import { strategyIssues } from "./strategy-issues.ts";
 import { type LanguageWeights, strategyFacts, trainByStrategy } from "./transfer-run.ts";
@@ -143,8 +144,6 @@ export async function finetuneSequenceToSequence(
   return withEngine(
     engine,
     async (backend) => {
-      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...numeric } = trainOptions;
-      const { lanes: _lanes, ...facts } = numeric;
       const { tokenizer: _tokenizer, ...settings } = task.settings;
       const policy = { compute: dtype };
       const { batchSize, maxEvalExamples } = trainOptions;
@@ -166,7 +165,7 @@ export async function finetuneSequenceToSequence(
           data: pairsHash(data),
           ...transfer,
           adapter,
-          options: facts,
+          options: decidingOptions(trainOptions),
         }),
         listener,
         signal,
@@ -174,7 +173,12 @@ export async function finetuneSequenceToSequence(
       const model: TextModel<PretrainingModel> = { ...state, weights: learned, tokenizer };
       const { evaluations } = run;
       const isOver = run.reason !== "interrupted";
-      const last = isOver ? evaluations.find(({ step }) => step === run.selectedStep) : undefined;
+      // A run that went on from a checkpoint may not have measured the weights that it selected.
+      const known = evaluations.find(({ step }) => step === run.selectedStep);
+      const last =
+        isOver && evaluation !== undefined
+          ? (known ?? (await measureFinal(backend, module, learned, ({ store }) => evaluation(store))))
+          : undefined;
       const isWritten = isOver && held !== undefined && writing !== undefined;
       return {
         ...model,

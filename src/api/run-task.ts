@@ -5,6 +5,7 @@ import type { Module } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
 import { withEngine } from "../runtime.ts";
+import { lowerIsBetter } from "../selection/trial.ts";
 import type { Examples, StepOrder } from "../train/batch-maker.ts";
 import type { EvaluationEvent } from "../train/event.ts";
 import { ModelStore } from "../train/model-store.ts";
@@ -13,7 +14,7 @@ import type { ParameterTreatment } from "../train/train-step.ts";
 import type { Evaluation, TrainResult } from "../train/trainer.ts";
 import { explainIfAsked } from "./explain-transfer.ts";
 import type { FinetuneOptions, ResolvedFinetune } from "./finetune-option.ts";
-import { fingerprintOf, weightsHash } from "./fingerprint.ts";
+import { decidingOptions, fingerprintOf, weightsHash } from "./fingerprint.ts";
 import { type LanguageSource, strategyFacts, trainByStrategy } from "./transfer-run.ts";
 
 /** Where a measurement finds the weights. */
@@ -68,11 +69,8 @@ export interface TaskOutcome<R> {
   readonly evaluation: R | undefined;
 }
 
-/** Figures that are better when they are smaller. */
-const LOWER_IS_BETTER: readonly string[] = ["loss", "meanSquaredError"];
-
 /** Measures with weights that no run holds. */
-async function measureFinal<R>(
+export async function measureFinal<R>(
   backend: Backend,
   module: Module,
   weights: Weights,
@@ -122,8 +120,6 @@ export function runTask<E, M extends Module, R>(
     engine,
     async (backend) => {
       const results: R[] = [];
-      const { keepCheckpoints: _keep, checkpointSteps: _steps, recomputeLayers: _memory, ...numeric } = trainOptions;
-      const { lanes: _lanes, ...facts } = numeric;
       const { weights, ...run } = await trainByStrategy(task, {
         backend,
         policy: { compute: dtype },
@@ -140,7 +136,7 @@ export function runTask<E, M extends Module, R>(
               dispose: () => measurement.dispose(),
             };
           }),
-        selection: { figure: selectionFigure, higherIsBetter: !LOWER_IS_BETTER.includes(selectionFigure) },
+        selection: { figure: selectionFigure, higherIsBetter: !lowerIsBetter.includes(selectionFigure) },
         outputDir,
         fingerprint: fingerprintOf({
           config: state.config,
@@ -149,7 +145,7 @@ export function runTask<E, M extends Module, R>(
           ...strategyFacts(strategy),
           adapter: state.adapter?.options,
           selectionFigure,
-          options: facts,
+          options: decidingOptions(trainOptions),
         }),
         listener,
         signal,

@@ -29,7 +29,7 @@ import { type LayerGroup, layerGroups } from "../transfer/layer-group.ts";
 import { isPlain, type ResolvedStrategy, type ResolvedTuning } from "../transfer/resolve-strategy.ts";
 import { planStages, type Stage, trainedGroups, unfreezingIssues } from "../transfer/stage.ts";
 import type { ResolvedFinetune } from "./finetune-option.ts";
-import { fingerprintOf, weightsHash } from "./fingerprint.ts";
+import { decidingOptions, fingerprintOf, weightsHash } from "./fingerprint.ts";
 
 /** Weights of a model with the heads of its pre-training. */
 export interface LanguageWeights {
@@ -326,13 +326,6 @@ async function tuneLanguage(
   { family, config }: { readonly family: ModelFamily; readonly config: unknown },
   { backend, policy, outputDir, listener, signal }: TuningPlace,
 ): Promise<TrainResult> {
-  const {
-    keepCheckpoints: _keep,
-    checkpointSteps: _steps,
-    recomputeLayers: _memory,
-    lanes: _lanes,
-    ...facts
-  } = options;
   const { objective } = learning;
   listener?.({
     kind: "notice",
@@ -346,7 +339,7 @@ async function tuneLanguage(
     listener,
     outputDir: outputDir === undefined ? undefined : join(outputDir, TUNING_FOLDER),
     fingerprint: fingerprintOf({
-      ...{ family: family.name, config, options: facts, objective: objective.settings },
+      ...{ family: family.name, config, options: decidingOptions(options), objective: objective.settings },
       ...{ weights: weightsHash(weights), texts: textsHash(examples), stages },
     }),
   });

@@ -1,6 +1,6 @@
 /** @file Vectors of one size on disk: written once, in pieces that survive a crash, and read one by one. */
 import { closeSync, openSync, readSync } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, DataError } from "../base/errors.ts";
 import { writeFileAtomic } from "./atomic.ts";
@@ -93,6 +93,13 @@ async function progressOf(folder: string, { size, count, identity }: VectorFacts
   return Number(found.done);
 }
 
+/** Writes all bytes: a nearly full disk may take a part of them without an error. */
+async function writeWhole(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}
+
 async function write(
   folder: string,
   facts: VectorFacts,
@@ -113,7 +120,7 @@ async function write(
         piece.forEach((vector, i) => {
           numbers.set(vector, i * facts.size);
         });
-        await file.write(new Uint8Array(numbers.buffer), 0, numbers.byteLength, 4 * facts.size * next);
+        await writeWhole(file, new Uint8Array(numbers.buffer), 4 * facts.size * next);
         await file.sync();
         next += piece.length;
         await tell(next);

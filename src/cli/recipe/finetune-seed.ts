@@ -57,8 +57,13 @@ async function labelSeed(
         const made = await finetune(model, learnt, tables, { ...train, ...strategy, ...place, listener });
         return { ...made, write: (folder: string) => saveClassifier(folder, made, addTask) };
       }
-      const { selectionFigure } = strategy;
-      const own = { ...train, selectionFigure, features: { ...features, folder: features.folder ?? undefined } };
+      const { selectionFigure, fromScratch } = strategy;
+      const own = {
+        ...train,
+        selectionFigure,
+        fromScratch,
+        features: { ...features, folder: features.folder ?? undefined },
+      };
       const made = await finetuneFeatures(model, learnt, tables, { ...own, ...place, listener });
       return { ...made, write: (folder: string) => saveFeatureModel(folder, made, addTask) };
     });

@@ -34,9 +34,9 @@ function checkFeatures(
     const message = "is for texts with a class or a number. Leave it out; freeze: encoder trains the head alone.";
     problems.add("transfer.features", message, "STRATEGY_UNSUPPORTED");
   }
-  const others = { adapter: adapter !== null, freeze: resolved.freeze !== "none", fromScratch: resolved.fromScratch };
+  const others = { adapter: adapter !== null, freeze: resolved.freeze !== "none" };
   const moved = Object.keys(others).filter((name) => others[name as keyof typeof others]);
-  if (!isPlain(resolved)) moved.push("unfreezing, rates by layer and losses of language");
+  if (!isPlain({ ...resolved, fromScratch: false })) moved.push("unfreezing, rates by layer and losses of language");
   if (moved.length > 0) {
     const message = `cannot be given with ${moved.join(", ")}: the model stands still. Leave out one of the two.`;
     problems.add("transfer.features", message, "CONFIG_AMBIGUOUS");
