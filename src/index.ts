@@ -159,12 +159,8 @@ export {
 export { openScorer, type RowScore, type ScoreEvaluation, type Scorer, withScorer } from "./api/predict-score.ts";
 export { type CorpusInput, type Pretrained, type PretrainOptions, pretrain } from "./api/pretrain.ts";
 export { type RetrievalModel, saveRetrievalModel } from "./api/retrieval-model.ts";
-export {
-  openRowPredictor,
-  type PredictedRow,
-  type RowPredictor,
-  type RowPredictorOptions,
-} from "./api/row-predictor.ts";
+export type { PredictedRow, RowPredictor, RowPredictorOptions } from "./api/row-prediction.ts";
+export { openRowPredictor } from "./api/row-predictor.ts";
 export {
   type LoadedTagger,
   loadTagger,

@@ -56,13 +56,18 @@ export async function openAnswerer(model: AnswerModel, options: AnswerOptions = 
     if (Number.isInteger(value) && value >= 1) continue;
     issues.push({ path, message: `must be a whole number ≥ 1; got ${value}.`, code: "CONFIG_RANGE" });
   }
+  const { maxSeqLength } = answering;
+  const { noneThreshold = answering.noneThreshold } = options;
+  if (typeof noneThreshold !== "number" || Number.isNaN(noneThreshold)) {
+    const message = `must be a number; got ${JSON.stringify(noneThreshold)}.`;
+    issues.push({ path: "noneThreshold", message, code: "CONFIG_TYPE" });
+  }
   if (issues.length > 0) throw new ConfigError("answer", issues);
-  const { maxSeqLength, noneThreshold } = answering;
   const padId = tokenizer.special.pad;
   const { program, check, dispose } = await openModel("answerer", model, options, (place) => {
     return new QuestionAnsweringProgram({ ...place, model: module, batchSize, maxSeqLength, padId });
   });
-  const decoding = { ...answering, numBest, noneThreshold: options.noneThreshold ?? noneThreshold };
+  const decoding = { ...answering, numBest, noneThreshold };
   const run = async (name: string, questions: readonly Question[]) => {
     check();
     const source = { name, questions, hasUnanswerable: answering.allowsNone };

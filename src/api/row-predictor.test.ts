@@ -15,7 +15,8 @@ import { testTable, testTokenizer } from "../tasks/testing.ts";
 import { saveAnswerModel } from "./answer-model.ts";
 import { saveClassifier } from "./load.ts";
 import { saveModel } from "./model.ts";
-import { openRowPredictor, type PredictedRow, type RowPredictorOptions } from "./row-predictor.ts";
+import type { PredictedRow, RowPredictorOptions } from "./row-prediction.ts";
+import { openRowPredictor } from "./row-predictor.ts";
 
 const tokenizer = testTokenizer();
 const { special } = tokenizer;
@@ -153,6 +154,16 @@ describe("one call goes by what the folder is", () => {
     const beams = { generation: { numBeams: 2, numReturnSequences: 2 } };
     const two = await predicted("writes", [{ long: "good" }], beams);
     expect(two.rows[0]!.added).toMatchObject({ score: expect.any(Number), others: [expect.any(String)] });
+  });
+
+  test.each([
+    ["classes", { columns: ["a", "b", "c"] }, /columns: must be 1 or 2 for models that give a class.*got 3/s],
+    ["classes", { generation: { temperature: 1 } }, /temperature: is for models that write/],
+    ["tags", { columns: ["a", "b"], maxSeqLength: 8 }, /maxSeqLength: is fixed in taggers.*columns: must be 1 /s],
+    ["answers", { maxSeqLength: 8 }, /maxSeqLength: is fixed in models that answer/],
+    ["writes", { columns: ["a", "b"] }, /columns: must be 1 for models that write/],
+  ])("what a model cannot be told is refused: %s %j (bug: silently ignored)", async (name, options, message) => {
+    await expect(predicted(name, [], options)).rejects.toThrow(message);
   });
 
   test.each([

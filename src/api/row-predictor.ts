@@ -1,99 +1,43 @@
 /** @file What any fine-tuned model says of the rows of a table. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { ConfigError, DataError } from "../base/errors.ts";
+import { DataError } from "../base/errors.ts";
 import { TextPositions } from "../data/alignment.ts";
+import { chunksOf } from "../data/chunk.ts";
 import { type ColumnRef, cellText, cellValue, type TableRow, type TableSource } from "../data/table.ts";
-import { readJsonObject } from "../formats/json-file.ts";
 import { familyOf } from "../models/families.ts";
 import type { Answer, AnswerCandidate } from "../tasks/answer-span.ts";
 import { isRegression } from "../tasks/regression-data.ts";
 import { type AnswerModel, loadAnswerModel } from "./answer-model.ts";
 import { openAnswerer } from "./answer-questions.ts";
 import { type Chooser, loadChooser, openChooser } from "./chooser.ts";
-import { classOf, type FeatureModel, isFeatureModel, loadFeatureModel, openFeaturePredictor } from "./feature-model.ts";
+import { type FeatureModel, isFeatureModel, loadFeatureModel, openFeaturePredictor } from "./feature-model.ts";
 import { type GenerationInput, generationSettings, openGenerator } from "./generate.ts";
 import { loadClassifier, loadPretrained } from "./load.ts";
 import type { PretrainedModel, TextClassifier } from "./model.ts";
-import { openPredictor, type PredictOptions } from "./predict.ts";
+import { classOf, openPredictor } from "./predict.ts";
 import { openScorer } from "./predict-score.ts";
+import {
+  checkOptions,
+  fieldNamer,
+  type ModelKind,
+  type RowPredictor,
+  type RowPredictorOptions,
+  usualField,
+  withAdded,
+} from "./row-prediction.ts";
+import { isColumn, isWriterFolder, savedTask, textColumnsOf } from "./saved-task.ts";
 import { loadTagger, openTagger, type TaggedText, type Tagger } from "./tagger.ts";
-
-/** A row, and what a model says of it. */
-export interface PredictedRow {
-  /** The row's own fields. */
-  readonly fields: Readonly<Record<string, unknown>>;
-  /** Number of the row's first line in the file, from 1. */
-  readonly line: number;
-  /** What the model says, by the names of fields; none is among the row's own. */
-  readonly added: Readonly<Record<string, unknown>>;
-  /** The prediction alone, in one line. */
-  readonly text: string;
-}
-
-export interface RowPredictorOptions extends PredictOptions {
-  /**
-   * Columns that are read: of a text or a pair; of a question and its text (`question`, `context` by default); of a list of
-   * words or a text (`words` where a row has it, else `text`); of the text that another is written for. As in fine-tuning by
-   * default, where the folder says it.
-   */
-  readonly columns?: readonly ColumnRef[] | undefined;
-  /** Field for the prediction; `prediction` by default. Others are named after it where it is another. */
-  readonly as?: string | undefined;
-  /** How a model writes; as its folder says by default. */
-  readonly generation?: GenerationInput | undefined;
-}
-
-/** A model in an engine that predicts rows of tables; dispose it when done. */
-export interface RowPredictor {
-  /** What it has learnt. */
-  readonly task: string;
-  /**
-   * Predictions in the order of the rows and in constant memory.
-   * @throws {DataError} FIELD_TAKEN, TEXT_EMPTY, COLUMN_UNKNOWN, CELL_NOT_TEXT, naming file and line
-   */
-  predictRows(source: TableSource): AsyncGenerator<PredictedRow>;
-  dispose(): Promise<void>;
-}
 
 /** Rows that are predicted together where a model takes lists. */
 const CHUNK = 512;
-const usual = "prediction";
-
-/** Names of the fields beside the prediction: as they are, or `<field>Start`, … */
-export function fieldNamer(as: string): (name: string) => string {
-  return (name) => (as === usual ? name : `${as}${name[0]!.toUpperCase()}${name.slice(1)}`);
-}
-
-function withAdded(row: TableRow, file: string, added: Record<string, unknown>, text: string): PredictedRow {
-  const taken = Object.keys(added).find((name) => Object.hasOwn(row.fields, name));
-  if (taken !== undefined) {
-    throw new DataError(`line ${row.line}: has a field ${taken} of its own. Give --as another name.`, {
-      code: "FIELD_TAKEN",
-      path: file,
-      details: { line: row.line },
-    });
-  }
-  return { fields: row.fields, line: row.line, added, text: text.replace(/\s*[\r\n]+\s*/g, " ") };
-}
-
-/** Rows in lists of at most so many. */
-async function* chunks(source: TableSource): AsyncGenerator<readonly TableRow[]> {
-  let rows: TableRow[] = [];
-  for await (const row of source.rows()) {
-    rows.push(row);
-    if (rows.length < CHUNK) continue;
-    yield rows;
-    rows = [];
-  }
-  if (rows.length > 0) yield rows;
-}
+const classes: ModelKind = { who: "models that give a class or a number", numColumns: [1, 2], hasLength: true };
 
 /** Classes of texts, with the probability of each. */
 export async function classRowPredictor(
   classifier: TextClassifier,
-  { columns, as = usual, ...options }: RowPredictorOptions = {},
+  given: RowPredictorOptions = {},
 ): Promise<RowPredictor> {
+  checkOptions(given, classes);
+  const { columns, as = usualField, ...options } = given;
   const shares = fieldNamer(as)("probabilities");
   const textColumns = (columns ?? ["text"]) as readonly [ColumnRef];
   if (isRegression(classifier.preserved)) {
@@ -161,10 +105,9 @@ function tagFields({ words, entities }: TaggedText, as: string): Record<string, 
 }
 
 /** Classes or numbers by a head over an encoder's vectors. */
-export async function featureRowPredictor(
-  model: FeatureModel,
-  { columns, as = usual, ...options }: RowPredictorOptions = {},
-): Promise<RowPredictor> {
+export async function featureRowPredictor(model: FeatureModel, given: RowPredictorOptions = {}): Promise<RowPredictor> {
+  checkOptions(given, classes);
+  const { columns, as = usualField, ...options } = given;
   const { labels } = model;
   const shares = fieldNamer(as)("probabilities");
   const predictor = await openFeaturePredictor(model, options);
@@ -185,15 +128,14 @@ export async function featureRowPredictor(
 }
 
 /** Tags of words, and what they mark. */
-export async function tagRowPredictor(
-  tagger: Tagger,
-  { columns, as = usual, maxSeqLength: _fixed, ...options }: RowPredictorOptions = {},
-): Promise<RowPredictor> {
+export async function tagRowPredictor(tagger: Tagger, given: RowPredictorOptions = {}): Promise<RowPredictor> {
+  checkOptions(given, { who: "taggers", numColumns: [1] });
+  const { columns, as = usualField, ...options } = given;
   const predictor = await openTagger(tagger, options);
   return {
     task: "tokenClassification",
     predictRows: async function* (source) {
-      for await (const rows of chunks(source)) {
+      for await (const rows of chunksOf(source.rows(), CHUNK)) {
         const tagged = await predictor.tag(rows.map((row) => sentenceOf(row, columns?.[0], source.name)));
         for (const [i, row] of rows.entries()) {
           const own = tagged[i]!;
@@ -206,10 +148,9 @@ export async function tagRowPredictor(
 }
 
 /** Options that are chosen: their numbers and texts, and how likely all are. Columns are those of the model's training. */
-export async function choiceRowPredictor(
-  chooser: Chooser,
-  { as = usual, columns: _columns, maxSeqLength: _fixed, ...options }: RowPredictorOptions = {},
-): Promise<RowPredictor> {
+export async function choiceRowPredictor(chooser: Chooser, given: RowPredictorOptions = {}): Promise<RowPredictor> {
+  checkOptions(given, { who: "models that choose", numColumns: [] });
+  const { as = usualField, ...options } = given;
   const named = fieldNamer(as);
   const predictor = await openChooser(chooser, options);
   return {
@@ -244,20 +185,15 @@ function answerFields(context: string, answer: Answer, as: string): Record<strin
 }
 
 /** Answers to questions; an empty text where the model says that there is none. */
-export async function answerRowPredictor(
-  model: AnswerModel,
-  { columns = ["question", "context"], as = usual, maxSeqLength: _fixed, ...options }: RowPredictorOptions = {},
-): Promise<RowPredictor> {
-  if (columns.length !== 2) {
-    const message = `must be two columns, of the question and its text; got ${columns.length}.`;
-    throw new ConfigError("predict", [{ path: "columns", message, code: "CONFIG_RANGE" }]);
-  }
+export async function answerRowPredictor(model: AnswerModel, given: RowPredictorOptions = {}): Promise<RowPredictor> {
+  checkOptions(given, { who: "models that answer questions", numColumns: [2] });
+  const { columns = ["question", "context"], as = usualField, ...options } = given;
   const answerer = await openAnswerer(model, options);
   const [questionColumn, contextColumn] = columns;
   return {
     task: "questionAnswering",
     predictRows: async function* (source) {
-      for await (const rows of chunks(source)) {
+      for await (const rows of chunksOf(source.rows(), CHUNK)) {
         const asked = rows.map((row) => {
           const question = cellText(row, questionColumn!, source.name);
           const context = cellText(row, contextColumn!, source.name);
@@ -284,10 +220,11 @@ const WRITTEN_CHUNK = 64;
 /** Texts written for texts; sources longer than maxSeqLength, special tokens included, are cut as in fine-tuning. */
 export async function writerRowPredictor(
   model: PretrainedModel,
-  { columns = ["source"], as = usual, generation = {}, batchSize, maxSeqLength, ...options }: RowPredictorOptions = {},
+  given: RowPredictorOptions = {},
 ): Promise<RowPredictor> {
-  const { engine, dtype, quantize } = options;
-  const generator = await openGenerator(model, { engine, dtype, quantize });
+  checkOptions(given, { who: "models that write", numColumns: [1], hasLength: true, writes: true });
+  const { columns = ["source"], as = usualField, generation = {}, batchSize, maxSeqLength, ...options } = given;
+  const generator = await openGenerator(model, options);
   const { tokenizer } = model;
   const most = maxSeqLength === undefined ? Number.POSITIVE_INFINITY : maxSeqLength - 2;
   const cut = async (texts: readonly string[]): Promise<string[]> => {
@@ -303,7 +240,7 @@ export async function writerRowPredictor(
   return {
     task: "sequenceToSequence",
     predictRows: async function* (source) {
-      for await (const all of chunks(source)) {
+      for await (const all of chunksOf(source.rows(), CHUNK)) {
         for (let from = 0; from < all.length; from += WRITTEN_CHUNK) {
           const rows = all.slice(from, from + WRITTEN_CHUNK);
           const prompts = rows.map((row) => {
@@ -330,22 +267,6 @@ export async function writerRowPredictor(
   };
 }
 
-/** What a folder says of its task. */
-async function savedTask(folder: string): Promise<Readonly<Record<string, unknown>>> {
-  const path = join(folder, "task.json");
-  return existsSync(path) ? readJsonObject(path) : {};
-}
-
-const isColumn = (value: unknown): value is ColumnRef => typeof value === "string" || typeof value === "number";
-
-/** Whether a folder holds a model that writes a text for another: one that was fine-tuned so, or an encoder–decoder. */
-export async function isWriterFolder(folder: string): Promise<boolean> {
-  const family = await familyOf(folder);
-  if ((await family.purposeOf(folder)) !== "pretraining") return false;
-  if ((await savedTask(folder)).task === "sequenceToSequence") return true;
-  return (await readJsonObject(join(folder, "config.json"))).is_encoder_decoder === true;
-}
-
 /**
  * Opens the model of a folder for the rows of tables, whatever it was fine-tuned for: classes, numbers, tags, answers, chosen
  * options, or texts to be written.
@@ -355,10 +276,14 @@ export async function isWriterFolder(folder: string): Promise<boolean> {
 export async function openRowPredictor(folder: string, options: RowPredictorOptions = {}): Promise<RowPredictor> {
   const family = await familyOf(folder);
   const purpose = await family.purposeOf(folder);
+  const saved = await savedTask(folder);
+  if (isFeatureModel(folder)) {
+    const columns = options.columns ?? textColumnsOf(saved);
+    return featureRowPredictor(await loadFeatureModel(folder), { ...options, columns });
+  }
   if (purpose === "questionAnswering") return answerRowPredictor(await loadAnswerModel(folder), options);
   if (purpose === "tokenClassification") return tagRowPredictor(await loadTagger(folder), options);
   if (purpose === "multipleChoice") return choiceRowPredictor(await loadChooser(folder), options);
-  const saved = await savedTask(folder);
   if (await isWriterFolder(folder)) {
     const { sourceColumn, maxSourceLength, maxTargetLength } = saved;
     const room = options.maxSeqLength ?? (typeof maxSourceLength === "number" ? maxSourceLength : undefined);
@@ -367,11 +292,6 @@ export async function openRowPredictor(folder: string, options: RowPredictorOpti
     const columns = options.columns ?? [isColumn(sourceColumn) ? sourceColumn : "source"];
     return writerRowPredictor(await loadPretrained(folder), { ...options, columns, generation, maxSeqLength: room });
   }
-  const { textColumns } = saved;
-  const isOne = isColumn(textColumns);
-  const isList = Array.isArray(textColumns) && textColumns.every(isColumn);
-  const named = isOne ? [textColumns] : isList ? (textColumns as readonly ColumnRef[]) : ["text"];
-  const columns = options.columns ?? named;
-  if (isFeatureModel(folder)) return featureRowPredictor(await loadFeatureModel(folder), { ...options, columns });
+  const columns = options.columns ?? textColumnsOf(saved);
   return classRowPredictor(await loadClassifier(folder), { ...options, columns });
 }

@@ -4,9 +4,12 @@ import { isAnswerModel } from "../../api/answer-model.ts";
 import { evaluate } from "../../api/evaluate.ts";
 import { evaluateTask } from "../../api/evaluate-task.ts";
 import type { WrittenPair } from "../../api/evaluate-writing.ts";
+import { isFeatureModel, loadFeatureModel, openFeaturePredictor } from "../../api/feature-model.ts";
+import type { PredictOptions } from "../../api/predict.ts";
 import { withScorer } from "../../api/predict-score.ts";
+import { isWriterFolder } from "../../api/saved-task.ts";
 import { ConfigError } from "../../base/errors.ts";
-import { formatClassificationReport } from "../../evaluation/index.ts";
+import type { TableSource } from "../../data/table.ts";
 import {
   choiceField,
   defineFields,
@@ -19,10 +22,9 @@ import { defineConfig } from "../../formats/config-table.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
-import { count, table } from "../number-text.ts";
 import type { Session } from "../session.ts";
 import { engineFields, givenEngine } from "../settings/engine.ts";
-import type { TaskColumns } from "../settings/task.ts";
+import { savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, tableFields } from "../settings/text.ts";
 import { evaluateAnswers } from "./answer.ts";
 import { evaluateChoices, isChooserModel } from "./choose.ts";
@@ -30,7 +32,8 @@ import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classi
 import { givenColumn, givenColumns } from "./given-column.ts";
 import { addJudgeOptions, wantsJudged, writeJudgement } from "./judge.ts";
 import { evaluateTags, isTaggerModel } from "./tag.ts";
-import { addWritingOptions, evaluateWrites, isWriterModel, pairFiles, refuseWriting, writerOptions } from "./write.ts";
+import { type EvaluatedPlace, refuseOwned, tellClasses, tellNumbers } from "./told-evaluation.ts";
+import { addWritingOptions, evaluateWrites, pairFiles, refuseWriting, writerOptions } from "./write.ts";
 
 const fields = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
@@ -63,11 +66,11 @@ function columnsOf(saved: TaskColumns, given: Given): TaskColumns {
 
 function settingsOf(given: Given) {
   const settings = classifyTable.resolve(fieldValues(given, fields));
-  const { batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, onednnLibrary, ...reading } = settings;
+  const { batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, onednnLibrary, plugin, ...reading } = settings;
   const options = {
     batchSize,
     quantize,
-    ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
+    ...givenEngine({ engine, dtype, threads, binding, onednnLibrary, plugin }),
     ...(maxSeqLength === null ? {} : { maxSeqLength }),
   };
   return { reading, options };
@@ -116,11 +119,20 @@ async function evaluateGiven(
 ): Promise<readonly WrittenPair[] | undefined> {
   checkTaskOption(model, given.task as string | undefined);
   const onNotice = (message: string): void => session.say(message);
-  if (await isWriterModel(model)) {
+  const source = () => openTable(given.data as string, reading);
+  const place = { model, data: given.data as string };
+  if (isFeatureModel(model)) {
+    refuseWriting(given);
+    await evaluateFeatures(session, place, source(), { given, options: { ...options, onNotice } });
+    return undefined;
+  }
+  if (await isWriterFolder(model)) {
+    refuseOwned(given, ["text"]);
     return evaluateWrites(session, model, pairFiles(given, reading), writerOptions(given, options));
   }
   refuseWriting(given);
   if (await isAnswerModel(model)) {
+    refuseOwned(given, ["answers"]);
     const files = { file: given.data as string, outputDir: given.answers as string | undefined };
     await evaluateAnswers(session, model, files, {
       ...withoutLength("models that answer questions", options),
@@ -128,45 +140,62 @@ async function evaluateGiven(
     });
     return undefined;
   }
-  if (await isTaggerModel(model)) {
+  const task = given.task as string | undefined;
+  if (await isTaggerModel(model, task)) {
+    refuseOwned(given, []);
     await evaluateTags(
       session,
-      model,
+      { model, task },
       { file: given.data as string, reading },
       { ...withoutLength("taggers", options), onNotice },
     );
     return undefined;
   }
   if (await isChooserModel(model)) {
+    refuseOwned(given, []);
     const own = { ...withoutLength("models that choose", options), onNotice };
-    await evaluateChoices(session, model, openTable(given.data as string, reading), own);
+    await evaluateChoices(session, model, source(), own);
     return undefined;
   }
-  const opened = await openGivenClassifier("evaluate", model, given.task as string | undefined);
+  const opened = await openGivenClassifier("evaluate", model, task);
   const { classifier } = opened;
   const columns = columnsOf(opened.columns, given);
-  const source = openTable(given.data as string, reading);
-  const tell = (figures: object): void => {
-    const numbers = Object.entries(figures).filter(([, value]) => typeof value === "number");
-    const rows = numbers.map(([name, value]): [string, string] => [
-      name,
-      Number.isInteger(value) ? count(value) : value.toFixed(4),
-    ]);
-    session.result({ model, data: given.data, ...figures }, table(rows));
-  };
   if (opened.task?.task.kind === "textRanking") {
-    tell(await evaluateTask(opened.task, source, { ...options, ...columns, onNotice }));
+    refuseOwned(given, ["text", "label"]);
+    tellNumbers(session, place, await evaluateTask(opened.task, source(), { ...options, ...columns, onNotice }));
     return undefined;
   }
   if (isRegression(classifier.preserved)) {
-    tell(await withScorer(classifier, { ...options, onNotice }, (scorer) => scorer.evaluate(source, columns)));
+    refuseOwned(given, ["text", "label"]);
+    const figures = withScorer(classifier, { ...options, onNotice }, (scorer) => scorer.evaluate(source(), columns));
+    tellNumbers(session, place, await figures);
     return undefined;
   }
+  refuseOwned(given, ["text", "label", "skipLabels"]);
   const skipLabels = given.skipLabels as readonly string[] | undefined;
-  const evaluation = await evaluate(classifier, source, { ...options, ...columns, skipLabels, onNotice });
-  session.result({ model, data: given.data, ...evaluation }, formatClassificationReport(evaluation).trimEnd());
-  const { numTruncated, numSkipped } = evaluation;
-  if (numTruncated > 0) session.say(`${count(numTruncated)} texts were cut to the longest length.`);
-  if (numSkipped > 0) session.say(`${count(numSkipped)} rows were left out for their label.`);
+  const asked = { ...options, ...columns, skipLabels, onNotice };
+  tellClasses(session, place, await evaluate(classifier, source(), asked));
   return undefined;
+}
+
+/** Figures of a head over an encoder's vectors. */
+async function evaluateFeatures(
+  session: Session,
+  place: EvaluatedPlace,
+  source: TableSource,
+  { given, options }: { readonly given: Given; readonly options: PredictOptions },
+): Promise<void> {
+  const model = await loadFeatureModel(place.model);
+  const columns = columnsOf(await savedColumns(place.model), given);
+  const isClasses = model.labels.length > 1;
+  refuseOwned(given, ["text", "label", ...(isClasses ? ["skipLabels" as const] : [])]);
+  const skipLabels = given.skipLabels as readonly string[] | undefined;
+  const predictor = await openFeaturePredictor(model, options);
+  try {
+    const evaluation = await predictor.evaluate(source, { ...columns, ...(skipLabels && { skipLabels }) });
+    if ("confusion" in evaluation) tellClasses(session, place, evaluation);
+    else tellNumbers(session, place, evaluation);
+  } finally {
+    await predictor.dispose();
+  }
 }

@@ -3,7 +3,8 @@ import type { Command } from "commander";
 import { isAnswerModel, loadAnswerModel } from "../../api/answer-model.ts";
 import { loadChooser } from "../../api/chooser.ts";
 import type { WrittenPair } from "../../api/evaluate-writing.ts";
-import { judgeAnswers, judgeChoices, judgeClasses, judgeScores, judgeTags } from "../../api/judge.ts";
+import { isFeatureModel, loadFeatureModel } from "../../api/feature-model.ts";
+import { judgeAnswers, judgeChoices, judgeClasses, judgeFeatures, judgeScores, judgeTags } from "../../api/judge.ts";
 import type { PredictOptions } from "../../api/predict.ts";
 import { loadTagger } from "../../api/tagger.ts";
 import { ConfigError } from "../../base/errors.ts";
@@ -50,6 +51,12 @@ async function rowsOf(
     return written.map(({ source, target, written: prediction }) => ({
       ...{ task: "sequenceToSequence", source, label: target, prediction },
     }));
+  if (isFeatureModel(model)) {
+    const own = { ...options, ...columns(await savedColumns(model)) };
+    const skipLabels = (given.skipLabels as readonly string[] | undefined) ?? [];
+    const length = maxSeqLength === undefined ? {} : { maxSeqLength };
+    return judgeFeatures(await loadFeatureModel(model), openTable(file, reading), { ...own, ...length, skipLabels });
+  }
   }
   if (await isAnswerModel(model)) return judgeAnswers(await loadAnswerModel(model), await questionFile(file), options);
   if (await isTaggerModel(model)) {

@@ -50,30 +50,6 @@ const fields = defineFields({
 });
 const predictTable = defineConfig({ name: "predict", fields });
 
-/** Options that a model does not have. */
-function refuse(given: Given, task: string): void {
-  const isGiven = (name: string): boolean => given[name] !== undefined;
-  const unsupported = (path: string, message: string) => ({ path, message, code: "CONFIG_UNSUPPORTED" });
-  const writes = task === "sequenceToSequence";
-  const fixed = {
-    questionAnswering: "models that answer questions",
-    tokenClassification: "taggers",
-    multipleChoice: "models that choose",
-  } as const;
-  const who = fixed[task as keyof typeof fixed];
-  const issues = [
-    ...(writes
-      ? []
-      : Object.keys(generationFields)
-          .filter(isGiven)
-          .map((name) => unsupported(name, "is for models that write. Leave it out."))),
-    ...(who !== undefined && isGiven("maxSeqLength")
-      ? [unsupported("maxSeqLength", `is fixed in ${who}. Leave it out.`)]
-      : []),
-  ];
-  if (issues.length > 0) throw new ConfigError("predict", issues);
-}
-
 /** The model of a folder, or one task out of several. */
 async function opened(folder: string, given: Given, options: RowPredictorOptions): Promise<RowPredictor> {
   const task = given.task as string | undefined;
@@ -104,19 +80,18 @@ export function predictCommand(command: Command): Command {
     const settings = predictTable.resolve(fieldValues(given, fields));
     const { input, outputFormat, batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, ...rest } =
       settings;
-    const { onednnLibrary, ...reading } = rest;
+    const { onednnLibrary, plugin, ...reading } = rest;
     const { data, as, output } = given as { readonly data: string; readonly as: string; readonly output?: string };
     const source = openRows(data, input, reading);
     const columns = givenColumns(given.text as string[] | undefined) ?? (areLines(data, input) ? ["text"] : undefined);
     const predictor = await opened(model!, given, {
-      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
+      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary, plugin }),
       ...{ as, quantize, columns, generation: fieldValues(given, generationFields) as GenerationInput },
       ...(batchSize === null ? {} : { batchSize }),
       ...(maxSeqLength === null ? {} : { maxSeqLength }),
       onNotice: (message) => session.say(message),
     });
     try {
-      refuse(given, predictor.task);
       const format = outputFormat ?? formatOfName(output);
       const rows = predictor.predictRows(source);
       const numRows = await writeRows(session, rows, { format, output, source: source.name });

@@ -1,5 +1,5 @@
 /** @file Where predicted rows go, and in which form. */
-import type { PredictedRow } from "../../api/row-predictor.ts";
+import type { PredictedRow } from "../../api/row-prediction.ts";
 import { DataError } from "../../base/errors.ts";
 import { writeLinesAtomic } from "../../formats/write-lines.ts";
 import type { Session } from "../session.ts";

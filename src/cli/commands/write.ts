@@ -1,21 +1,17 @@
 /** @file `firth evaluate` with a model that writes a text for another. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
 import { evaluateWriter, type WrittenPair } from "../../api/evaluate-writing.ts";
 import { type GenerationInput, generationSettings } from "../../api/generate.ts";
 import { loadPretrained, maxLengthIn } from "../../api/load.ts";
 import type { PredictOptions } from "../../api/predict.ts";
+import { savedTask } from "../../api/saved-task.ts";
 import { ConfigError } from "../../base/errors.ts";
 import { parallelText } from "../../data/parallel-text.ts";
 import type { ColumnRef } from "../../data/table.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import { defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
-import { readJsonObject } from "../../formats/json-file.ts";
-import type { JsonObject } from "../../formats/json-text.ts";
 import { generationFields } from "../../generation/settings.ts";
-import { familyOf } from "../../models/families.ts";
 import { sequenceToSequence } from "../../tasks/index.ts";
 import type { Given } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
@@ -24,12 +20,9 @@ import type { Session } from "../session.ts";
 import { columnField, openTable, type TableSettings } from "../settings/text.ts";
 import { givenColumn, givenColumns } from "./given-column.ts";
 
-const taskFile = "task.json";
-const task = "sequenceToSequence";
-
 const column = (name: string, doc: string) => ({ ...columnField(doc), needed: false as const, default: name });
 const savedTable = defineConfig({
-  name: taskFile,
+  name: "task.json",
   fields: defineFields({
     sourceColumn: column("source", "Column of the text that is read."),
     targetColumn: column("target", "Column of the text that is written."),
@@ -37,19 +30,6 @@ const savedTable = defineConfig({
     maxTargetLength: integerField({ default: 64, min: 3, doc: "Longest target in tokens." }),
   }),
 });
-
-async function savedTask(folder: string): Promise<JsonObject> {
-  const path = join(folder, taskFile);
-  return existsSync(path) ? readJsonObject(path) : {};
-}
-
-/** Whether a folder holds a model that writes a text for another: one that was fine-tuned so, or an encoder–decoder. */
-export async function isWriterModel(folder: string): Promise<boolean> {
-  const family = await familyOf(folder);
-  if ((await family.purposeOf(folder)) !== "pretraining") return false;
-  if ((await savedTask(folder)).task === task) return true;
-  return (await readJsonObject(join(folder, "config.json"))).is_encoder_decoder === true;
-}
 
 /** How a model that writes is evaluated. */
 const writingFields = defineFields({

@@ -1,6 +1,5 @@
 /** @file Settings of text classification: the same for recipes and for the command line. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { isColumn, savedTask } from "../../api/saved-task.ts";
 import type { ColumnRef } from "../../data/table.ts";
 import {
   booleanField,
@@ -15,11 +14,11 @@ import {
   textField,
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
-import { formatJson, readJsonObject } from "../../formats/json-file.ts";
+import { formatJson } from "../../formats/json-file.ts";
 import { columnField } from "./text.ts";
 
 /** One column of text, or two that are read together. */
-type ColumnList = readonly [ColumnRef] | readonly [ColumnRef, ColumnRef];
+export type ColumnList = readonly [ColumnRef] | readonly [ColumnRef, ColumnRef];
 
 export function isColumnList(value: unknown): value is ColumnList {
   const isColumn = (item: unknown): boolean =>
@@ -86,11 +85,9 @@ export function taskFileText({
 
 /** The columns of a classifier's folder; `text` and `label` where it does not say. */
 export async function savedColumns(folder: string): Promise<TaskColumns> {
-  const path = join(folder, taskFile);
-  const saved = existsSync(path) ? await readJsonObject(path) : {};
-  const { textColumns, labelColumn } = saved;
+  const { textColumns, labelColumn } = await savedTask(folder);
   return {
     textColumns: isColumnList(textColumns) ? textColumns : ["text"],
-    labelColumn: typeof labelColumn === "string" || typeof labelColumn === "number" ? labelColumn : "label",
+    labelColumn: isColumn(labelColumn) ? labelColumn : "label",
   };
 }
