@@ -15,7 +15,7 @@ import { isRegression } from "../../tasks/regression-data.ts";
 import type { Given } from "../define-command.ts";
 import type { Session } from "../session.ts";
 import { openTagged } from "../settings/tagging-task.ts";
-import type { TaskColumns } from "../settings/task.ts";
+import { savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, type TableSettings } from "../settings/text.ts";
 import { isChooserModel } from "./choose.ts";
 import { openGivenClassifier } from "./given-classifier.ts";
@@ -51,19 +51,18 @@ async function rowsOf(
     return written.map(({ source, target, written: prediction }) => ({
       ...{ task: "sequenceToSequence", source, label: target, prediction },
     }));
+  }
   if (isFeatureModel(model)) {
     const own = { ...options, ...columns(await savedColumns(model)) };
     const skipLabels = (given.skipLabels as readonly string[] | undefined) ?? [];
     const length = maxSeqLength === undefined ? {} : { maxSeqLength };
     return judgeFeatures(await loadFeatureModel(model), openTable(file, reading), { ...own, ...length, skipLabels });
   }
-  }
   if (await isAnswerModel(model)) return judgeAnswers(await loadAnswerModel(model), await questionFile(file), options);
   if (await isTaggerModel(model)) {
-    const { engine, dtype, batchSize } = options;
     const saved = await savedReading(model);
     const scheme = saved.scheme === "keep" ? null : saved.scheme;
-    return judgeTags(await loadTagger(model), openTagged(file, saved, reading), { engine, dtype, batchSize, scheme });
+    return judgeTags(await loadTagger(model), openTagged(file, saved, reading), { ...options, scheme });
   }
   if (await isChooserModel(model)) return judgeChoices(await loadChooser(model), openTable(file, reading), options);
   const opened = await openGivenClassifier("evaluate", model, given.task as string | undefined);

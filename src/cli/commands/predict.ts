@@ -2,14 +2,9 @@
 import type { Command } from "commander";
 import { isFeatureModel } from "../../api/feature-model.ts";
 import { isMultiTaskModel } from "../../api/multi-task-model.ts";
-import {
-  classRowPredictor,
-  isWriterFolder,
-  openRowPredictor,
-  type RowPredictor,
-  type RowPredictorOptions,
-} from "../../api/row-predictor.ts";
-import { ConfigError } from "../../base/errors.ts";
+import type { RowPredictor, RowPredictorOptions } from "../../api/row-prediction.ts";
+import { classRowPredictor, openRowPredictor } from "../../api/row-predictor.ts";
+import { isWriterFolder } from "../../api/saved-task.ts";
 import {
   choiceField,
   defineFields,
