@@ -1,12 +1,10 @@
-import { existsSync } from "node:fs";
-import { copyFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { writeFolderAtomic } from "../formats/atomic.ts";
 import { adapterConfigName, adapterWeightsName } from "../models/adapter/file.ts";
 import { isAdapterFolder, openAdapterFolder } from "../models/adapter/folder.ts";
 import { familyOf } from "../models/families.ts";
 import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
+import { copyEntries, isCompanion } from "./companion-file.ts";
 
 export interface MergeAdapterOptions {
   /** New folder for the model; it appears whole or not at all. */
@@ -24,17 +22,13 @@ export interface MergedAdapter {
   readonly parameters: number;
 }
 
-/** Files of an adapter's folder that go along: the tokenizer's, and what is said of the task. */
-const companion =
-  /^(tokenizer|special_tokens|added_tokens|vocab|merges|spiece|encoder\.json|task\.json|generation_config)/;
+/** Files of tokenizers that are no JSON. */
+const vocabularyFile = /^(vocab|merges|spiece)\./;
+/** What is written for the merged model, or no longer holds. */
+const ownFile = /^(config|adapter_config|.*\.index)\.json$/;
 
-async function copyCompanions(from: string, to: string): Promise<void> {
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    if (entry.isFile() && companion.test(entry.name) && !existsSync(join(to, entry.name))) {
-      await copyFile(join(from, entry.name), join(to, entry.name));
-    }
-  }
-}
+/** Entries of an adapter's folder that go along: the tokenizer's, and what is said of the task. */
+const goesAlong = (name: string): boolean => vocabularyFile.test(name) || (isCompanion(name) && !ownFile.test(name));
 
 /**
  * Merges the adapter of a folder into the weights of its model: an ordinary model directory that computes the same.
@@ -53,7 +47,7 @@ export async function mergeAdapter(adapter: string, options: MergeAdapterOptions
   }
   const { base: found } = (await openAdapterFolder(adapter, base))!;
   const family = await familyOf(adapter, base);
-  const { labels, newParameters: _new, notices: _notices, ...state } = await family.loadAny(adapter, 0, { base });
+  const { labels, newParameters: omitted, notices: _notices, ...state } = await family.loadAny(adapter, 0, { base });
   if (state.adapter !== undefined) {
     const message = `small networks inside the layers (${state.adapter.options.kind}) are no change of the weights: they cannot be merged. Use the adapter's folder as it is.`;
     throw new CheckpointError(message, { code: "ADAPTER_NOT_MERGEABLE", path: adapter });
@@ -61,9 +55,9 @@ export async function mergeAdapter(adapter: string, options: MergeAdapterOptions
   return writeFolderAtomic(
     outputDir,
     async (temporary) => {
-      await family.save(temporary, state, labels === undefined ? {} : { labels });
+      await family.save(temporary, state, { labels, omitted });
       if (!hasTokenizer(adapter) && hasTokenizer(found)) await (await loadTokenizer(found)).save(temporary);
-      await copyCompanions(adapter, temporary);
+      await copyEntries(adapter, temporary, goesAlong);
       const parameters = [...state.weights.values()].reduce((sum, { length }) => sum + length, 0);
       return { folder: outputDir, family: family.name, base: found, parameters };
     },

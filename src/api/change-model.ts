@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { copyFile, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomic.ts";
@@ -9,9 +8,10 @@ import { familyOf } from "../models/families.ts";
 import type { Module } from "../nn/module.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
 import type { VocabularyModel } from "../transfer/vocabulary/model.ts";
+import { copyEntries, isCompanion } from "./companion-file.ts";
 
-/** Files that say something of a model's task, and go along. */
-const isCompanion = (name: string): boolean => name.endsWith(".json") && !isOwn(name);
+/** What goes along. */
+const goesAlong = (name: string): boolean => isCompanion(name) && !isOwn(name);
 
 /** Files that are written for the changed model, or that no longer hold. */
 function isOwn(name: string): boolean {
@@ -36,7 +36,7 @@ async function keepLength(from: string, to: string, before: number, after: numbe
 
 /**
  * Writes a changed copy of a model directory: whatever it is for, with its classes and what is said of its task. The folder
- * appears whole or not at all; the source stays as it is.
+ * appears whole or not at all; the source stays as it is, and what its weights lack the copy's lack too.
  * @param change gives the model as it is to be, and what came of it
  * @param write adds files of one's own
  * @throws {CheckpointError} OUTPUT_EXISTS, and for a folder that cannot be read or written; and whatever `change` throws
@@ -54,7 +54,7 @@ export async function changeModel<R>(
     });
   }
   const family = await familyOf(folder);
-  const { labels, notices: _notices, newParameters: _new, ...state } = await family.loadAny(folder, 0);
+  const { labels, notices: _notices, newParameters: omitted, ...state } = await family.loadAny(folder, 0);
   const before = family.facts(state.config).maxPositionEmbeddings;
   const { model, result } = await change({ ...state, tokenizer: await loadTokenizer(folder) });
   const { config, module, weights, preserved, tokenizer } = model;
@@ -63,13 +63,10 @@ export async function changeModel<R>(
     outputDir,
     async (temporary) => {
       const plain = { config, module, weights, preserved };
-      await family.save(temporary, plain, labels === undefined ? {} : { labels });
+      await family.save(temporary, plain, { labels, omitted });
       await tokenizer.save(temporary);
       await keepLength(folder, temporary, before, after);
-      for (const entry of await readdir(folder, { withFileTypes: true })) {
-        if (!entry.isFile() || !isCompanion(entry.name) || existsSync(join(temporary, entry.name))) continue;
-        await copyFile(join(folder, entry.name), join(temporary, entry.name));
-      }
+      await copyEntries(folder, temporary, goesAlong);
       await write(temporary, result);
     },
     { existing: "fail" },

@@ -10,6 +10,7 @@ import { loadTokenizer } from "../tokenizers/load.ts";
 import { tinyModel, vocabularyLogits, wordTokenizer } from "../transfer/vocabulary/testing.ts";
 import { loadClassifier, loadPretrained, saveClassifier } from "./load.ts";
 import { saveModel } from "./model.ts";
+import { saveRetrievalModel } from "./retrieval-model.ts";
 import { addVocabulary, extendPositionTable, swapVocabulary, symbolVocabulary } from "./vocabulary.ts";
 
 const backend = createReferenceBackend();
@@ -32,7 +33,8 @@ afterAll(async () => {
 
 /** All files of a folder by what is in them. */
 async function contents(folder: string): Promise<Record<string, string>> {
-  const names = (await readdir(folder)).sort();
+  const entries = await readdir(folder, { withFileTypes: true });
+  const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort();
   const hash = async (name: string) =>
     createHash("sha256")
       .update(await readFile(join(folder, name)))
@@ -98,6 +100,22 @@ test("another tokenizer, and longer positions (bug: the longest text of the toke
   expect(positions).toEqual({ folder: longer, before: 16, maxPositionEmbeddings: 64 });
   expect(await configOf(longer)).toMatchObject({ vocab_size: 7, max_position_embeddings: 64 });
   expect((await loadPretrained(longer)).tokenizer.hash).toBe((await loadTokenizer(tokenizer)).hash);
+});
+
+test("a bare encoder stays one, with what sentence-transformers keeps beside it (bug: heads from a seed, written as if trained)", async () => {
+  const bare = join(root, "bare");
+  const model = tinyModel("bert", wordTokenizer());
+  await saveRetrievalModel(bare, { ...model, sentence: { pooling: "mean", maxSeqLength: 12, normalize: true } });
+  const outputDir = join(root, "bare-added");
+  await addVocabulary(bare, { tokens: ["promoters"], outputDir });
+  const { newParameters } = await loadPretrained(bare);
+  expect(newParameters).toContain("maskedLm.bias");
+  expect((await loadPretrained(outputDir)).newParameters).toEqual(newParameters);
+  const [before, after] = [await contents(bare), await contents(outputDir)];
+  expect(after["modules.json"]).toBe(before["modules.json"]);
+  expect(await readFile(join(outputDir, "1_Pooling/config.json"), "utf8")).toBe(
+    await readFile(join(bare, "1_Pooling/config.json"), "utf8"),
+  );
 });
 
 test("what cannot be done leaves nothing behind, and a folder that exists is not touched (bug: half a model, or the source overwritten)", async () => {

@@ -41,7 +41,7 @@ import {
   type PretrainingModel,
   type TokenModel,
 } from "./model.ts";
-import { denseEntries, loadWeights, storedTensors, type WeightEntry } from "./weight-map.ts";
+import { denseEntries, loadWeights, requireNames, storedTensors, type WeightEntry } from "./weight-map.ts";
 
 /** A network with heads, as files know it. */
 export interface NetworkDefinition<B> {
@@ -225,6 +225,7 @@ export function defineFamily<F extends ConfigFields, P extends PretrainingModel,
       const heads = adapter === undefined ? file : headsOf(adapter);
       const module = build(parsed, heads);
       const whole = weightMap(config);
+      requireNames(module, whole, name);
       const brought = new Set(adapter && broughtEntries(adapter, module, whole).map(({ parameter }) => parameter));
       const map = whole.filter(({ parameter }) => !brought.has(parameter));
       const own = new Set(whole.flatMap(({ keys, aliases = [] }) => [keys, ...aliases].flat()));
@@ -322,7 +323,7 @@ export function defineFamily<F extends ConfigFields, P extends PretrainingModel,
     save: async (
       folder: string,
       { config, module, weights, preserved, adapter }: Omit<ModelState<Module, C>, "family">,
-      { labels, maxShardBytes }: SaveOptions = {},
+      { labels, maxShardBytes, omitted = [] }: SaveOptions = {},
     ) => {
       const purpose = purposeOfModule(module);
       const { architecture } = need(purpose, definition[purpose]);
@@ -331,18 +332,20 @@ export function defineFamily<F extends ConfigFields, P extends PretrainingModel,
         ...(labels === undefined ? {} : { labels }),
         ...(preserved === undefined ? {} : { preserved }),
       });
-      await writeFileAtomic(join(folder, "config.json"), formatJson(json));
+      const map = weightMap(config);
+      if (adapter === undefined) {
+        if (hasAdapter(module)) throw internalError("a network with an adapter is saved without what is known of it");
+        requireNames(module, map, name);
+        const written = map.filter(({ parameter }) => !omitted.includes(parameter));
+        await writeWeights(folder, storedTensors(module, weights, written), {
+          ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+        });
+      } else await writeAdapter(folder, { module, weights, adapter, purpose, map });
       if (definition.generation !== undefined && purpose === "pretraining") {
         await writeFileAtomic(join(folder, "generation_config.json"), formatJson(definition.generation(config)));
       }
-      if (adapter !== undefined) {
-        await writeAdapter(folder, { module, weights, adapter, purpose, map: weightMap(config) });
-        return;
-      }
-      if (hasAdapter(module)) throw internalError("a network with an adapter is saved without what is known of it");
-      await writeWeights(folder, storedTensors(module, weights, weightMap(config)), {
-        ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
-      });
+      // Last: a folder is one of a model when its weights are there.
+      await writeFileAtomic(join(folder, "config.json"), formatJson(json));
     },
   };
   return family;

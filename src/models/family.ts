@@ -123,6 +123,8 @@ export interface SaveOptions {
   /** Class names of a classifier. */
   readonly labels?: readonly string[] | undefined;
   readonly maxShardBytes?: number | undefined;
+  /** Parameters that are not written, by their names: heads from a seed, which would look as if they had been trained. */
+  readonly omitted?: readonly string[] | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** @file Between our parameter names and the tensor names of Hugging Face model files. */
-import { CheckpointError, nearestName } from "../base/errors.ts";
+import { CheckpointError, internalError, nearestName } from "../base/errors.ts";
 import type { TensorFile } from "../formats/safetensors-reader.ts";
 import type { TensorToWrite } from "../formats/safetensors-writer.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
@@ -121,13 +121,28 @@ export async function loadWeights(file: TensorFile, options: LoadWeightsOptions)
   return { weights, missing: [...new Set(missing)], unused };
 }
 
-/** The tensors to write for a model, each under its file name. */
+/**
+ * Demands a name for every parameter: one without would be neither written nor read, and nobody would be told.
+ * @throws {FirthError} INTERNAL naming the parameters
+ */
+export function requireNames(model: Module, map: readonly WeightEntry[], family: string): void {
+  const named = new Set(map.map(({ parameter }) => parameter));
+  const unnamed = [...namedParameters(model).keys()].filter((name) => !named.has(name));
+  if (unnamed.length === 0) return;
+  throw internalError(`the weight map of ${family} has no name for ${unnamed.slice(0, 5).join(", ")}`, { unnamed });
+}
+
+/**
+ * The tensors to write for a model, each under its file name.
+ * @throws {FirthError} INTERNAL for a parameter of the map that the model has and the weights lack
+ */
 export function* storedTensors(model: Module, weights: Weights, map: readonly WeightEntry[]): Generator<TensorToWrite> {
   const parameters = namedParameters(model);
   for (const { parameter, keys, isTransposed = false } of map) {
     const shape = parameters.get(parameter)?.shape;
+    if (shape === undefined) continue;
     const data = weights.get(parameter);
-    if (shape === undefined || data === undefined) continue;
+    if (data === undefined) throw internalError(`no numbers for parameter "${parameter}"`);
     const part = data.length / keys.length;
     for (const [i, name] of keys.entries()) {
       const own = data.subarray(i * part, (i + 1) * part);

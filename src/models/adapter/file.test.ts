@@ -196,6 +196,8 @@ describe("folders that cannot be are refused", () => {
       [{ bias: "all" }, "ADAPTER_UNSUPPORTED"],
       [{ peft_type: "IA3" }, "ADAPTER_UNSUPPORTED"],
       [{ r: 0 }, "ADAPTER_CONFIG"],
+      [{ alpha_pattern: { "query(": 8 } }, "ADAPTER_CONFIG"],
+      [{ alpha_pattern: { query: "x" } }, "ADAPTER_CONFIG"],
     ] as const) {
       await writeFile(join(folder, "adapter_config.json"), JSON.stringify({ ...config, ...changes }));
       await expect(family.loadAny(folder, 7)).rejects.toThrow(code(expected));

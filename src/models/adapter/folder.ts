@@ -63,6 +63,15 @@ function positive(config: JsonObject, key: string, path: string): number {
   return refuse(path, `${key} must be a number above 0; got ${JSON.stringify(value)}. Fetch the adapter again.`);
 }
 
+/** How peft matches a module's name: a pattern of the whole of it, or of its end behind a point. */
+function matcherOf(pattern: string): RegExp | undefined {
+  try {
+    return new RegExp(`(^|\\.)(?:${pattern})$`);
+  } catch {
+    return undefined;
+  }
+}
+
 function readLora(config: JsonObject, path: string): LoraFile {
   for (const [key, values] of Object.entries(plainValues)) {
     if (values.includes(config[key])) continue;
@@ -71,10 +80,18 @@ function readLora(config: JsonObject, path: string): LoraFile {
   }
   const [rank, alpha] = [positive(config, "r", path), positive(config, "lora_alpha", path)];
   const { alpha_pattern: given, use_rslora: rooted, lora_dropout: dropout } = config;
-  const patterns = isJsonObject(given) ? Object.entries(given) : [];
+  const patterns = Object.entries(isJsonObject(given) ? given : {}).map(([pattern, strength]) => {
+    const matcher = matcherOf(pattern);
+    if (matcher !== undefined && typeof strength === "number" && Number.isFinite(strength))
+      return { matcher, strength };
+    const got = JSON.stringify({ [pattern]: strength });
+    return refuse(
+      path,
+      `alpha_pattern must give patterns of modules a number each; got ${got}. Fetch the adapter again.`,
+    );
+  });
   const scalingOf = (module: string, own: number): number => {
-    const found = patterns.find(([pattern]) => new RegExp(`(^|\\.)(?:${pattern})$`).test(module));
-    const strength = found === undefined ? alpha : Number(found[1]);
+    const strength = patterns.find(({ matcher }) => matcher.test(module))?.strength ?? alpha;
     return strength / (rooted === true ? Math.sqrt(own) : own);
   };
   const options = resolveAdapter({ kind: "lora", rank, alpha, dropout: typeof dropout === "number" ? dropout : 0 });
