@@ -1,6 +1,6 @@
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
+import { writeFileAtomic } from "../formats/atomic.ts";
 import { library, type NativeTokenizer } from "./library.ts";
 import { type Role, roleId, roles, type TokenizerSettings } from "./special-role.ts";
 import { ByteStream, type TextStream, WindowStream } from "./text-stream.ts";
@@ -9,6 +9,9 @@ import { hashOf, isRecord, parseTokenizerFile, type TokenizerFile } from "./toke
 import { codePointToUnit } from "./unicode-offset.ts";
 import type { WordCache } from "./word-cache.ts";
 import { type WordStarts, wordStartRule } from "./word-start.ts";
+
+/** The file that has all of a tokenizer. */
+const FILE = "tokenizer.json";
 
 /** Texts handed to the native library at a time: bounds the memory that its results hold. */
 const CHUNK = 1_000;
@@ -219,7 +222,7 @@ export class LibraryTokenizer implements Tokenizer {
     const named = Object.entries(this.settings).filter(([key, value]) => key.endsWith("_token") && value !== null);
     const map = Object.fromEntries(named.filter(([, value]) => typeof value !== "boolean"));
     return {
-      "tokenizer.json": this.fileText,
+      [FILE]: this.fileText,
       "tokenizer_config.json": json(this.settings),
       ...(Object.keys(map).length === 0 ? {} : { "special_tokens_map.json": json(map) }),
     };
@@ -236,17 +239,14 @@ export class LibraryTokenizer implements Tokenizer {
     });
   }
 
-  /** Writes files by name into a folder, making it where needed. @throws {CheckpointError} TOKENIZER_SAVE */
-  protected async saveFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
-    try {
-      await mkdir(folder, { recursive: true });
-      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-    } catch (cause) {
-      throw new CheckpointError(
-        `the tokenizer cannot be written (${(cause as NodeJS.ErrnoException).code ?? "unknown"}). Choose a folder that can be.`,
-        { code: "TOKENIZER_SAVE", path: folder, cause },
-      );
-    }
+  /** Writes files by name into a folder, making it where needed. @throws {CheckpointError} DISK_FULL, NOT_WRITABLE */
+  protected async saveFiles(
+    folder: string,
+    { [FILE]: own, ...others }: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    for (const [name, text] of Object.entries(others)) await writeFileAtomic(join(folder, name), text);
+    // Last: a folder is known by it as one with a tokenizer.
+    if (own !== undefined) await writeFileAtomic(join(folder, FILE), own);
   }
 }
 

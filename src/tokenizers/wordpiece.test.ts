@@ -305,4 +305,15 @@ describe("bad input", () => {
     expect(() => WordPiece.fromVocabulary(["[UNK]", "a", "a"])).toThrow(/TOKENIZER_TOKEN_TWICE/);
     expect(() => WordPiece.fromVocabulary(["[UNK]"], { lowerCase: true } as object)).toThrow(/lowercase/);
   });
+
+  it("leaves no folder that looks like a tokenizer's where a file cannot be written (bug: tokenizer.json first, in place)", async () => {
+    const target = join(folder, "blocked");
+    await mkdir(join(target, "vocab.txt"), { recursive: true });
+    const tokenizer = WordPiece.fromVocabulary(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]);
+    await expect(tokenizer.save(target)).rejects.toMatchObject({ path: expect.stringContaining("vocab.txt") });
+    expect(existsSync(join(target, "tokenizer.json"))).toBe(false);
+    const taken = join(folder, "a-file");
+    await writeFile(taken, "");
+    await expect(tokenizer.save(taken)).rejects.toMatchObject({ code: "NOT_WRITABLE" });
+  });
 });
