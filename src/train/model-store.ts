@@ -40,8 +40,18 @@ export class ModelStore {
   /** Copies a section out. */
   async read(section: string): Promise<Weights> {
     const result = new Map<string, Float32Array>();
-    for (const name of this.names) result.set(name, (await this.buffer(section, name).read()) as Float32Array);
+    for (const name of this.names) {
+      const data = await this.buffer(section, name).read();
+      // The interpreter holds doubles.
+      result.set(name, data instanceof Float32Array ? data : Float32Array.from(data));
+    }
     return result;
+  }
+
+  /** Whether the engine holds the weights in double precision, as the interpreter does. */
+  async holdsDoubles(): Promise<boolean> {
+    const [first] = this.names;
+    return first !== undefined && (await this.buffer("value", first).read()) instanceof Float64Array;
   }
 
   dispose(): void {

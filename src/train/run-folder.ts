@@ -87,14 +87,16 @@ export class RunFolder {
   ): Promise<SavedCheckpoint> {
     await this.metrics.flush();
     await this.board.flush();
+    // In double precision a resume is bit for bit too.
+    const dtype = (await store.holdsDoubles()) ? ("F64" as const) : ("F32" as const);
     const tensors = function* (section: string, prefix: string): Generator<TensorToWrite> {
       for (const name of store.names) {
         const buffer = store.buffer(section, name);
         yield {
           name: `${prefix}${name}`,
-          dtype: "F32",
+          dtype,
           shape: buffer.shape,
-          data: async () => (await buffer.read()) as Float32Array,
+          data: async () => (await buffer.read()) as Float32Array | Float64Array,
         };
       }
     };
@@ -153,9 +155,10 @@ export async function restore(
     }
     for (const name of store.names) {
       const buffer = store.buffer("value", name);
-      buffer.write((await loaded.model.read(name)).data as Float32Array);
+      buffer.write((await loaded.model.readStored(name)).data as Float32Array | Float64Array);
       for (const section of sections) {
-        store.buffer(section, name).write((await loaded.optimizer.read(`${section}/${name}`)).data as Float32Array);
+        const kept = (await loaded.optimizer.readStored(`${section}/${name}`)).data as Float32Array | Float64Array;
+        store.buffer(section, name).write(kept);
       }
     }
     return state;
