@@ -81,6 +81,15 @@ describe("a page of errors", () => {
     expect(page.length).toBeLessThan(12_000);
   });
 
+  test("of a question without any place marked: its text from the beginning (bug: an empty text)", () => {
+    const context = `The beginning ${"of a long text ".repeat(200)}`;
+    const row: JudgedAnswer = {
+      ...{ task: "questionAnswering", id: "q9", question: "Which?", context, label: [{ text: "gone", start: null }] },
+      ...{ prediction: "", start: null, end: null, probability: 0.5, exact: 0, f1: 0 },
+    };
+    expect(main(errorReport([row]))).toContain("The beginning of a long text");
+  });
+
   test("of written texts: those that share least with their target first", () => {
     const row = (prediction: string): JudgedRow => ({
       task: "sequenceToSequence",

@@ -98,8 +98,9 @@ describe("grids", () => {
       c: uniform(3, 1),
       d: logUniform(0, 1),
       e: choice([1, 1]),
+      f: wholeNumber(1, 1e12),
     };
-    expect(spaceIssues(wrong, true).map(({ path }) => path)).toEqual(["a", "b", "c", "d", "e"]);
+    expect(spaceIssues(wrong, true).map(({ path }) => path)).toEqual(["a", "b", "c", "d", "e", "f"]);
     expect(spaceIssues(wrong, false).map(({ path }) => path)).toEqual(["b", "c", "d", "e"]);
     expect(() => gridSettings({})).toThrow(expect.objectContaining({ code: "SEARCH_SPACE" }));
   });

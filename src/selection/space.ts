@@ -91,7 +91,10 @@ export function spaceIssues(space: SearchSpace, isGrid: boolean): ConfigIssue[] 
     const wrong = dimensionIssue(dimension);
     if (wrong !== undefined) add(name, wrong);
     else if (isGrid && gridValues(dimension) === undefined) {
-      add(name, "has no end of values; a grid needs a number of points, as logUniform(1e-5, 1e-3, 5), or a list.");
+      add(
+        name,
+        "has no end of values in sight; a grid needs a number of points, as logUniform(1e-5, 1e-3, 5), or a list.",
+      );
     }
   }
   return issues;
@@ -110,12 +113,15 @@ function numberAt({ kind, low, high }: Exclude<Dimension, { kind: "choice" }>, s
   return Math.round(low + (high - low) * share);
 }
 
-/** The values that a grid takes; undefined where there is no end of them. */
+/** Values of one setting that a grid can take. */
+const MOST_POINTS = 10_000;
+
+/** The values that a grid takes; undefined where there is no end of them, or none in sight. */
 export function gridValues(dimension: Dimension): readonly JsonValue[] | undefined {
   if (dimension.kind === "choice") return dimension.values;
   const { kind, low, high } = dimension;
   const points = dimension.points ?? (kind === "wholeNumber" ? high - low + 1 : undefined);
-  if (points === undefined) return undefined;
+  if (points === undefined || points > MOST_POINTS) return undefined;
   return [...new Set(Array.from({ length: points }, (_, i) => numberAt(dimension, i / (points - 1))))];
 }
 

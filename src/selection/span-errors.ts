@@ -1,28 +1,15 @@
 /** @file Errors in tags, answers and written texts, as parts of a page. */
+import { joinWords } from "../data/alignment.ts";
 import { areEntityTags, calibration, entitiesOf, entityReport } from "../evaluation/index.ts";
 import type { Example, MarkedText, ReportSection, TextMark } from "../report/index.ts";
 import { asPercent, confusionSections, numeric, reliabilitySection, unmarked, worst } from "./class-errors.ts";
 import { judgedFigures } from "./judged-figure.ts";
 import type { JudgedOf } from "./judged-row.ts";
 
-/** Words joined by spaces, and where each lies. */
-function joined(words: readonly string[]): {
-  readonly text: string;
-  readonly spans: readonly (readonly [number, number])[];
-} {
-  let at = 0;
-  const spans = words.map((word) => {
-    const start = at;
-    at += word.length + 1;
-    return [start, start + word.length] as const;
-  });
-  return { text: words.join(" "), spans };
-}
-
 /** What is right, wrong and missed of a sentence: entities, or single words where the tags mark none. */
 function tagMarks({ words, label, prediction }: JudgedOf<"tokenClassification">, marksEntities: boolean): MarkedText {
-  const { text, spans } = joined(words);
-  const place = (first: number, end: number) => ({ start: spans[first]![0], end: spans[end - 1]![1] });
+  const { text, spans } = joinWords(words);
+  const place = (first: number, end: number) => ({ start: spans[first]!.start, end: spans[end - 1]!.end });
   if (!marksEntities) {
     const marks = words.flatMap((_, i): TextMark[] =>
       label[i] === prediction[i]
@@ -111,7 +98,8 @@ function answerMarks({ context, label, prediction, start, end }: JudgedOf<"quest
   }
   const AROUND = 400;
   const places = marks.flatMap((mark) => [mark.start, mark.end]);
-  const from = Math.max(0, Math.min(...places, context.length) - AROUND);
+  // Where nothing is marked the text is shown from its beginning.
+  const from = places.length === 0 ? 0 : Math.max(0, Math.min(...places) - AROUND);
   const to = Math.min(context.length, Math.max(...places, 2 * AROUND) + AROUND);
   const [before, after] = [from > 0 ? "… " : "", to < context.length ? " …" : ""];
   const shift = before.length - from;

@@ -53,6 +53,10 @@ export async function finetuneMany(session: Session, section: Section, given: Gi
   if (shares !== undefined && given.fromScratch === true) {
     refuse("--from-scratch", "cannot be given with --learning-curve, which has both starts.");
   }
+  if (given.explain === true) {
+    const many = folds === undefined ? "--learning-curve" : "--folds";
+    refuse("--explain", `cannot be given with ${many}, which trains. Leave one of the two out.`);
+  }
   if (section.tasks !== undefined) {
     refuse(folds === undefined ? "--learning-curve" : "--folds", "is for recipes of one task, not of several.");
   }

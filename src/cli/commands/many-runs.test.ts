@@ -171,6 +171,10 @@ describe("many runs", () => {
     expect(missing.error).toMatch(/data\.eval: must be given/);
     const both = await run("finetune", at("recipe.yaml"), "--learning-curve", "50%", "--folds", "2");
     expect(both.error).toMatch(/--folds: cannot be given with --learning-curve/);
+    // What trains nothing must not be taken for what trains many times.
+    const told = await run("finetune", at("recipe.yaml"), "--explain", "--folds", "2", "--output-dir", at("told"));
+    expect(told.error).toMatch(/--explain: cannot be given with --folds, which trains/);
+    expect(existsSync(at("told"))).toBe(false);
   });
 
   test("a search tries settings, tells the best, and its recipe is a recipe (bug: the first setting everywhere)", async () => {
