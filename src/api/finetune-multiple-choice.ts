@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
-import { familyOf } from "../models/families.ts";
 import type { ChoiceData, ChoiceExample } from "../tasks/choice-data.ts";
 import {
   type ChoiceResult,
@@ -12,20 +11,12 @@ import {
 } from "../tasks/choice-evaluation.ts";
 import type { MultipleChoice } from "../tasks/multiple-choice.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { TrainListener } from "../train/event.ts";
 import { textOfFramed } from "../transfer/language-text.ts";
 import { type Chooser, saveChooser } from "./chooser.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { type HeldOut, runTask, type TaskOutcome } from "./run-task.ts";
-import {
-  type FinetuneStart,
-  lengthIssues,
-  openStart,
-  type Pretraining,
-  startModel,
-  vocabularyIssues,
-} from "./start-classifier.ts";
+import { type FinetuneStart, lengthIssues, openStart, startModel, vocabularyIssues } from "./start-classifier.ts";
 import { strategyIssues } from "./strategy-issues.ts";
 
 /** A model that chooses between options, and how it was made. */
@@ -56,16 +47,6 @@ function tell(
   listener?.({ kind: "notice", message: `${name}: ${examples.length} questions with ${range} options${cut}` });
 }
 
-/** Where fine-tuning starts: a model that chooses already keeps its head. */
-async function openChoiceStart(start: FinetuneStart, seed: number): Promise<Pretraining> {
-  if (typeof start !== "string") return openStart(start, seed);
-  const family = await familyOf(start);
-  if ((await family.purposeOf(start)) !== "multipleChoice") return openStart(start, seed);
-  const { notices, labels: _labels, newParameters: _none, ...state } = await family.loadMultipleChoice(start, seed);
-  const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
-  return { name: start, state, tokenizer, labels: undefined, notices };
-}
-
 /**
  * Fine-tunes a pre-trained model to choose the right one of a question's options.
  *
@@ -92,7 +73,7 @@ export async function finetuneMultipleChoice(
   const resolved = resolveFinetune(options, issues, choiceFigures, { byStrategy: true });
   const { train: trainOptions } = resolved;
   const seed = trainOptions?.seed ?? 0;
-  const opened = await openChoiceStart(start, seed);
+  const opened = await openStart(start, seed, "multipleChoice");
   issues.push(...vocabularyIssues(opened, tokenizer));
   issues.push(...lengthIssues(opened, maxSeqLength, { path: "model.typeVocabSize" }));
   const { family, config, module: given } = opened.state;

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import { placesNotice, type QuestionData } from "../data/question-file.ts";
 import { UNSCORED } from "../ir/unscored.ts";
-import { familyOf } from "../models/families.ts";
 import type { Answer } from "../tasks/answer-span.ts";
 import type { AnswerWindow, WindowedQuestions } from "../tasks/answer-window.ts";
 import { measureIssues, type QuestionAnswering } from "../tasks/question-answering.ts";
@@ -12,20 +11,12 @@ import {
   questionAnsweringResult,
 } from "../tasks/question-answering-evaluation.ts";
 import { QuestionAnsweringProgram } from "../tasks/question-answering-program.ts";
-import { hasTokenizer, loadTokenizer } from "../tokenizers/load.ts";
 import type { TrainListener } from "../train/event.ts";
 import { textOfFramed } from "../transfer/language-text.ts";
 import { type AnswerModel, readingOf, saveAnswerModel } from "./answer-model.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { type HeldOut, runTask, type TaskOutcome } from "./run-task.ts";
-import {
-  type FinetuneStart,
-  lengthIssues,
-  openStart,
-  type Pretraining,
-  startModel,
-  vocabularyIssues,
-} from "./start-classifier.ts";
+import { type FinetuneStart, lengthIssues, openStart, startModel, vocabularyIssues } from "./start-classifier.ts";
 import { strategyIssues } from "./strategy-issues.ts";
 
 /** The figures that may decide which weights are best. */
@@ -83,16 +74,6 @@ function tell(listener: TrainListener | undefined, source: QuestionData, data: W
   if (notice !== undefined) listener?.({ kind: "notice", message: notice });
 }
 
-/** Where fine-tuning starts: a model that answers already keeps its head. */
-async function openAnswerStart(start: FinetuneStart, seed: number): Promise<Pretraining> {
-  if (typeof start !== "string") return openStart(start, seed);
-  const family = await familyOf(start);
-  if ((await family.purposeOf(start)) !== "questionAnswering") return openStart(start, seed);
-  const { notices, labels: _labels, newParameters: _none, ...state } = await family.loadQuestionAnswering(start, seed);
-  const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
-  return { name: start, state, tokenizer, labels: undefined, notices };
-}
-
 /**
  * Fine-tunes a pre-trained model to answer questions with a part of a text.
  *
@@ -123,7 +104,7 @@ export async function finetuneQuestionAnswering(
   const allowsNone = settings.allowsNone ?? data.train.hasUnanswerable;
   issues.push(...measureIssues(settings.measure, allowsNone));
   const seed = trainOptions?.seed ?? 0;
-  const opened = await openAnswerStart(start, seed);
+  const opened = await openStart(start, seed, "questionAnswering");
   issues.push(...vocabularyIssues(opened, tokenizer));
   issues.push(...lengthIssues(opened, settings.maxSeqLength, { path: "model.typeVocabSize" }));
   const { family, config, module: given } = opened.state;

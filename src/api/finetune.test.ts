@@ -158,6 +158,30 @@ describe("finetune", () => {
     expect(failure.message).toContain("Use accuracy");
   });
 
+  it("says that all examples are of one class, where the classes are given (bug: silence, and a figure of 1)", async () => {
+    const notices: string[] = [];
+    const one = {
+      ...tables,
+      train: testTable(
+        "one.tsv",
+        keywordRows(16, 1).map((row) => ({ ...row, label: "positive" })),
+      ),
+    };
+    await finetune(
+      pretrained,
+      textClassification({ tokenizer, maxSeqLength: 16, labels: ["negative", "positive"] }),
+      one,
+      {
+        ...{ engine, maxSteps: 1 },
+        listener: (event) => {
+          if (event.kind === "notice") notices.push(event.message);
+        },
+      },
+    );
+    expect(notices).toContain('one.tsv: 16 examples, 2 classes, all of class "positive"');
+    expect(notices).toContain("dev.tsv: 48 examples, 2 classes");
+  });
+
   it("refuses a label in dev that train has not", async () => {
     const dev = testTable("dev.tsv", [{ text: "good", label: "neutral" }]);
     await expect(finetune(pretrained, task, { train: tables.train, eval: dev }, { engine })).rejects.toThrow(

@@ -30,13 +30,20 @@ export function dataHash({ examples, labels }: TextTaskData): string {
   return hash.digest("hex");
 }
 
+/** Says that all examples are alike, of which little can be learnt or measured; nothing where they differ. */
+function likenessOf({ examples, labels }: TextTaskData): string {
+  const first = examples[0]?.label;
+  if (first === undefined || examples.some(({ label }) => label !== first)) return "";
+  return labels.length === 1 ? `, all of them ${first}` : `, all of class ${JSON.stringify(labels[first])}`;
+}
+
 /** Tells what a table holds. */
 export function tell(listener: TrainListener | undefined, data: TextTaskData, maxSeqLength: number): void {
   const { name, examples, labels, numTruncated, numSkipped } = data;
   const cut = numTruncated === 0 ? "" : `, ${numTruncated} cut to ${maxSeqLength} tokens`;
   const skipped = numSkipped === 0 ? "" : `, ${numSkipped} rows skipped for their label`;
   const classes = labels.length === 1 ? "numbers" : `${labels.length} classes`;
-  const message = `${name}: ${examples.length} examples, ${classes}${cut}${skipped}`;
+  const message = `${name}: ${examples.length} examples, ${classes}${likenessOf(data)}${cut}${skipped}`;
   listener?.({ kind: "notice", message });
 }
 

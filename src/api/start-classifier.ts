@@ -6,8 +6,8 @@ import { adapterConfigName } from "../models/adapter/file.ts";
 import type { ResolvedAdapter } from "../models/adapter/option.ts";
 import { withAdapter } from "../models/adapter/start.ts";
 import { familyOf } from "../models/families.ts";
-import type { ModelState } from "../models/family.ts";
-import { type ClassificationModel, type Encoder, isCarried } from "../models/model.ts";
+import type { ModelFamily, ModelState } from "../models/family.ts";
+import { type ClassificationModel, type Encoder, isCarried, type TokenModel } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { adoptWeights, initialWeights } from "../nn/weights.ts";
 import type { TextTaskSettings } from "../tasks/text-task.ts";
@@ -37,19 +37,38 @@ export interface Pretraining {
 /** Tables may have a few rows more than there are tokens, to make their number round. */
 const MAX_SPARE_ROWS = 127;
 
-/** Reads what fine-tuning starts from. */
-export async function openStart(start: FinetuneStart, seed: number): Promise<Pretraining> {
+/** Heads other than a classifier's. */
+type OtherHead = "tokenClassification" | "questionAnswering" | "multipleChoice";
+
+function loadWithHead(family: ModelFamily, start: string, seed: number, head: OtherHead) {
+  if (head === "tokenClassification") return family.loadTokenClassification(start, seed);
+  if (head === "questionAnswering") return family.loadQuestionAnswering(start, seed);
+  return family.loadMultipleChoice(start, seed);
+}
+
+/**
+ * Reads what fine-tuning starts from.
+ * @param head of the task, a classifier's when left out: a start that has such a head comes with it
+ */
+export async function openStart(start: FinetuneStart, seed: number, head?: OtherHead): Promise<Pretraining> {
   if (typeof start !== "string") {
     const { tokenizer, labels } = start as { readonly tokenizer?: Tokenizer; readonly labels?: readonly string[] };
-    const language = languageInMemory(start);
-    return { name: "model", isInMemory: true, state: start, tokenizer, labels, notices: [], language };
+    const { tokenHead } = start.module as Partial<TokenModel>;
+    const hasHead = head === undefined ? "classificationLogits" in start.module : tokenHead === head;
+    const found = { tokenizer, labels: hasHead ? labels : undefined, notices: [], language: languageInMemory(start) };
+    return { name: "model", isInMemory: true, state: start, ...found };
   }
   const family = await familyOf(start);
   const tokenizer = hasTokenizer(start) ? await loadTokenizer(start) : undefined;
+  const purpose = await family.purposeOf(start);
+  if (head !== undefined && purpose === head) {
+    const { labels, notices, newParameters: _none, ...state } = await loadWithHead(family, start, seed, head);
+    return { name: start, state, tokenizer, labels, notices };
+  }
   const { labels, notices, ...encoder } = await family.loadPretraining(start, seed);
   // Heads of other tasks have names for their classes too, and tensors of the same names as a classifier's.
-  const purpose = await family.purposeOf(start);
-  const mayBeClassifier = labels !== undefined && (purpose === "classification" || purpose === undefined);
+  const isForClasses = head === undefined && (purpose === "classification" || purpose === undefined);
+  const mayBeClassifier = labels !== undefined && isForClasses;
   const common = { name: start, tokenizer, notices, language: encoder };
   if (!mayBeClassifier) return { ...common, state: encoder, labels: undefined };
   const { newParameters, ...whole } = await family.loadClassification(start, seed, labels.length);

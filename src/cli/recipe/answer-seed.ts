@@ -2,16 +2,15 @@
 import { join } from "node:path";
 import { saveAnswerModel } from "../../api/answer-model.ts";
 import { type AnswerFigure, finetuneQuestionAnswering } from "../../api/finetune-question-answering.ts";
-import { questionFile } from "../../data/question-file.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import { formatJson } from "../../formats/json-file.ts";
 import type { JsonObject } from "../../formats/json-text.ts";
 import { type Answer, questionAnswering } from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { AnswerTaskSettings } from "../settings/answer-task.ts";
-import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import { questionsIn } from "./recipe-data.ts";
+import { openRecipeData, questionsIn } from "./recipe-data.ts";
 
 /**
  * Writes answers as the official scripts read them: `predictions.json` (text by id), `nbest_predictions.json`, and where
@@ -49,15 +48,12 @@ export function answerOptions({ name: _name, numBest: _best, ...settings }: Answ
 }
 
 export async function answerSeed(
-  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<AnswerTaskSettings>,
-  { session, engine, signal, data: parts }: SeedPlace,
+  recipe: FinetuneRecipe<AnswerTaskSettings>,
+  { session, engine, signal, data }: SeedPlace,
 ): Promise<FinetuneOutcome> {
+  const { model, task, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
-  const files = async () => ({
-    train: await questionFile(data.train),
-    ...(data.eval && { eval: await questionFile(data.eval) }),
-  });
-  const read = parts === undefined ? await files() : questionsIn(parts);
+  const read = questionsIn(data ?? (await openRecipeData(recipe)));
   const finetuned = await session.watchTraining((listener) =>
     finetuneQuestionAnswering(model, questionAnswering({ ...answerOptions(task), tokenizer }), read, {
       ...train,
@@ -68,7 +64,7 @@ export async function answerSeed(
     }),
   );
   const { run, evaluation, answers, answering } = finetuned;
-  const modelFolder = run.reason === "interrupted" ? undefined : join(outputDir, "model");
+  const modelFolder = modelPlace(outputDir, run);
   if (modelFolder !== undefined) await saveAnswerModel(modelFolder, finetuned);
   if (answers !== undefined) await writeAnswerFiles(outputDir, answers, answering.allowsNone);
   const figures = evaluation && { exact: evaluation.exact, f1: evaluation.f1, loss: evaluation.loss };

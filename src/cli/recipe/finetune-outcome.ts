@@ -1,4 +1,5 @@
 /** @file What comes of a run of a fine-tuning recipe, and where it runs. */
+import { join } from "node:path";
 import type { Backend } from "../../backend/backend.ts";
 import type { TrainResult } from "../../train/trainer.ts";
 import type { Session } from "../session.ts";
@@ -17,6 +18,11 @@ export interface FinetuneOutcome {
   readonly modelFolder: string | undefined;
   /** Files about single held-out items. */
   readonly files?: readonly string[];
+}
+
+/** Where a run's model goes; nowhere where it was interrupted. */
+export function modelPlace(outputDir: string, { reason }: Pick<TrainResult, "reason">): string | undefined {
+  return reason === "interrupted" ? undefined : join(outputDir, "model");
 }
 
 /** A run's place: an engine that is open, and what ends it early. */

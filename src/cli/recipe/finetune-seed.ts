@@ -6,8 +6,6 @@ import { finetuneFeatures } from "../../api/finetune-features.ts";
 import { finetuneSequenceToSequence } from "../../api/finetune-sequence-to-sequence.ts";
 import { saveClassifier } from "../../api/load.ts";
 import { saveModel } from "../../api/model.ts";
-import { parallelText } from "../../data/parallel-text.ts";
-import type { TableSource } from "../../data/table.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import {
   sequenceToSequence,
@@ -18,30 +16,24 @@ import {
 } from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import { type TaskSettings, taskFileText } from "../settings/task.ts";
-import { openTable } from "../settings/text.ts";
 import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
 import { answerSeed } from "./answer-seed.ts";
 import { choiceSeed } from "./choice-seed.ts";
-import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import { type FinetuneRecipe, isAnswering, isChoosing, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
 import { type Told, tellClasses, tellScores } from "./label-told.ts";
-import { tablesIn } from "./recipe-data.ts";
+import { openRecipeData, tablesIn } from "./recipe-data.ts";
 import { retrievalSeed } from "./retrieval-seed.ts";
 import { taggingSeed } from "./tagging-seed.ts";
 
 async function labelSeed(
-  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaskSettings>,
+  recipe: FinetuneRecipe<TaskSettings>,
   { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
+  const { model, task, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { labels, skipLabels, name, ...settings } = task;
-  const tables =
-    parts === undefined
-      ? {
-          train: openTable(data.train, data),
-          ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }),
-        }
-      : tablesIn(parts);
+  const tables = tablesIn(parts ?? (await openRecipeData(recipe)));
   const addTask = async (temporary: string): Promise<void> => {
     const [file, text] = taskFileText(task);
     await writeFileAtomic(join(temporary, file), text);
@@ -80,8 +72,7 @@ async function labelSeed(
       ? await learn(textRegression({ ...settings, tokenizer }), tellScores)
       : await learn(textClassification(classes), tellClasses);
   const { run, evaluation } = finetuned;
-  const isWhole = run.reason !== "interrupted";
-  const modelFolder = isWhole ? join(outputDir, "model") : undefined;
+  const modelFolder = modelPlace(outputDir, run);
   if (modelFolder !== undefined) await finetuned.write(modelFolder);
   return { seed: train.seed, run, evaluation, figures: told?.figures, report: told?.report, modelFolder };
 }
@@ -90,44 +81,27 @@ async function labelSeed(
 const writtenFile = "written.jsonl";
 
 async function writeSeed(
-  { model, task, data, transfer, train, outputDir, generation, ...recipe }: FinetuneRecipe<WritingTaskSettings>,
+  recipe: FinetuneRecipe<WritingTaskSettings>,
   { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
+  const { model, task, data, transfer, train, outputDir, generation } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { name: _name, ...settings } = task;
-  const tableOf = (source: string, target: string | null): TableSource =>
-    target === null ? openTable(source, data) : parallelText(source, target, data);
+  const tables = tablesIn(parts ?? (await openRecipeData(recipe)));
   const { numWritten = 0, ...writing } = generation ?? {};
   const { selectionFigure: _figure, ...strategy } = transfer;
   // The columns of parallel text have names of their own.
   const columns = data.trainTarget === null ? {} : { sourceColumn: "source", targetColumn: "target" };
   const finetuned = await session.watchTraining((listener) =>
-    finetuneSequenceToSequence(
-      model,
-      sequenceToSequence({ ...settings, ...columns, tokenizer }),
-      parts === undefined
-        ? {
-            train: tableOf(data.train, data.trainTarget),
-            ...(data.eval === null ? {} : { eval: tableOf(data.eval, data.evalTarget) }),
-          }
-        : tablesIn(parts),
-      {
-        ...{
-          ...train,
-          ...strategy,
-          outputDir,
-          engine,
-          dtype: recipe.engine.dtype,
-          listener,
-          signal,
-        },
-        ...(numWritten === 0 ? {} : { writing: { ...writing, count: numWritten } }),
-      },
-    ),
+    finetuneSequenceToSequence(model, sequenceToSequence({ ...settings, ...columns, tokenizer }), tables, {
+      ...train,
+      ...strategy,
+      ...{ outputDir, engine, dtype: recipe.engine.dtype, listener, signal },
+      ...(numWritten === 0 ? {} : { writing: { ...writing, count: numWritten } }),
+    }),
   );
   const { run, evaluation: scored, written } = finetuned;
-  const isWhole = run.reason !== "interrupted";
-  const modelFolder = isWhole ? join(outputDir, "model") : undefined;
+  const modelFolder = modelPlace(outputDir, run);
   if (modelFolder !== undefined) {
     await saveModel(modelFolder, finetuned, async (temporary) => {
       const [name, text] = writingTaskFile(task);

@@ -9,7 +9,7 @@ import { retrieval } from "../../tasks/retrieval.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import { type RetrievalTaskSettings, retrievalTaskFile } from "../settings/retrieval-task.ts";
 import { openTable } from "../settings/text.ts";
-import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
 
 /** Name of the field that mined negatives are put into. */
@@ -64,7 +64,7 @@ export async function retrievalSeed(
     ),
   );
   const { run, evaluation } = finetuned;
-  const modelFolder = run.reason === "interrupted" ? undefined : join(outputDir, "model");
+  const modelFolder = modelPlace(outputDir, run);
   if (modelFolder !== undefined) {
     await saveRetrievalModel(modelFolder, finetuned, async (temporary) => {
       const [name, text] = retrievalTaskFile(task);

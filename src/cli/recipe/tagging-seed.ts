@@ -6,16 +6,17 @@ import { writeFileAtomic } from "../../formats/atomic.ts";
 import { formatTaggingResult, taggingFigures } from "../../tasks/tagging-evaluation.ts";
 import { tokenClassification } from "../../tasks/token-classification.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
-import { openTagged, type TaggingTaskSettings, taggingTaskFile } from "../settings/tagging-task.ts";
-import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import { type TaggingTaskSettings, taggingTaskFile } from "../settings/tagging-task.ts";
+import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import { taggedIn } from "./recipe-data.ts";
+import { openRecipeData, taggedIn } from "./recipe-data.ts";
 
 /** Fine-tunes a tagger, and writes its model. */
 export async function taggingSeed(
-  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<TaggingTaskSettings>,
+  recipe: FinetuneRecipe<TaggingTaskSettings>,
   { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
+  const { model, task, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { scheme, labels, maxSeqLength, overlap, packed, crf, constrained } = task;
   const learnt = tokenClassification({
@@ -23,13 +24,7 @@ export async function taggingSeed(
     labels: labels ?? undefined,
     scheme: scheme === "keep" ? null : scheme,
   });
-  const files =
-    parts === undefined
-      ? {
-          train: openTagged(data.train, task, data),
-          ...(data.eval === null ? {} : { eval: openTagged(data.eval, task, data) }),
-        }
-      : taggedIn(parts);
+  const files = taggedIn(parts ?? (await openRecipeData(recipe)));
   const finetuned = await session.watchTraining((listener) =>
     finetuneTagging(model, learnt, files, {
       ...train,
@@ -42,7 +37,7 @@ export async function taggingSeed(
     }),
   );
   const { run, evaluation } = finetuned;
-  const modelFolder = run.reason === "interrupted" ? undefined : join(outputDir, "model");
+  const modelFolder = modelPlace(outputDir, run);
   if (modelFolder !== undefined) {
     await saveClassifier(modelFolder, finetuned, async (temporary) => {
       const [name, text] = taggingTaskFile(task);
