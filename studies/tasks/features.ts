@@ -36,8 +36,8 @@ const { values } = parseArgs({
     ...{ engine: text, dtype: text, threads: text },
   },
 });
-const { folder = usualFolder, here, minilm, epochs = "20", dtype = "bf16", threads = "1" } = values;
-if (dtype !== "bf16" && dtype !== "f32") throw new Error(`--dtype must be bf16 or f32; got ${dtype}.`);
+const { folder = usualFolder, here, minilm, epochs = "20", threads = "1" } = values;
+const dtype = values.dtype === "f32" ? "f32" : "bf16";
 const engineName = values.engine ?? "onednn";
 if (engineName !== "onednn" && engineName !== "onnx") throw new Error("--engine must be onednn or onnx.");
 const models = { here, minilm };
