@@ -4,23 +4,11 @@ import { vjpRules } from "../../src/autodiff/table.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import type { Graph, OpName } from "../../src/ir/graph.ts";
 import { isComposite } from "../../src/ir/op.ts";
-import { tensorType } from "../../src/ir/shape.ts";
-import { trace } from "../../src/tensor/trace.ts";
-import { named, pullBackRandom, type TestedFunction } from "../support/check-gradients.ts";
 import { opNames, opSamples } from "../support/samples/index.ts";
-import { drawInputs, type Sample } from "../support/samples/sample.ts";
+import { drawInputs } from "../support/samples/sample.ts";
 import { forEachEngine } from "./engine.ts";
 import { disagreements } from "./execute.ts";
-
-function graphOf(op: OpName, index: number, sample: Sample, withGradient: boolean): Graph {
-  const inputs = drawInputs(op, index, sample, "f32");
-  const types = Object.fromEntries(inputs.map(({ dtype, shape }, i) => [`x${i}`, tensorType(dtype, shape)]));
-  const run: TestedFunction = (tensors) => sample.run(tensors, "f32");
-  return trace(`${op} ${sample.title}`, types, (symbols) => {
-    const operands = Object.values(symbols);
-    return named(withGradient ? [...run(operands), ...pullBackRandom(run, operands)] : run(operands));
-  });
-}
+import { sampleGraph } from "./sample-graph.ts";
 
 /** Results in f64 are the interpreter's alone. */
 const usesF64 = (graph: Graph): boolean =>
@@ -36,7 +24,7 @@ async function failures(backend: Backend, op: OpName, setting: Setting): Promise
   const found: string[] = [];
   for (const [index, sample] of opSamples[op].entries()) {
     if (withGradient && sample.noGradient !== undefined) continue;
-    const graph = graphOf(op, index, sample, withGradient);
+    const graph = sampleGraph(op, index, sample, withGradient);
     expect(graph.nodes.map((node) => node.op)).toContain(op);
     if (usesF64(graph) && !backend.computeDtypes.includes("f64")) continue;
     found.push(...(await disagreements(backend, graph, drawInputs(op, index, sample, "f32"), { primitivesOnly })));

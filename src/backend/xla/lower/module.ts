@@ -1,33 +1,24 @@
 /** @file What a graph becomes: a StableHLO module with what an executor must know of it, and what may be chosen. */
 import type { Graph } from "../../../ir/graph.ts";
-import type { Sharding, XlaProgram } from "../executor.ts";
-
-/** How a module is spread over devices: the same program on each, on its part of the tensors. */
-export interface Partitioning {
-  /** Devices that share the work; at least 1. */
-  readonly partitions: number;
-  /** Where inputs lie, by name; replicated when left out. */
-  readonly inputs?: ReadonlyMap<string, Sharding>;
-  /** Where outputs are to lie, by name; replicated when left out. */
-  readonly outputs?: ReadonlyMap<string, Sharding>;
-}
+import type { Partitioning } from "../../backend.ts";
+import type { XlaProgram } from "../executor.ts";
 
 export interface LowerOptions {
   /** Names of outputs by the names of the inputs whose memory they take. Types and shardings of both must be the same. */
-  readonly donations?: ReadonlyMap<string, string>;
+  readonly donations?: ReadonlyMap<string, string> | undefined;
   /** One device when left out. */
-  readonly partitioning?: Partitioning;
+  readonly partitioning?: Partitioning | undefined;
   /** Calls that the compiler has kernels for (`ExecutorFacts.customCalls`); without them attention is written out. */
-  readonly customCalls?: ReadonlySet<string>;
+  readonly customCalls?: ReadonlySet<string> | undefined;
   /** Whether products of f32 are in f32, or what the device prefers (TF32 on NVIDIA's); `full` by default. */
-  readonly f32Products?: "full" | "fast";
+  readonly f32Products?: "full" | "fast" | undefined;
   /**
    * Most rows of a table whose gradient is a product with one-hot rows: on devices where many additions to one place
    * wait for each other. 0 by default: always a scatter.
    */
-  readonly oneHotRows?: number;
+  readonly oneHotRows?: number | undefined;
   /** Whether lines say where they were traced, for the compiler's messages and profiles; true by default. */
-  readonly locations?: boolean;
+  readonly locations?: boolean | undefined;
 }
 
 /** A program with the names of its parameters and results, which are all those of the graph, in its order. */
