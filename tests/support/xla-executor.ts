@@ -203,7 +203,7 @@ export function testXla(options: TestXlaOptions = {}): TestXla {
     },
   };
   const lower = lowering(graphs);
-  const backend = new XlaBackend(executor, { lower, threads: 2, copies });
+  const backend = new XlaBackend(executor, { lower, threads: 2, copies, probeProduct: { m: 16, n: 16, k: 16 } });
   const nothing = (): void => undefined;
   const test: TestXla = { executor, lower, backend, live, log, onRun: nothing, onUpload: nothing };
   return test;

@@ -14,8 +14,14 @@ import { ProgramCache } from "./program-cache.ts";
 import { XlaStore } from "./store.ts";
 import { XlaSweep } from "./sweep.ts";
 
-/** BERT-base's feed-forward layer at 8 sequences of 128 tokens, see `Probe.gemmGflops`. */
-const PROBE_SHAPE = { m: 1024, n: 3072, k: 768 } as const;
+interface ProbeProduct {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** See `Probe.gemmGflops`. */
+const PROBE_PRODUCT: ProbeProduct = { m: 1024, n: 3072, k: 768 };
 /** A measurement takes at least so long: products take microseconds on a GPU. */
 const PROBE_MILLISECONDS = 60;
 const PROBE_ROUNDS = 5;
@@ -29,13 +35,14 @@ export interface XlaBackendOptions {
   readonly threads?: number | undefined;
   /** Where runs of elements are copied between buffers; on the host of a CPU when left out, else on the device. */
   readonly copies?: "host" | "device";
+  /** The product that `probe` times; BERT-base's feed-forward layer at 8 sequences of 128 tokens when left out. */
+  readonly probeProduct?: ProbeProduct;
   /** What the lowering is told beside what the executor says of itself. */
   readonly lowering?: Pick<LowerOptions, "f32Products" | "oneHotRows" | "locations">;
 }
 
 /** One product whose result is a single number, so that it can be waited for without copying it. */
-function probeGraph(dtype: ComputeDType): Graph {
-  const { m, n, k } = PROBE_SHAPE;
+function probeGraph(dtype: ComputeDType, { m, n, k }: ProbeProduct): Graph {
   const builder = new GraphBuilder("probe");
   const [a, b] = [builder.input("a", dtype, [m, k]), builder.input("b", dtype, [k, n])];
   const contracted = { lhsBatch: [], rhsBatch: [], lhsContract: [1], rhsContract: [0] };
@@ -54,6 +61,7 @@ export class XlaBackend implements Backend {
   readonly devices: number;
   readonly threads: number;
   readonly executor: XlaExecutor;
+  private readonly probeProduct: ProbeProduct;
   private readonly cache: ProgramCache;
   private readonly memory: XlaMemory;
   private readonly executables = new Set<XlaExecutable>();
@@ -66,6 +74,7 @@ export class XlaBackend implements Backend {
     this.computeDtypes = executor.computeDtypes;
     this.devices = executor.facts.devices;
     this.threads = options.threads ?? availableParallelism();
+    this.probeProduct = options.probeProduct ?? PROBE_PRODUCT;
     const { lower, lowering = {} } = options;
     this.cache = new ProgramCache(executor, (graph, chosen) => lower(graph, { ...lowering, ...chosen }));
     // A copy on the host costs a GPU two ways over the bus.
@@ -117,8 +126,8 @@ export class XlaBackend implements Backend {
   }
 
   private async measureProduct(dtype: ComputeDType): Promise<number> {
-    const { m, n, k } = PROBE_SHAPE;
-    const executable = await this.compile(probeGraph(dtype));
+    const { m, n, k } = this.probeProduct;
+    const executable = await this.compile(probeGraph(dtype, this.probeProduct));
     const buffers = [tensorType(dtype, [m, k]), tensorType(dtype, [k, n])].map((type) => this.allocate(type));
     const result = this.allocate(tensorType("f32", []));
     // Runs may end before their results are there: the last result is waited for.
