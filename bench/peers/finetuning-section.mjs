@@ -1,7 +1,7 @@
 // The page of the fine-tuning comparison.
 
 import { fixed, gigabytes, median, range } from "../section.mjs";
-import { target } from "./finetuning-cases.mjs";
+import { tasks } from "./finetuning-cases.mjs";
 import { commandsText, missingLines, timesOf, verdict } from "./page-parts.mjs";
 
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
@@ -21,7 +21,7 @@ function ratios(ours, peer) {
   return { whole: sum(timesOf(peer)) / sum(timesOf(ours)), rounds };
 }
 
-function groupTable(group, { batch }) {
+function groupTable(group, { batch, task }) {
   const lines = [
     "| side | examples/s | ms a step, median (range) | padding | outside the engine | peak GB |",
     "|---|---|---|---|---|---|",
@@ -37,16 +37,20 @@ function groupTable(group, { batch }) {
       "|---|---|---|---|",
     );
     compared.forEach(({ side, whole, rounds }, rank) => {
-      const reached = rank === 0 ? verdict(whole, target) : "–";
+      const reached = rank === 0 ? verdict(whole, tasks[task]?.target) : "–";
       lines.push(`| ${side.label} | ${peer.label} | **${fixed(whole, 2)}** (${range(rounds, 2)}) | ${reached} |`);
     });
   }
   return [...lines, ...missingLines(group)].join("\n");
 }
 
+/** What the examples of a task are, by the kind of its data. */
+const itemsOf = { texts: "texts", tags: "sentences", answers: "windows of questions and their texts" };
+
 function taskSection(measured) {
-  const { task, model, steps, block, batch, groups, date, loadBefore, loadAfter } = measured;
-  const run = `${steps} steps of ${batch} texts, in turns of ${block}, after one step that is not counted. Measured on ${date}; load average before ${loadBefore}, after ${loadAfter}.`;
+  const { task, model, steps, block, batch, maxLength, groups, date, loadBefore, loadAfter } = measured;
+  const items = itemsOf[tasks[task]?.kind ?? "texts"];
+  const run = `${steps} steps of ${batch} ${items} of at most ${maxLength} tokens, in turns of ${block}, after one step that is not counted. Measured on ${date}; load average before ${loadBefore}, after ${loadAfter}.`;
   return [
     `### BERT-${model}, ${task}`,
     "",
@@ -71,14 +75,17 @@ Written by \`npm run bench:peers -- finetuning --data FOLDER\`; do not edit.
 
 - Machine: ${last.machine}.
 - Firth on Node ${last.versions.node}; ${versions}.
-- Both sides begin with the same random weights (a seed) and see the same texts, a fixed part of the training set drawn by a seed, with
-  their real lengths (vocabulary of bert-base-uncased, at most ${last.maxLength} tokens), each in its own order; dropout 0.1, AdamW, clipping to norm 1.
-- Firth: \`finetune\`, texts packed into rows. Peer: Hugging Face's Trainer, every batch padded to its longest text; *bf16*: \`bf16=True\`.
+- Both sides begin with the same random weights (a seed) and see the same examples, a fixed part of the training set drawn by a seed, with
+  their real lengths (vocabulary of bert-base-uncased), each in its own order; dropout 0.1, AdamW, clipping to norm 1.
+- sst-2, mrpc: classes of texts; pos: parts of speech of words, labelled at a word's first piece; squad: answers in texts, in windows 128
+  tokens apart (a text that fits is one window).
+- Firth: \`finetune\`, \`finetuneTagging\`, \`finetuneQuestionAnswering\`, texts packed into rows. Peer: Hugging Face's Trainer, every batch
+  padded to its longest text; *bf16*: \`bf16=True\`.
   The peer's allocator: ${last.malloc === "tuned" ? "glibc told to keep freed memory (faster than the default)" : "as it comes"}.
 - The time of a step is all that passes: making the batch, compiling a graph when a shape is first seen, the update. *padding*: share of the
   computed places without a token. Examples a second over all counted steps.
 
 ${all.map(taskSection).join("\n\n")}
 
-${commandsText(sides, "the model and the texts of the task")}`;
+${commandsText(sides, "the model and the examples of the task")}`;
 }

@@ -1,8 +1,9 @@
-// Firth's side of the fine-tuning comparison: `finetune` on a table, one step for each line "step" on standard input.
+// Firth's side of the fine-tuning comparison: texts, tagged sentences or questions, one step for each line "step" on standard input.
 //
-//   node bench/peers/firth-finetune.mjs --model FOLDER --train FILE.tsv --steps 9 --batch 32 --seed 1 --max-length 128 --dtype f32 --engine onnx
+//   node bench/peers/firth-finetune.mjs --model FOLDER --train FILE.tsv --steps 9 --batch 32 --seed 1 --kind texts --max-length 128 --dtype f32 --engine onnx
 //
-// The table has no header: label, text, and for pairs a second text. Answers are JSON lines, see stepper.mjs. A step's time is
+// texts: a table without header (label, text, and for pairs a second text); tags: a word and its tag a line; answers: SQuAD's layout,
+// in windows --stride tokens apart. What is said are JSON lines, see stepper.mjs. A step's time is
 // what passes between two steps in which the loop is not held up by this program; compiling graphs for new shapes is in it.
 
 import { readFileSync, readSync } from "node:fs";
@@ -19,10 +20,12 @@ const { values } = parseArgs({
   options: {
     ...{ model: text, train: text, steps: text, batch: text, seed: text, dtype: text, engine: text },
     "max-length": text,
+    kind: { type: "string", default: "texts" },
+    stride: { type: "string", default: "128" },
     source: { type: "boolean", default: false },
   },
 });
-const { finetune, loadTokenizer, openEngine, textClassification, tsv } = await firth(values.source);
+const library = await firth(values.source);
 const folder = values.source ? "../../src/cli" : "../../dist/cli";
 const extension = values.source ? "ts" : "js";
 const { EngineClock, timedBackend } = await import(`${folder}/bench/timed-backend.${extension}`);
@@ -55,16 +58,29 @@ const waitForStep = () => {
   return line !== undefined;
 };
 
-const numColumns = readFileSync(values.train, "utf8").split("\n", 1)[0].split("\t").length;
-const tokenizer = await loadTokenizer(values.model);
-const task = textClassification({
-  tokenizer,
-  maxSeqLength: Number(values["max-length"]),
-  labelColumn: 0,
-  textColumns: numColumns === 2 ? [1] : [1, 2],
-});
+const tokenizer = await library.loadTokenizer(values.model);
+const maxSeqLength = Number(values["max-length"]);
+
+/** What is learnt, by the kind of the data. */
+const learning = {
+  texts: async (options) => {
+    const numColumns = readFileSync(values.train, "utf8").split("\n", 1)[0].split("\t").length;
+    const textColumns = numColumns === 2 ? [1] : [1, 2];
+    const task = library.textClassification({ tokenizer, maxSeqLength, labelColumn: 0, textColumns });
+    return library.finetune(values.model, task, { train: library.tsv(values.train, { header: false }) }, options);
+  },
+  tags: async (options) => {
+    const task = library.tokenClassification({ tokenizer, maxSeqLength });
+    return library.finetuneTagging(values.model, task, { train: library.conllColumns(values.train) }, options);
+  },
+  answers: async (options) => {
+    const task = library.questionAnswering({ tokenizer, maxSeqLength, docStride: Number(values.stride) });
+    const train = await library.questionFile(values.train);
+    return library.finetuneQuestionAnswering(values.model, task, { train }, options);
+  },
+};
 const clock = new EngineClock();
-const backend = timedBackend(await openEngine({ engine: values.engine }), clock);
+const backend = timedBackend(await library.openEngine({ engine: values.engine }), clock);
 const controller = new AbortController();
 const times = [];
 const outside = [];
@@ -88,21 +104,16 @@ const listener = (event) => {
   worked = clock.milliseconds;
   began = performance.now();
 };
-await finetune(
-  values.model,
-  task,
-  { train: tsv(values.train, { header: false }) },
-  {
-    maxSteps: Number(values.steps),
-    batchSize: Number(values.batch),
-    learningRate: 2e-5,
-    seed: Number(values.seed),
-    engine: backend,
-    ...(values.dtype === "f32" ? {} : { dtype: values.dtype }),
-    listener,
-    signal: controller.signal,
-  },
-);
+await learning[values.kind]({
+  maxSteps: Number(values.steps),
+  batchSize: Number(values.batch),
+  learningRate: 2e-5,
+  seed: Number(values.seed),
+  engine: backend,
+  ...(values.dtype === "f32" ? {} : { dtype: values.dtype }),
+  listener,
+  signal: controller.signal,
+});
 const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
 const { description, threads } = await backend.probe();
 say({

@@ -1,8 +1,8 @@
 """The fine-tuning that firth-finetune.mjs does, by Hugging Face's Trainer with dynamic padding.
 
-    python bench/peers/pytorch_finetune.py --model FOLDER --train FILE.tsv --steps 9 --batch 32 --seed 1 --max-length 128 --dtype f32
+    python bench/peers/pytorch_finetune.py --model FOLDER --train FILE.tsv --steps 9 --batch 32 --seed 1 --kind texts --max-length 128 --dtype f32
 
-The table has no header: label, text, and for pairs a second text. Texts are tokenized before the training; every batch is padded to
+The kinds of data are in pytorch_reading.py. Texts are tokenized before the training; every batch is padded to
 its longest text. With --dtype bf16 the Trainer trains with bf16=True (autocast). One step for each line "step" on standard input,
 answered by one JSON line {"stepMs": …}; a report follows the end of input.
 """
@@ -15,6 +15,8 @@ import resource
 import sys
 import time
 
+from pytorch_reading import KINDS
+
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -24,22 +26,10 @@ def parse():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--kind", choices=tuple(KINDS), default="texts")
+    parser.add_argument("--stride", type=int, default=128)
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
     return parser.parse_args()
-
-
-def read_examples(options, transformers):
-    tokenizer = transformers.BertTokenizerFast(os.path.join(options.model, "vocab.txt"), do_lower_case=True)
-    with open(options.train, encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file if line != "\n"]
-    names = sorted({row[0] for row in rows})
-    columns = [list(column) for column in zip(*(row[1:] for row in rows))]
-    encoded = tokenizer(*columns, truncation=True, max_length=options.max_length)
-    examples = [
-        {**{key: values[i] for key, values in encoded.items()}, "labels": names.index(row[0])}
-        for i, row in enumerate(rows)
-    ]
-    return tokenizer, examples, names
 
 
 def main():
@@ -50,14 +40,14 @@ def main():
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
-    tokenizer, examples, names = read_examples(options, transformers)
+    tokenizer = transformers.BertTokenizerFast(os.path.join(options.model, "vocab.txt"), do_lower_case=True)
+    reading = KINDS[options.kind](options, tokenizer, transformers)
     transformers.set_seed(options.seed)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=len(names))
-    collator = transformers.DataCollatorWithPadding(tokenizer)
+    model = reading.network.from_pretrained(options.model, **reading.settings)
     times, losses, places, tokens = [], [], [], []
 
     def collate(features):
-        batch = collator(features)
+        batch = reading.collator(features)
         places.append(batch["attention_mask"].numel())
         tokens.append(int(batch["attention_mask"].sum()))
         return batch
@@ -104,7 +94,7 @@ def main():
         dataloader_pin_memory=False,
     )
     trainer = transformers.Trainer(
-        model=model, args=arguments, train_dataset=examples, data_collator=collate, callbacks=[Turns()]
+        model=model, args=arguments, train_dataset=reading.examples, data_collator=collate, callbacks=[Turns()]
     )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()

@@ -38,6 +38,7 @@ def parse():
     parser.add_argument("--optimizer", choices=("auto", "fused", "foreach", "loop"), default="auto")
     parser.add_argument("--compile", action="store_true", help="torch.compile (needs a C++ compiler)")
     parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5)
@@ -57,6 +58,13 @@ def import_torch():
     return torch, transformers
 
 
+def moved(value, device):
+    """Tensors of a batch, on a device."""
+    if isinstance(value, dict):
+        return {key: moved(inner, device) for key, inner in value.items()}
+    return value if value is None else value.to(device)
+
+
 class Step:
     """Model, optimizer and batches; calling it makes one update and returns the loss."""
 
@@ -67,17 +75,18 @@ class Step:
             torch.set_num_threads(options.threads)
         self.family = family_of(options, torch)
         self.model = getattr(transformers, self.family.architecture)(self.family.config(transformers)).train()
+        self.model.to(options.device)
         self.head = getattr(self.model, self.family.head)
         self.parameters = list(self.model.parameters())
         self.parameter_count = sum(parameter.numel() for parameter in self.parameters)
-        self.batches = [self.family.draw() for _ in range(4)]
+        self.batches = [moved(self.family.draw(), options.device) for _ in range(4)]
         self.optimizer, self.optimizer_ms = self.choose_optimizer()
         self.loss = torch.compile(self.compute_loss) if options.compile else self.compute_loss
         self.count = 0
 
     def compute_loss(self, inputs, places, targets, labels):
         torch, extra = self.torch, self.family.extra
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.options.dtype == "bf16"):
+        with torch.autocast(self.options.device, dtype=torch.bfloat16, enabled=self.options.dtype == "bf16"):
             if self.options.head == "stock":
                 return self.model(**inputs, **extra, labels=labels).loss
             states = self.model.base_model(**inputs, **extra).last_hidden_state.flatten(0, 1)
@@ -114,14 +123,18 @@ class Step:
             parameter.grad = None
         return self.make_optimizer(min(found, key=found.get)), found
 
-    def __call__(self):
+    def make(self):
+        """One update; the loss stays where it was computed."""
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.loss(**self.batches[self.count % len(self.batches)])
         loss.backward()
         self.torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.count += 1
-        return loss.item()
+        return loss.detach()
+
+    def __call__(self):
+        return self.make().item()
 
     def timed(self):
         start = time.perf_counter()
