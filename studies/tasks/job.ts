@@ -1,7 +1,7 @@
 /** @file One run of the study: a task from a start with a seed. */
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import { preparedFile, type TaskCase } from "./case.ts";
+import { isAbsolute, join } from "node:path";
+import { preparedFile, type TaskCase, usualFolder } from "./case.ts";
 import { commandText, firth } from "./firth.ts";
 import type { CaseResult } from "./result.ts";
 import { type GivenModels, modelFacts, type Start, shownModel } from "./start.ts";
@@ -64,7 +64,8 @@ export async function runJob(job: Job, place: JobPlace): Promise<CaseResult> {
   await rm(work, { recursive: true, force: true });
   const commands: string[] = [];
   const shown = (args: readonly string[]): void => {
-    const own = args.map((word) => word.replaceAll(given, shownModel(given, models)));
+    const named = args.map((word) => word.replaceAll(given, shownModel(given, models)));
+    const own = isAbsolute(folder) ? named.map((word) => word.replaceAll(folder, usualFolder)) : named;
     commands.push(commandText(own));
   };
   try {
