@@ -1,5 +1,6 @@
 /** @file What trains when in a fine-tuning run, told without making it. */
 import { internalError } from "../base/errors.ts";
+import type { Batch } from "../data/batch.ts";
 import { sizeOf } from "../ir/shape.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
 import type { Objective } from "../objectives/objective.ts";
@@ -34,7 +35,20 @@ function scheduleText(
   return `${learningRate} at its peak, slanted triangular: ${cut * 100} % of the steps up from 1/${ratio} of it, then down`;
 }
 
-/** Stages with what the loss of their first batch uses. */
+/** Steps that are looked through for batches of different kinds. */
+const LOOKED_THROUGH = 100;
+
+/** The first batch of each kind that comes soon. */
+function firstOfKinds(make: (stepsDone: number) => readonly Batch[], maxSteps: number): Batch[] {
+  const found = new Map<string | undefined, Batch>();
+  for (let step = 0; step < Math.min(maxSteps, LOOKED_THROUGH); step++) {
+    const [batch] = make(step);
+    if (!found.has(batch!.kind)) found.set(batch!.kind, batch!);
+  }
+  return [...found.values()];
+}
+
+/** Stages with what the losses of their first batches use. */
 function explained<E, N extends Module>(
   { model, objective, plan }: { readonly model: N; readonly objective: Objective<E, N>; readonly plan: StrategyPlan },
   examples: Examples<E>,
@@ -42,20 +56,27 @@ function explained<E, N extends Module>(
   name: { readonly name: string; readonly isNumbered: boolean },
 ): { readonly stages: ExplainedStage[]; readonly sizes: ReadonlyMap<string, number> } {
   const parameters = namedParameters(model);
-  const [batch] = batchMaker(objective, examples, options)(0);
-  const { parameters: used, terms } = lossUse(batch!, { model, parameters, loss: objective.loss });
+  const make = batchMaker(objective, examples, options);
+  const batches = examples.order === undefined ? make(0).slice(0, 1) : firstOfKinds(make, plan.run.maxSteps);
+  const uses = batches.map((batch) => ({ batch, ...lossUse(batch, { model, parameters, loss: objective.loss }) }));
+  const used = new Set(uses.flatMap((use) => [...use.parameters]));
   const sizes = new Map([...parameters].flatMap(([key, { shape }]) => (used.has(key) ? [[key, sizeOf(shape)]] : [])));
   const { stages, stepsPerEpoch, rateAt } = plan;
-  const losses = terms.map(({ name: term, weight, factor }) => ({
-    name: term,
-    weightAt: (made: number) => weight * (factor === undefined ? 1 : (objective.factorsAt?.(made + 1)[factor] ?? 1)),
-  }));
+  const losses = uses.flatMap(({ batch: { kind }, terms }) =>
+    terms.map(({ name: term, weight, factor }) => ({
+      ...{ name: term, kind },
+      weightAt: (made: number) => weight * (factor === undefined ? 1 : (objective.factorsAt?.(made + 1)[factor] ?? 1)),
+    })),
+  );
   return { stages: explainStages({ ...name, stages, sizes, stepsPerEpoch, rateAt, losses }), sizes };
 }
 
+/** A task, and how many of its examples, at the end, are texts without labels. */
+type ExplainedTask<E, M extends Module> = StrategyTask<E, M> & { readonly numUnlabelled?: number | undefined };
+
 /** What trains when, for a task that is about to be learned. */
-export function explainStrategy<E, M extends Module>(task: StrategyTask<E, M>): TransferExplanation {
-  const { state, examples, resolved } = task;
+export function explainStrategy<E, M extends Module>(task: ExplainedTask<E, M>): TransferExplanation {
+  const { state, examples, resolved, numUnlabelled = 0 } = task;
   const { strategy, train: options } = resolved;
   const tuning = planTuning(task);
   const before =
@@ -80,7 +101,8 @@ export function explainStrategy<E, M extends Module>(task: StrategyTask<E, M>): 
     const own = namedParameters(state.module);
     const still = [...own].filter(([name]) => !(moved.has(name) && sizes.has(name)));
     const explanation = {
-      ...{ family: state.family.name, numParameters, numExamples: examples.numExamples, batchSize: options.batchSize },
+      ...{ family: state.family.name, numParameters, batchSize: options.batchSize },
+      ...{ numExamples: examples.numExamples - numUnlabelled, numUnlabelled },
       numStill: still.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0),
       maxSteps: plan.run.maxSteps,
       fromScratch: strategy.fromScratch,
@@ -102,7 +124,7 @@ class ExplainedRun extends Error {
 }
 
 /** Before a run takes an engine: where it is to be explained only, it ends here. */
-export function explainIfAsked<E, M extends Module>(task: StrategyTask<E, M>, options: FinetuneOptions): void {
+export function explainIfAsked<E, M extends Module>(task: ExplainedTask<E, M>, options: FinetuneOptions): void {
   options[explaining]?.(() => explainStrategy(task));
 }
 

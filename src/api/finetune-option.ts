@@ -11,6 +11,7 @@ import type { ParameterTreatment } from "../train/train-step.ts";
 import type { TransferExplanation } from "../transfer/explain.ts";
 import { isPlain, type ResolvedStrategy, resolveStrategy, strategyKeys } from "../transfer/resolve-strategy.ts";
 import type { Freeze, Strategy } from "../transfer/strategy.ts";
+import { type CrossViewOptions, type ResolvedCrossView, resolveCrossView } from "./cross-view-option.ts";
 
 /** Stands in the options of a run that is to be explained only; see `explainTransfer`. */
 export const explaining: unique symbol = Symbol("explaining");
@@ -38,6 +39,8 @@ export interface FinetuneOptions extends TrainOptionsInput, Strategy {
    * the head. The result is saved as the adapter alone; `mergeAdapter` makes an ordinary model of LoRA.
    */
   readonly adapter?: AdapterOptions | null | undefined;
+  /** Learns from texts without labels too: see {@link CrossViewOptions}. For classes and numbers of texts, for tags of words. */
+  readonly crossView?: CrossViewOptions | null | undefined;
   /** How each parameter is trained, by name; instead of `freeze`, `unfreezing` and `layerRateFactor`. */
   readonly treatment?: ((name: string) => Partial<ParameterTreatment>) | undefined;
   /** @internal */
@@ -57,6 +60,7 @@ export interface ResolvedFinetune {
   /** The caller's; of a task without strategies also what `freeze` says. */
   readonly treatment: FinetuneOptions["treatment"];
   readonly adapter?: ResolvedAdapter | undefined;
+  readonly crossView?: ResolvedCrossView | undefined;
   readonly selectionFigure: string;
 }
 
@@ -65,6 +69,8 @@ export interface FinetuneResolving {
   readonly byStrategy?: boolean;
   /** Whether the run can have an adapter; as byStrategy when left out. */
   readonly adapts?: boolean;
+  /** Whether the run can learn from texts without labels; false when left out. */
+  readonly crossViews?: boolean;
 }
 
 /** What a task without strategies cannot do. */
@@ -115,7 +121,7 @@ export function resolveFinetune(
   options: FinetuneOptions,
   issues: ConfigIssue[],
   figures: readonly string[] = classificationFigures,
-  { byStrategy = false, adapts = byStrategy }: FinetuneResolving = {},
+  { byStrategy = false, adapts = byStrategy, crossViews = false }: FinetuneResolving = {},
 ): ResolvedFinetune {
   const {
     outputDir: _o,
@@ -125,6 +131,7 @@ export function resolveFinetune(
     signal: _s,
     treatment,
     adapter: asked,
+    crossView: views,
     selectionFigure = figures[0]!,
     ...rest
   } = options;
@@ -149,11 +156,19 @@ export function resolveFinetune(
   }
   const { freeze } = strategy;
   const adapter = checkAdapter(asked, strategy, issues, adapts);
+  const crossView = (views ?? null) === null ? undefined : resolveCrossView(views!, issues);
+  if (crossView !== undefined && !crossViews) {
+    issues.push({
+      path: "crossView",
+      message: "is not there for this task. Leave it out.",
+      code: "STRATEGY_UNSUPPORTED",
+    });
+  }
   if (!byStrategy && options[explaining] !== undefined) {
     issues.push({ path: "explain", message: "is not there for this task.", code: "STRATEGY_UNSUPPORTED" });
   }
   if (!byStrategy) issues.push(...unsupportedIssues(strategy));
   const isSimple = !byStrategy && freeze === "encoder" && isPlain(strategy);
   const treated = treatment ?? (isSimple ? frozenEncoder : undefined);
-  return { train, strategy, freeze, selectionFigure, treatment: treated, adapter };
+  return { train, strategy, freeze, selectionFigure, treatment: treated, adapter, crossView };
 }

@@ -44,6 +44,8 @@ export interface TaskRun<E, M extends Module, R> {
   readonly objective: Objective<E, M>;
   readonly state: ModelState<M>;
   readonly examples: readonly E[];
+  /** How many of them, at the end, are texts without labels; none when left out. */
+  readonly numUnlabelled?: number | undefined;
   /** Which of them a step takes; the next ones of a shuffled order over all when left out. */
   readonly order?: StepOrder | undefined;
   /** How its texts are learned as language; left out where strategies cannot do that. */
@@ -102,6 +104,7 @@ export function runTask<E, M extends Module, R>(
     objective,
     state,
     examples: given,
+    numUnlabelled,
     order,
     held,
     identity,
@@ -114,7 +117,7 @@ export function runTask<E, M extends Module, R>(
   const { outputDir, engine, dtype = "f32", listener, signal } = options;
   const { train: trainOptions, strategy, selectionFigure } = resolved;
   const examples: Examples<E> = { numExamples: given.length, example: (_seed, _epoch, index) => given[index]!, order };
-  const task = { state, objective, examples, source, rateOf, isStill, ownStepOf, resolved };
+  const task = { state, objective, examples, numUnlabelled, source, rateOf, isStill, ownStepOf, resolved };
   explainIfAsked(task, options);
   return withEngine(
     engine,

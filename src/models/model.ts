@@ -70,6 +70,13 @@ export interface NetworkFacts {
   readonly numHiddenLayers: number;
 }
 
+/** States that have seen one side of a text only: `left` up to their place, `right` from it on. */
+export interface OneSided {
+  readonly size: number;
+  /** float `[R, W, size]` each. */
+  states(context: ForwardContext, inputs: EncoderInputs): { readonly left: Tensor; readonly right: Tensor };
+}
+
 /** The part of a model that turns tokens into vectors, and is carried from pre-training to tasks. */
 export interface Encoder extends Module, NetworkFacts {
   /** At which of its tokens a sequence is summed up: the last one where tokens look left only. */
@@ -85,6 +92,8 @@ export interface Encoder extends Module, NetworkFacts {
    * @returns float `[P, H]`
    */
   encodeAt(context: ForwardContext, inputs: EncoderInputs, places: Tensor, past?: PastTokens): Tensor;
+  /** Only in networks made of two directions. */
+  readonly oneSided?: OneSided | undefined;
   /** One vector a sequence from the hidden states at its `pooledToken`: `[S, H]` → `[S, H]`. */
   pool(context: ForwardContext, tokens: Tensor): Tensor;
 }

@@ -38,6 +38,8 @@ export interface ForwardContext {
   quantized?(weight: Parameter): { readonly levels: Tensor; readonly scale: Tensor } | undefined;
   /** A fresh random key u32[2]. @throws outside training */
   randomKey(): Tensor;
+  /** The same weights as constants, and no dropout: what is computed with them has no gradient. Only while a loss is traced. */
+  constant?(): ForwardContext;
   /**
    * Runs one of an encoder's layers. Where the run saves memory so, what the layer computes inside is not kept for the
    * backward pass but computed again there; the numbers are the same.

@@ -34,6 +34,12 @@ function plainOrder(
   return { at: (stepsDone) => Array.from({ length: batchSize }, (_, i) => order(stepsDone * batchSize + i)) };
 }
 
+/** The same as an order of whole runs: an epoch may end in the middle of a step. */
+export function labelledOrder(numExamples: number, options: Pick<TrainOptions, "batchSize" | "seed">): StepOrder {
+  const stepsOf = (numEpochs: number): number => Math.max(1, Math.ceil((numEpochs * numExamples) / options.batchSize));
+  return { ...plainOrder(numExamples, options), stepsOf };
+}
+
 /** Makes the batches of a step from its number alone: examples in seeded order, cut into accumulation parts. */
 export function batchMaker<E, M extends Module>(
   objective: Objective<E, M>,

@@ -6,7 +6,7 @@ import type { Graph } from "../ir/graph.ts";
 import { tensorType } from "../ir/shape.ts";
 import type { ForwardContext, Parameter } from "../nn/module.ts";
 import { checkpoint } from "../tensor/call.ts";
-import { convert } from "../tensor/elementwise.ts";
+import { convert, stopGradient } from "../tensor/elementwise.ts";
 import { KeySequence } from "../tensor/random.ts";
 import { type Tensors, trace } from "../tensor/trace.ts";
 
@@ -76,11 +76,23 @@ export function forwardContext(
 ): ForwardContext {
   const names = new Map([...parameters].map(([name, parameter]) => [parameter, name]));
   const keys = symbols.randomKey === undefined ? undefined : new KeySequence(symbols.randomKey);
+  const nameOf = (parameter: Parameter): string => {
+    const name = names.get(parameter);
+    if (name === undefined) throw internalError("a module asks for a parameter that its model does not list");
+    return name;
+  };
+  const still: ForwardContext = {
+    training: false,
+    parameter: (parameter) => convert(stopGradient(symbols[`parameter.${nameOf(parameter)}`]!), policy.compute),
+    randomKey: () => {
+      throw internalError("randomness is used outside training");
+    },
+    layer: (run, x) => run(x),
+  };
   return {
     training: keys !== undefined,
     parameter: (parameter) => {
-      const name = names.get(parameter);
-      if (name === undefined) throw internalError("a module asks for a parameter that its model does not list");
+      const name = nameOf(parameter);
       used?.add(name);
       return convert(symbols[`parameter.${name}`]!, policy.compute);
     },
@@ -93,6 +105,7 @@ export function forwardContext(
       if (keys === undefined) throw internalError("randomness is used outside training");
       return keys.next();
     },
+    constant: () => still,
     layer: (run, x) => (recomputeLayers ? checkpoint((h) => run(h!), "layer")(x)[0]! : run(x)),
   };
 }

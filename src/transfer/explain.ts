@@ -13,6 +13,8 @@ export interface ExplainedGroup {
 /** A term of the loss and its factor at a stage's first and last step. */
 export interface ExplainedLoss {
   readonly name: string;
+  /** Of which kind of batches it is, where there are several. */
+  readonly kind?: string | undefined;
   readonly first: number;
   readonly last: number;
 }
@@ -40,6 +42,8 @@ export interface TransferExplanation {
   /** Of those, parameters that no stage of the task trains: frozen ones, and those that its loss does not use. */
   readonly numStill: number;
   readonly numExamples: number;
+  /** Texts without labels beside them. */
+  readonly numUnlabelled: number;
   readonly batchSize: number;
   readonly maxSteps: number;
   readonly fromScratch: boolean;
@@ -62,7 +66,11 @@ export interface StageFacts {
   /** The rate by the steps made. */
   readonly rateAt: (stepsMade: number) => number;
   /** Terms of the loss with their factors by the steps made. */
-  readonly losses: readonly { readonly name: string; readonly weightAt: (stepsMade: number) => number }[];
+  readonly losses: readonly {
+    readonly name: string;
+    readonly kind?: string | undefined;
+    readonly weightAt: (stepsMade: number) => number;
+  }[];
 }
 
 /** `layer 3`, as part of a longer name. */
@@ -130,8 +138,9 @@ export function explainStages({
       epochs: [(firstStep - 1) / stepsPerEpoch, lastStep / stepsPerEpoch],
       groups: explained,
       numParameters: explained.reduce((sum, group) => sum + group.numParameters, 0),
-      losses: losses.map(({ name: term, weightAt }) => ({
+      losses: losses.map(({ name: term, kind, weightAt }) => ({
         name: term,
+        ...(kind === undefined ? {} : { kind }),
         first: weightAt(firstStep - 1),
         last: weightAt(lastStep - 1),
       })),
@@ -143,8 +152,13 @@ const count = (value: number): string => value.toLocaleString("en-US");
 const short = (value: number): string => String(Math.round(value * 100) / 100);
 const rate = (value: number): string => (value === 0 ? "0" : value.toExponential(1));
 
-/** `classification + 0.2→0.1 mlm`. */
+/** `classification + 0.2→0.1 mlm`; of batches of several kinds each one's, `|` between them. */
 function lossText(losses: readonly ExplainedLoss[]): string {
+  const kinds = [...new Set(losses.map(({ kind }) => kind))];
+  return kinds.map((kind) => sumText(losses.filter((loss) => loss.kind === kind))).join(" | ");
+}
+
+function sumText(losses: readonly ExplainedLoss[]): string {
   return losses
     .map(({ name, first, last }) => {
       const [from, to] = [first, last].map((value) => String(Number(value.toPrecision(3))));
@@ -169,8 +183,8 @@ const header = ["", "steps", "epochs", "trained", "parameters", "first rate", "h
 
 /** The explanation as text, a line for each rate of each stage. */
 export function explanationText(explanation: Omit<TransferExplanation, "text">): string {
-  const { family, numParameters, numStill, numExamples, batchSize, maxSteps, schedule, stages, fromScratch } =
-    explanation;
+  const { family, numParameters, numStill, numExamples, numUnlabelled, batchSize, maxSteps } = explanation;
+  const { schedule, stages, fromScratch } = explanation;
   const rows = stages.flatMap(({ name, firstStep, lastStep, epochs, groups, losses }) =>
     groups.map(({ name: trained, numParameters: size, learningRate: { first, highest, last } }, i) => {
       const isFirst = i === 0;
@@ -183,11 +197,12 @@ export function explanationText(explanation: Omit<TransferExplanation, "text">):
       ];
     }),
   );
+  const unlabelled = numUnlabelled === 0 ? "" : ` and ${count(numUnlabelled)} texts without labels`;
   const weights = fromScratch ? "new weights" : "pre-trained weights";
   const still = numStill === 0 ? "all of them trained" : `${count(numStill)} of them never trained`;
   return [
     `${family}, ${count(numParameters)} parameters (${weights}; ${still})`,
-    `${count(numExamples)} examples, ${batchSize} a step, ${maxSteps} steps; rate: ${schedule}`,
+    `${count(numExamples)} examples${unlabelled}, ${batchSize} a step, ${maxSteps} steps; rate: ${schedule}`,
     "",
     ...aligned([header, ...rows], new Set([1, 2, 4, 5, 6, 7])),
   ].join("\n");
