@@ -1,46 +1,54 @@
 /** @file Several tasks over one encoder, learnt together. */
 import { createHash } from "node:crypto";
-import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
-import type { JsonObject } from "../formats/json-text.ts";
-import type { ComputeDType } from "../ir/dtype.ts";
-import type { Framing } from "../models/framing.ts";
+import { resolve } from "node:path";
+import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import { withAdapter } from "../models/adapter/start.ts";
 import { isCarried } from "../models/model.ts";
 import { headPrefix, MultiTaskModel } from "../models/multi-task.ts";
 import { adoptWeights, initialWeights } from "../nn/weights.ts";
 import { type MergedOrder, mergedOrder } from "../tasks/merged-order.ts";
 import { mergedTask, type TaskExample, taskExamples } from "../tasks/merged-task.ts";
-import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
-import type { TextRankingSettings } from "../tasks/text-ranking.ts";
-import type { LabelledText, TextTaskData } from "../tasks/text-task.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { ParameterTreatment } from "../train/train-step.ts";
-import type { Evaluation } from "../train/trainer.ts";
 import { textOfFramed } from "../transfer/language-text.ts";
-import { dataHash, tell } from "./finetune.ts";
+import { openCrossView, runWithViews, type ViewableTask, viewableText, viewableWords } from "./cross-view.ts";
+import { crossViewIssues } from "./cross-view-option.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import {
   headsOf,
   keptWeights,
-  type LearntTask,
   type MultiTaskTextModel,
   saveMultiTask,
   type TaskClassifier,
+  type TaskTagger,
+  taggerOf,
   taskOf,
   taskShapes,
 } from "./multi-task-model.ts";
-import { type HeldOut, type MeasuredPlace, type Measurement, runTask, type TaskOutcome } from "./run-task.ts";
-import { type FinetuneStart, fitIssues, openStart, type Pretraining } from "./start-classifier.ts";
-import { strategyIssues } from "./strategy-issues.ts";
+import type { TaskOutcome } from "./run-task.ts";
 import {
+  type FinetuneStart,
+  fitIssues,
+  lengthIssues,
+  openStart,
+  type Pretraining,
+  requireStart,
+  vocabularyIssues,
+} from "./start-classifier.ts";
+import { strategyIssues } from "./strategy-issues.ts";
+import { chainRate } from "./tagging-run.ts";
+import { heldTogether, type OpenTask, openTask, type TogetherEvaluation } from "./together-open.ts";
+import {
+  type AnyTogetherTask,
   type MixingOptions,
   type ResolvedTask,
   resolveMixing,
   resolveTasks,
-  type TogetherTask,
 } from "./together-task.ts";
 import type { LanguageSource } from "./transfer-run.ts";
 
-export type { HeadOption, MixingOptions, TogetherTask } from "./together-task.ts";
+export type { TogetherEvaluation } from "./together-open.ts";
+export type { AnyTogetherTask, HeadOption, MixingOptions, TogetherTagging, TogetherTask } from "./together-task.ts";
 
 /**
  * Options of training, as for one task. What is best is decided by the average over tasks of each task's figure; three
@@ -50,114 +58,18 @@ export interface FinetuneTogetherOptions extends Omit<FinetuneOptions, "selectio
   readonly mixing?: MixingOptions | undefined;
 }
 
-/** Figures of every task on its held-out table, by the names of the tasks that have one. */
-export type TogetherEvaluation = Readonly<Record<string, { readonly loss: number }>>;
-
 /** A model of several tasks, and how it was made. */
 export interface FinetunedTogether extends MultiTaskTextModel, TaskOutcome<TogetherEvaluation> {
   /** The mean over tasks of each task's figure; undefined without figures. */
   readonly average: number | undefined;
-  /** The model of one task. */
+  /** It, and the figures of all tasks by `task.figure`; undefined without figures. */
+  readonly means: Readonly<Record<string, number>> | undefined;
+  /** The model of one task of texts. */
   task(name: string): TaskClassifier;
+  /** The model of one task that tags words. */
+  tagger(name: string): TaskTagger;
   /** Writes a folder with the encoder as a Hugging Face model directory, and all heads beside it. */
   save(folder: string): Promise<void>;
-}
-
-/** A task with its tables in memory. */
-interface OpenTask extends ResolvedTask {
-  readonly data: TextTaskData;
-  readonly held: TextTaskData | undefined;
-  readonly examples: readonly LabelledText[];
-}
-
-/** Reads a task's tables. @throws {DataError} DATA_EMPTY, and those of the table */
-async function openTask(
-  given: ResolvedTask,
-  framing: Framing,
-  listener: FinetuneOptions["listener"],
-): Promise<OpenTask> {
-  const { task, name, train } = given;
-  const { maxSeqLength } = task.settings;
-  const data = await task.read(train, { framing });
-  tell(listener, data, maxSeqLength);
-  const held = given.eval && (await task.read(given.eval, { labels: data.labels, framing }));
-  if (held !== undefined) tell(listener, held, maxSeqLength);
-  const examples = data.training ?? data.examples;
-  if (examples.length > 0) return { ...given, data, held, examples };
-  const why = data.training === undefined ? "has no rows" : "has no query with a relevant candidate and another one";
-  throw new DataError(`the task ${name} ${why}. Check the table, or leave the task out.`, {
-    code: "DATA_EMPTY",
-    path: train.name,
-  });
-}
-
-/** What is kept of a task with its model. */
-function learntTask({ name, task, head, data }: OpenTask): LearntTask {
-  const { maxSeqLength, textColumns, labelColumn } = task.settings;
-  const { relevantLabel, gamma } = task.settings as Partial<TextRankingSettings>;
-  const settings: JsonObject = relevantLabel === undefined ? {} : { relevantLabel, gamma: gamma ?? 1 };
-  return {
-    ...{ name, kind: task.name, head, labels: data.labels, maxSeqLength, textColumns, labelColumn, settings },
-    facts: data.facts ?? {},
-  };
-}
-
-/** The first held-out examples; those of rankings are kept together. */
-function firstOf(data: TextTaskData, count: number | null): TextTaskData {
-  if (count === null || count >= data.examples.length || "numQueries" in data) return data;
-  return { ...data, examples: data.examples.slice(0, count) };
-}
-
-/** Figures of all tasks as a run logs them, and their average, which decides what is best. */
-function togetherFigures(tasks: readonly OpenTask[], results: TogetherEvaluation): Evaluation {
-  const means: Record<string, number> = { average: 0 };
-  const own = tasks.filter(({ name }) => results[name] !== undefined);
-  let loss = 0;
-  for (const { name, task, figure } of own) {
-    const told = task.trainingFigures(results[name]!);
-    means.average = means.average! + told.means[figure]! / own.length;
-    loss += told.loss / own.length;
-    for (const [key, value] of Object.entries({ ...told.means, loss: told.loss })) means[`${name}.${key}`] = value;
-  }
-  return { loss, means };
-}
-
-/** Measures one task after the other. */
-function openMeasurement(
-  tasks: readonly OpenTask[],
-  { module }: { readonly module: MultiTaskModel },
-  {
-    batchSize,
-    maxEvalExamples,
-    dtype,
-  }: Pick<TrainOptions, "batchSize" | "maxEvalExamples"> & { readonly dtype: ComputeDType },
-): (place: MeasuredPlace) => Measurement<TogetherEvaluation> {
-  return (place) => {
-    const opened = tasks.flatMap(({ name, task, data, held }) => {
-      if (held === undefined) return [];
-      const { tokenizer, maxSeqLength, packed } = task.settings;
-      const program = new TextClassifierProgram({
-        ...place,
-        ...{ model: module.task(name), batchSize, maxSeqLength, packed },
-        ...{ policy: { compute: dtype }, padId: tokenizer.special.pad },
-      });
-      const measure = async (part: "some" | "all") => {
-        const scored = part === "all" ? held : firstOf(held, maxEvalExamples);
-        return task.result(scored, await program.logits(scored.examples), data.facts);
-      };
-      return [{ name, program, measure }];
-    });
-    return {
-      run: async (part) => {
-        const results: Record<string, { readonly loss: number }> = {};
-        for (const { name, measure } of opened) results[name] = await measure(part);
-        return results;
-      },
-      dispose: async () => {
-        for (const { program } of opened) await program.dispose();
-      },
-    };
-  };
 }
 
 /** Heads count the steps of their own task, as an optimizer does that skips parameters without a gradient. */
@@ -167,6 +79,23 @@ function headClocks(tasks: readonly OpenTask[], order: MergedOrder): (name: stri
     ownStep: (step: number): number => order.stepsOfTask(i, step),
   }));
   return (parameter) => clocks.find(({ prefix }) => parameter.startsWith(prefix))?.ownStep;
+}
+
+/** How texts are read that are no task's own. */
+function readingOf(tasks: readonly ResolvedTask[]) {
+  return {
+    maxSeqLength: Math.max(...tasks.map(({ task }) => task.settings.maxSeqLength)),
+    packed: tasks.every(({ task }) => task.settings.packed),
+    overlap: Math.max(0, ...tasks.map((given) => (given.kind === "tagging" ? given.task.settings.overlap : 0))),
+  };
+}
+
+/** A task as views learn it; heads that read pairs token by token have none. */
+function viewableTasks(given: ResolvedTask, numLabels: number): ViewableTask<MultiTaskModel>[] {
+  const { name } = given;
+  if (given.kind === "tagging") return [viewableWords(name, (model) => model.tagger(name), numLabels)];
+  if (given.head.kind === "stochasticAnswer") return [];
+  return [viewableText(name, (model) => model.task(name), numLabels, given.task.settings.textColumns.length)];
 }
 
 /** How the tasks' texts are learned as language, where a strategy asks for that. */
@@ -179,25 +108,43 @@ function languageSource(
   const { tokenizer } = first.task.settings;
   return {
     ...{ name, language, tokenizer },
-    maxSeqLength: Math.max(...tasks.map(({ task }) => task.settings.maxSeqLength)),
-    packed: tasks.every(({ task }) => task.settings.packed),
+    ...readingOf(tasks),
     textsOf: ({ example }) => [textOfFramed(example, tokenizer)],
   };
 }
 
-/** Two lanes cut a batch by rows, which only linear heads allow: those of pairs and rankings look at several rows. */
+const isDivisible = ({ head }: ResolvedTask): boolean => head.kind === "linear" || head.kind === "tokenClassification";
+
+/** Two lanes cut a batch by rows, which heads of pairs and rankings do not allow: they look at several rows. */
 function laneIssues(tasks: readonly ResolvedTask[], lanes: TrainOptions["lanes"] | undefined): ConfigIssue[] {
-  const other = tasks.find(({ head }) => head.kind !== "linear");
+  const other = tasks.find((task) => !isDivisible(task));
   if (other === undefined || lanes !== 2) return [];
-  const message = `must be 1 or "auto" where a head is not linear; got 2, and ${other.name} has ${other.head.kind}.`;
+  const message = `must be 1 or "auto" where a head looks at several rows; got 2, and ${other.name} has ${other.head.kind}.`;
   return [{ path: "lanes", message, code: "LANES_UNSUPPORTED" }];
 }
 
 /** Lanes that are to be measured are one where there is nothing to measure. */
 function withLanes(options: TrainOptions, tasks: readonly ResolvedTask[]): TrainOptions {
-  const isDivisible = tasks.every(({ head }) => head.kind === "linear");
-  return options.lanes === "auto" && !isDivisible ? { ...options, lanes: 1 } : options;
+  return options.lanes === "auto" && !tasks.every(isDivisible) ? { ...options, lanes: 1 } : options;
 }
+
+/** Why a model cannot learn a task: paths begin with `task.`. */
+function taskIssues(opened: Pretraining, given: ResolvedTask): ConfigIssue[] {
+  if (given.kind === "text") return fitIssues(opened, given.task.settings);
+  const { tokenizer, maxSeqLength } = given.task.settings;
+  const issues = [...vocabularyIssues(opened, tokenizer), ...lengthIssues(opened, maxSeqLength)];
+  const { family, config } = opened.state;
+  try {
+    family.tokenClassification(config, 2);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    issues.push(...error.issues.map(({ message, code }) => ({ path: "task.name", message, code })));
+  }
+  return issues;
+}
+
+/** Scores of neighbouring tags learn faster than the rest. */
+const rateOf = (name: string): number => chainRate(name.replace(/^heads\.[^.]+\./, ""));
 
 /** What a start must not have: the weights of an adapter are neither the encoder's nor a head's. */
 function adapterIssues(state: object): ConfigIssue[] {
@@ -221,23 +168,25 @@ function adapterIssues(state: object): ConfigIssue[] {
  */
 export async function finetuneTogether(
   start: FinetuneStart,
-  tasks: readonly TogetherTask[],
+  tasks: readonly AnyTogetherTask[],
   options: FinetuneTogetherOptions = {},
 ): Promise<FinetunedTogether> {
   const { mixing: givenMixing = {}, ...others } = options;
   const { dtype = "f32", listener, fromScratch = false } = options;
   const issues: ConfigIssue[] = [];
   const resolvedTasks = resolveTasks(tasks, issues);
-  const resolved = resolveFinetune(others, issues, ["average"], { byStrategy: true, adapts: false });
+  const resolved = resolveFinetune(others, issues, ["average"], {
+    ...{ byStrategy: true, crossViews: true },
+  });
   const { train: trainOptions } = resolved;
   const mixing = resolveMixing(givenMixing, trainOptions?.numEpochs, issues);
   issues.push(...laneIssues(resolvedTasks, trainOptions?.lanes));
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
   issues.push(...adapterIssues(opened.state));
-  for (const { name, task } of resolvedTasks) {
-    const own = fitIssues(opened, task.settings);
-    issues.push(...own.map((issue) => ({ ...issue, path: issue.path.replace(/^task\./, `tasks.${name}.`) })));
+  for (const given of resolvedTasks) {
+    const own = taskIssues(opened, given);
+    issues.push(...own.map((issue) => ({ ...issue, path: issue.path.replace(/^task\./, `tasks.${given.name}.`) })));
   }
   const { family, config } = opened.state;
   const source = languageSource(opened, resolvedTasks);
@@ -246,61 +195,67 @@ export async function finetuneTogether(
       ...strategyIssues(() => ({ family, config, module: family.classification(config, 2) }), source, resolved),
     );
   }
+  const { crossView } = resolved;
+  if (crossView !== undefined && issues.length === 0) {
+    const kinds = resolvedTasks.map(({ kind }) => (kind === "tagging" ? "words" : "texts"));
+    issues.push(...crossViewIssues(crossView, family.classification(config, 2).encoder, kinds));
+  }
   if (issues.length > 0 || trainOptions === undefined) throw new ConfigError("finetuneTogether", issues);
   for (const message of opened.notices) listener?.({ kind: "notice", message });
 
   const { framing } = family;
   const open: OpenTask[] = [];
-  for (const task of resolvedTasks) open.push(await openTask(task, framing, listener));
-  const learnt = open.map(learntTask);
+  for (const task of resolvedTasks) open.push(await openTask(task, { framing, listener }));
+  const learnt = open.map((task) => task.learnt);
   const module = new MultiTaskModel(family, config, taskShapes(learnt));
   const fresh = initialWeights(module, seed);
   const carried = new Map([...opened.state.weights].filter(([name]) => isCarried(name)));
   const kept = fromScratch ? new Map<string, Float32Array>() : keptWeights(await headsOf(start), learnt);
   const weights = fromScratch ? fresh : adoptWeights(fresh, new Map([...carried, ...kept])).weights;
-  const state = { family, config, module, weights };
+  const folder = typeof start === "string" ? resolve(start) : undefined;
+  const { adapter } = resolved;
+  requireStart(opened.state, folder, adapter);
+  const state = withAdapter({ family, config, module, weights }, adapter, { seed, folder });
 
   const { batchSize, numEpochs, maxEvalExamples } = trainOptions;
-  const parts = open.map(({ head, ...own }) => ({ ...own, readsPairs: head.kind === "stochasticAnswer" }));
-  const sizes = open.map(({ name, examples }) => ({ name, numExamples: examples.length }));
+  const parts = open.map(({ part }) => part);
+  const sizes = parts.map(({ name, examples }) => ({ name, numExamples: examples.length }));
   const order = mergedOrder(sizes, { batchSize, seed, mixing, numEpochs });
-  const held = open.filter((task) => task.held !== undefined);
-  const heldOut: HeldOut<TogetherEvaluation> | undefined =
-    held.length === 0
-      ? undefined
-      : {
-          open: openMeasurement(open, state, { batchSize, maxEvalExamples, dtype }),
-          isWhole: held.every((task) => firstOf(task.held!, maxEvalExamples).examples === task.held!.examples),
-          figures: (results) => togetherFigures(open, results),
-        };
-  const { tokenizer } = open[0]!.task.settings;
-  const outcome = await runTask(
+  const held = heldTogether(open, module, { batchSize, maxEvalExamples, dtype });
+  const { tokenizer } = resolvedTasks[0]!.task.settings;
+  const unlabelled =
+    crossView &&
+    (await openCrossView(crossView, {
+      tasks: resolvedTasks.flatMap((given, i) => viewableTasks(given, learnt[i]!.labels.length)),
+      ...{ network: module.encoder, tokenizer, framing, listener },
+      ...readingOf(resolvedTasks),
+    }));
+  const outcome = await runWithViews(
     {
-      ...{ objective: mergedTask(parts), state, examples: taskExamples(parts), order, held: heldOut, source },
+      ...{ objective: mergedTask(parts), state, examples: taskExamples(parts), order, held, source },
       resolved: { ...resolved, train: withLanes(trainOptions, resolvedTasks) },
       ownStepOf: headClocks(open, order),
+      ...(resolvedTasks.some(({ head }) => head.kind === "tokenClassification" && head.crf) ? { rateOf } : {}),
       identity: {
-        settings: { mixing, tasks: open.map(taskIdentity) },
+        settings: { mixing, tasks: open.map(({ identity }) => identity) },
         tokenizer: tokenizer.hash,
         data: createHash("sha256")
-          .update(open.map(({ data }) => dataHash(data)).join())
+          .update(open.map(({ hash }) => hash).join())
           .digest("hex"),
       },
     },
+    unlabelled,
     options,
   );
+  const means = outcome.evaluation && held?.figures(outcome.evaluation).means;
   const model: MultiTaskTextModel = { ...state, weights: outcome.weights, tokenizer, tasks: learnt };
   return {
     ...model,
     ...outcome,
-    average: outcome.evaluation && togetherFigures(open, outcome.evaluation).means.average,
+    means,
+    average: means?.average,
     task: (name) => taskOf(model, name),
+    tagger: (name) => taggerOf(model, name),
     save: (folder) => saveMultiTask(folder, model),
   };
-}
-
-/** What of a task decides the numbers of a run, beside its data. */
-function taskIdentity({ name, task, head, figure }: OpenTask): object {
-  const { tokenizer: _tokenizer, ...settings } = task.settings;
-  return { name, kind: task.name, settings, head, figure };
 }

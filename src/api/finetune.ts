@@ -1,15 +1,18 @@
 import { createHash } from "node:crypto";
 import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
+import type { ClassificationModel } from "../models/model.ts";
 import type { ClassificationResult } from "../tasks/classification-evaluation.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
 import type { LabelledText, TextTask, TextTaskData } from "../tasks/text-task.ts";
 import type { TrainListener } from "../train/event.ts";
 import { textOfFramed } from "../transfer/language-text.ts";
+import { openCrossView, runWithViews, viewableText } from "./cross-view.ts";
+import { crossViewIssues } from "./cross-view-option.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import { saveClassifier } from "./load.ts";
 import type { TextClassifier } from "./model.ts";
-import { type HeldOut, runTask, type TaskOutcome } from "./run-task.ts";
+import type { HeldOut, TaskOutcome } from "./run-task.ts";
 import { type FinetuneStart, fitIssues, openStart, startClassifier } from "./start-classifier.ts";
 import { strategyIssues } from "./strategy-issues.ts";
 
@@ -69,7 +72,7 @@ export async function finetune<D extends TextTaskData, R extends { readonly loss
   const { tokenizer, ...settings } = task.settings;
   const { maxSeqLength, packed } = settings;
   const issues: ConfigIssue[] = [];
-  const resolved = resolveFinetune(options, issues, task.figures, { byStrategy: true });
+  const resolved = resolveFinetune(options, issues, task.figures, { byStrategy: true, crossViews: true });
   const { train: trainOptions } = resolved;
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
@@ -79,9 +82,10 @@ export async function finetune<D extends TextTaskData, R extends { readonly loss
     textsOf: (example: LabelledText) => [textOfFramed(example, tokenizer)],
   };
   const { family, config } = opened.state;
-  issues.push(
-    ...strategyIssues(() => ({ family, config, module: family.classification(config, 2) }), source, resolved),
-  );
+  const { crossView } = resolved;
+  const structure = () => ({ family, config, module: family.classification(config, 2) });
+  issues.push(...strategyIssues(structure, source, resolved));
+  if (crossView !== undefined) issues.push(...crossViewIssues(crossView, structure().module.encoder, ["texts"]));
   if (task.name === "textRanking") {
     const message = "rankings are learnt by finetuneTogether, whose head for them gives scores in (0, 1). Use that.";
     issues.push({ path: "task", message, code: "CONFIG_UNSUPPORTED" });
@@ -115,7 +119,13 @@ export async function finetune<D extends TextTaskData, R extends { readonly loss
       };
     };
   };
-  const outcome = await runTask(
+  const unlabelled =
+    crossView &&
+    (await openCrossView(crossView, {
+      tasks: [viewableText("", (model: ClassificationModel) => model, labels.length, settings.textColumns.length)],
+      ...{ network: state.module.encoder, tokenizer, framing, maxSeqLength, packed, listener },
+    }));
+  const outcome = await runWithViews(
     {
       ...{ objective: task, state, examples, source, resolved: { ...resolved, train: trainOptions } },
       held: held && {
@@ -125,6 +135,7 @@ export async function finetune<D extends TextTaskData, R extends { readonly loss
       },
       identity: { settings, tokenizer: tokenizer.hash, data: dataHash(data) },
     },
+    unlabelled,
     options,
   );
   const classifier: TextClassifier = {

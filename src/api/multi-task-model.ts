@@ -7,6 +7,7 @@ import { writeFileAtomic } from "../formats/atomic.ts";
 import { formatJson, readJsonObject } from "../formats/json-file.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../formats/json-text.ts";
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../formats/safetensors.ts";
+import { attachAdapter } from "../models/adapter/attach.ts";
 import { familyOf } from "../models/families.ts";
 import { isCarried } from "../models/model.ts";
 import {
@@ -18,11 +19,12 @@ import {
   taskNetwork,
   taskWeights,
 } from "../models/multi-task.ts";
-import { namedParameters } from "../nn/module.ts";
+import { type Module, namedParameters } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { TaskFacts } from "../tasks/text-task.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
 import { saveModel, type TextClassifier, type TextModel } from "./model.ts";
+import type { Tagger } from "./tagger.ts";
 
 /** What a model of several tasks knows of one of them. */
 export interface LearntTask {
@@ -33,6 +35,7 @@ export interface LearntTask {
   readonly labels: readonly string[];
   /** Longest input in tokens that it was fine-tuned with. */
   readonly maxSeqLength: number;
+  /** None for taggers, which read lists of words or texts. */
   readonly textColumns: readonly ColumnRef[];
   readonly labelColumn: ColumnRef;
   /** What config.json would say of a model for it alone. */
@@ -48,6 +51,11 @@ export interface MultiTaskTextModel extends TextModel<MultiTaskModel> {
 
 /** The model of one task out of several: it evaluates and predicts as any classifier, or model of numbers. */
 export interface TaskClassifier extends TextClassifier {
+  readonly task: LearntTask;
+}
+
+/** The model of one task that tags words: it evaluates and predicts as any tagger. */
+export interface TaskTagger extends Tagger {
   readonly task: LearntTask;
 }
 
@@ -83,18 +91,60 @@ export function findTask(tasks: readonly LearntTask[], name: string | undefined,
   throw new ConfigError(where, [{ path: "task", message, code }]);
 }
 
-/** The model of one task, with the weights that it has in a model of several. */
+/** Whether a task tags words. */
+export function tagsWords({ head }: LearntTask): boolean {
+  return head.kind === "tokenClassification";
+}
+
+function wrongKind(where: string, { name }: LearntTask, message: string): ConfigError {
+  return new ConfigError(where, [{ path: `tasks.${name}`, message, code: "TASK_KIND" }]);
+}
+
+/** A new network with the adapter of a model, where it has one. */
+function adaptedAs<M extends Module>(
+  { family, config, adapter }: Pick<MultiTaskTextModel, "family" | "config" | "adapter">,
+  module: M,
+): M {
+  if (adapter === undefined) return module;
+  attachAdapter(module, adapter.options, { map: family.weightMap(config), family: family.name });
+  return module;
+}
+
+/**
+ * The model of one task of texts, with the weights that it has in a model of several.
+ * @throws {ConfigError} TASK_UNKNOWN, TASK_MISSING; TASK_KIND for one that tags words
+ */
 export function taskOf(model: MultiTaskTextModel, name?: string): TaskClassifier {
   const task = findTask(model.tasks, name, "taskOf");
-  const { family, config, weights, tokenizer, preserved } = model;
+  if (tagsWords(task)) throw wrongKind("taskOf", task, "tags words. Use taggerOf.");
+  const { family, config, weights, tokenizer, preserved, adapter } = model;
   const shape = shapeOf(task);
   return {
-    ...{ family, config, tokenizer, task },
-    module: taskNetwork(family, config, shape),
+    ...{ family, config, tokenizer, task, adapter },
+    module: adaptedAs(model, taskNetwork(family, config, shape)),
     weights: taskWeights(weights, task.name, shape),
     labels: task.labels,
     maxSeqLength: task.maxSeqLength,
     preserved: { ...preserved, ...task.facts },
+  };
+}
+
+/**
+ * The model of one task that tags words, with the weights that it has in a model of several.
+ * @throws {ConfigError} TASK_UNKNOWN, TASK_MISSING; TASK_KIND for one of texts
+ */
+export function taggerOf(model: MultiTaskTextModel, name?: string): TaskTagger {
+  const task = findTask(model.tasks, name, "taggerOf");
+  const { head, labels, maxSeqLength, facts } = task;
+  if (head.kind !== "tokenClassification") throw wrongKind("taggerOf", task, "does not tag words. Use taskOf.");
+  const { family, config, weights, tokenizer, preserved, adapter } = model;
+  const module = adaptedAs(model, family.tokenClassification(config, labels.length, { crf: head.crf }));
+  const all = taskWeights(weights, task.name, shapeOf(task));
+  return {
+    ...{ family, config, tokenizer, task, module, labels, maxSeqLength, adapter },
+    // The shared encoder may have parts that a tagger's has not: a pooler.
+    weights: new Map([...namedParameters(module).keys()].map((key) => [key, all.get(key)!])),
+    preserved: { ...preserved, ...facts },
   };
 }
 
@@ -115,13 +165,16 @@ function bareArchitecture(name: JsonValue | undefined): string[] {
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
 export async function saveMultiTask(folder: string, model: MultiTaskTextModel): Promise<void> {
-  const { family, config, weights, preserved, tokenizer, tasks } = model;
-  const bare = { family, config, module: new CarriedPart(model.module), weights, preserved, tokenizer };
+  const { family, config, weights, preserved, tokenizer, tasks, adapter } = model;
+  const bare = { family, config, module: new CarriedPart(model.module), weights, preserved, tokenizer, adapter };
   await saveModel(folder, bare, async (temporary) => {
     const path = join(temporary, "config.json");
-    const json = await readJsonObject(path);
-    const [first] = Array.isArray(json.architectures) ? (json.architectures as readonly JsonValue[]) : [];
-    await writeFileAtomic(path, formatJson({ ...json, architectures: bareArchitecture(first) }));
+    // Of a model with an adapter the adapter alone is saved, which has no config.json.
+    if (existsSync(path)) {
+      const json = await readJsonObject(path);
+      const [first] = Array.isArray(json.architectures) ? (json.architectures as readonly JsonValue[]) : [];
+      await writeFileAtomic(path, formatJson({ ...json, architectures: bareArchitecture(first) }));
+    }
     await writeSafetensors(join(temporary, HEADS_FILE), headTensors(model));
     await writeFileAtomic(join(temporary, TASKS_FILE), formatJson({ tasks: tasks as unknown as JsonValue }));
   });
@@ -131,6 +184,7 @@ const isColumn = (value: unknown): boolean => typeof value === "string" || typeo
 
 function isHead(value: JsonValue | undefined): boolean {
   if (!isJsonObject(value)) return false;
+  if (value.kind === "tokenClassification") return typeof value.crf === "boolean";
   if (value.kind !== "stochasticAnswer") return value.kind === "linear" || value.kind === "relevance";
   return ["numSteps", "stepDropout", "dropout"].every((key) => typeof value[key] === "number");
 }
@@ -185,12 +239,12 @@ async function readHeads(folder: string, module: MultiTaskModel): Promise<Map<st
 /** A model of several tasks as its folder has it. */
 export async function loadMultiTask(folder: string): Promise<MultiTaskTextModel> {
   const family = await familyOf(folder);
-  const { config, weights, preserved } = await family.loadPretraining(folder, 0);
+  const { config, weights, preserved, adapter } = await family.loadPretraining(folder, 0);
   const tasks = await readTasks(folder);
-  const module = new MultiTaskModel(family, config, taskShapes(tasks));
+  const module = adaptedAs({ family, config, adapter }, new MultiTaskModel(family, config, taskShapes(tasks)));
   const carried: Weights = new Map([...weights].filter(([name]) => isCarried(name)));
   return {
-    ...{ family, config, module, preserved, tasks },
+    ...{ family, config, module, preserved, tasks, adapter },
     weights: new Map([...carried, ...(await readHeads(folder, module))]),
     tokenizer: await loadTokenizer(folder),
   };
@@ -199,12 +253,23 @@ export async function loadMultiTask(folder: string): Promise<MultiTaskTextModel>
 /**
  * The model of one task out of a folder of several.
  * @param name may be left out where there is one task
- * @throws {ConfigError} TASK_UNKNOWN, TASK_MISSING
+ * @throws {ConfigError} TASK_UNKNOWN, TASK_MISSING; TASK_KIND for one that tags words
  * @throws {CheckpointError} TASKS_MALFORMED, WEIGHTS_MISMATCH, and for missing or damaged files
  */
 export async function loadTask(folder: string, name?: string): Promise<TaskClassifier> {
   findTask(await readTasks(folder), name, folder);
   return taskOf(await loadMultiTask(folder), name);
+}
+
+/**
+ * The model of one task that tags words out of a folder of several.
+ * @param name may be left out where there is one task
+ * @throws {ConfigError} TASK_UNKNOWN, TASK_MISSING; TASK_KIND for one of texts
+ * @throws {CheckpointError} TASKS_MALFORMED, WEIGHTS_MISMATCH, and for missing or damaged files
+ */
+export async function loadTaskTagger(folder: string, name?: string): Promise<TaskTagger> {
+  findTask(await readTasks(folder), name, folder);
+  return taggerOf(await loadMultiTask(folder), name);
 }
 
 /** Heads that a start has: what they are for, and their weights by their names in a model of several tasks. */

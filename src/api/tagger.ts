@@ -58,22 +58,37 @@ export function constraintFacts(scheme: TagScheme | null): JsonObject {
   return scheme === null ? {} : { [SCHEME_KEY]: scheme };
 }
 
+/** Scores of neighbouring tags: those of the loss, and those that decide, which leave out what a scheme does not allow. */
+export interface TagChain {
+  readonly chain: ChainScores;
+  readonly allowed: ChainScores;
+}
+
 /**
- * What decides on a tagger's tags: each word alone, or the best path where it scores neighbouring tags or keeps a scheme's rules.
+ * The scores of neighbouring tags; undefined where each word is tagged alone.
  * @param weightOf numbers of a parameter by its name
  */
-export async function tagDecoder(
+export async function tagChain(
   { module, labels, preserved }: Pick<Tagger, "module" | "labels" | "preserved">,
   weightOf: (name: string) => Promise<Float32Array> | Float32Array,
-): Promise<TagDecoder> {
+): Promise<TagChain | undefined> {
   const scheme = tagSchemes.find((known) => known === preserved?.[SCHEME_KEY]);
-  if (module.crf === undefined && scheme === undefined) return independentTags;
+  if (module.crf === undefined && scheme === undefined) return undefined;
   let chain: ChainScores = freeChain(labels.length);
   if (module.crf !== undefined) {
     const { transitions, starts, ends } = chainParameters;
     chain = { transitions: await weightOf(transitions), starts: await weightOf(starts), ends: await weightOf(ends) };
   }
-  return chainTags(chain, scheme === undefined ? chain : allowedChain(chain, labels, scheme));
+  return { chain, allowed: scheme === undefined ? chain : allowedChain(chain, labels, scheme) };
+}
+
+/**
+ * What decides on a tagger's tags: each word alone, or the best path where it scores neighbouring tags or keeps a scheme's rules.
+ * @param weightOf numbers of a parameter by its name
+ */
+export async function tagDecoder(...given: Parameters<typeof tagChain>): Promise<TagDecoder> {
+  const found = await tagChain(...given);
+  return found === undefined ? independentTags : chainTags(found.chain, found.allowed);
 }
 
 /** A word and its tag, and where it lies in the text: in UTF-16 code units, and in code points. */

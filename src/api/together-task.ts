@@ -1,9 +1,13 @@
 /** @file What `finetuneTogether` is told of each task, and of how their batches are mixed. */
 import { type ConfigIssue, nearestName } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
-import type { HeadSettings, StochasticAnswerSettings } from "../models/multi-task.ts";
+import type { TaggedSource } from "../data/tagged-sentence.ts";
+import type { JsonObject } from "../formats/json-text.ts";
+import type { StochasticAnswerSettings, TextHeadSettings, TokenHeadSettings } from "../models/multi-task.ts";
 import type { Mixing } from "../tasks/merged-order.ts";
 import type { AnyTextTask } from "../tasks/merged-task.ts";
+import { taggingFigureNames } from "../tasks/tagging-evaluation.ts";
+import type { TokenClassification } from "../tasks/token-classification.ts";
 
 /**
  * `linear` is the family's own head; `stochasticAnswer` reads pairs of texts in several steps (5, of which training leaves
@@ -14,7 +18,7 @@ export type HeadOption =
   | "stochasticAnswer"
   | ({ readonly kind: "stochasticAnswer" } & Partial<Omit<StochasticAnswerSettings, "kind">>);
 
-/** One of the tasks that are learnt together. */
+/** One of the tasks that are learnt together: classes of texts, numbers, rankings. */
 export interface TogetherTask {
   /** What figures, events and `predict --task` call it: letters, digits, `-` and `_`. */
   readonly name: string;
@@ -28,13 +32,44 @@ export interface TogetherTask {
   readonly figure?: string | undefined;
 }
 
+/** A task among several that gives tags to the words of sentences. */
+export interface TogetherTagging {
+  readonly name: string;
+  readonly task: TokenClassification;
+  readonly train: TaggedSource;
+  /** Held-out sentences. */
+  readonly eval?: TaggedSource | undefined;
+  /** `f1` by default, which is the accuracy where the tags mark no entities. */
+  readonly figure?: string | undefined;
+  /** Kept with the model, e.g. how its files are read. */
+  readonly reading?: JsonObject | undefined;
+}
+
+/** Any task that can be learnt with others. */
+export type AnyTogetherTask = TogetherTask | TogetherTagging;
+
 /** How many batches of each task an epoch has; see {@link Mixing}. In proportion to their examples by default. */
 export type MixingOptions = Partial<Mixing>;
 
-/** A task with all its settings. */
-export interface ResolvedTask extends Omit<TogetherTask, "head" | "figure"> {
-  readonly head: HeadSettings;
+/** A task of texts with all its settings. */
+export interface ResolvedTextTask extends Omit<TogetherTask, "head" | "figure"> {
+  readonly kind: "text";
+  readonly head: TextHeadSettings;
   readonly figure: string;
+}
+
+/** A tagging task with all its settings. */
+export interface ResolvedTagging extends Omit<TogetherTagging, "figure"> {
+  readonly kind: "tagging";
+  readonly head: TokenHeadSettings;
+  readonly figure: string;
+}
+
+export type ResolvedTask = ResolvedTextTask | ResolvedTagging;
+
+/** Whether a task gives tags to words. */
+export function isTagging(given: AnyTogetherTask): given is TogetherTagging {
+  return given.task.name === "tokenClassification";
 }
 
 /** The authors' constants. @source Liu et al. 2018, arXiv:1804.07888; `train.py` of the authors' repository */
@@ -47,7 +82,7 @@ export const stochasticAnswerDefaults: StochasticAnswerSettings = {
 
 const NAME = /^[A-Za-z0-9][\w-]*$/;
 /** Names that modules and figures have already. */
-const taken: readonly string[] = ["isModule", "loss", "average"];
+const taken: readonly string[] = ["isModule", "loss", "average", "unlabelled"];
 const lowerIsBetter: readonly string[] = ["loss", "meanSquaredError"];
 
 function headIssues(path: string, head: StochasticAnswerSettings, { task }: TogetherTask): ConfigIssue[] {
@@ -69,7 +104,7 @@ function headIssues(path: string, head: StochasticAnswerSettings, { task }: Toge
 }
 
 /** The head of a task; problems are added to the list. */
-function resolveHead(path: string, given: TogetherTask, issues: ConfigIssue[]): HeadSettings {
+function resolveHead(path: string, given: TogetherTask, issues: ConfigIssue[]): TextHeadSettings {
   const { task, head } = given;
   const kind = typeof head === "object" ? head.kind : head;
   if (kind !== undefined && kind !== "linear" && kind !== "stochasticAnswer") {
@@ -90,8 +125,10 @@ function resolveHead(path: string, given: TogetherTask, issues: ConfigIssue[]): 
   return { kind: "relevance" };
 }
 
-function resolveFigure(path: string, { task, figure }: TogetherTask, issues: ConfigIssue[]): string {
-  const known = task.figures.filter((name) => !lowerIsBetter.includes(name));
+function resolveFigure(path: string, given: AnyTogetherTask, issues: ConfigIssue[]): string {
+  const { figure } = given;
+  const figures: readonly string[] = isTagging(given) ? taggingFigureNames : given.task.figures;
+  const known = figures.filter((name) => !lowerIsBetter.includes(name));
   if (figure === undefined) return known[0]!;
   if (known.includes(figure)) return figure;
   const near = nearestName(figure, known);
@@ -102,13 +139,13 @@ function resolveFigure(path: string, { task, figure }: TogetherTask, issues: Con
 }
 
 /** Tasks with all their settings; problems of all of them are added to the list, with paths `tasks.<name>.…`. */
-export function resolveTasks(tasks: readonly TogetherTask[], issues: ConfigIssue[]): ResolvedTask[] {
+export function resolveTasks(tasks: readonly AnyTogetherTask[], issues: ConfigIssue[]): ResolvedTask[] {
   const add = (path: string, message: string, code: string): void => {
     issues.push({ path, message, code });
   };
   if (tasks.length === 0) add("tasks", "must be one at least; got none.", "CONFIG_MISSING");
   const [first] = tasks;
-  return tasks.map((given, i) => {
+  return tasks.map((given, i): ResolvedTask => {
     const { name, task } = given;
     const path = `tasks.${name}`;
     if (!NAME.test(name) || taken.includes(name)) {
@@ -122,7 +159,14 @@ export function resolveTasks(tasks: readonly TogetherTask[], issues: ConfigIssue
       const message = `differs from that of ${first.name}: tasks that share an encoder share its tokenizer. Use one for all.`;
       add(`${path}.tokenizer`, message, "TOKENIZER_MISMATCH");
     }
-    return { ...given, head: resolveHead(path, given, issues), figure: resolveFigure(path, given, issues) };
+    const figure = resolveFigure(path, given, issues);
+    if (!isTagging(given)) return { ...given, kind: "text", head: resolveHead(path, given, issues), figure };
+    if ("head" in given && given.head !== undefined) {
+      const message = "taggers have a head of their own, over every token. Leave head out.";
+      add(`${path}.head`, message, "CONFIG_UNSUPPORTED");
+    }
+    const head = { kind: "tokenClassification", crf: given.task.settings.crf } as const;
+    return { ...given, kind: "tagging", head, figure };
   });
 }
 

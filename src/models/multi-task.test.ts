@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../base/errors.ts";
 import { namedParameters } from "../nn/module.ts";
 import { initialWeights } from "../nn/weights.ts";
 import { families } from "./families.ts";
@@ -35,6 +36,30 @@ describe.each(families.map((family) => [family.name, family] as const))("several
     }
     expect([...namedParameters(new CarriedPart(model)).keys()]).toEqual(alone.filter(isCarried));
     expect(model.task("two").encoder).toBe(model.encoder);
+  });
+
+  it("gives a tagger alone all of its weights, in their shapes, where the family has taggers (bug: a chain's scores left behind)", () => {
+    const shape: TaskShape = { numLabels: 3, head: { kind: "tokenClassification", crf: true } };
+    const alone = (() => {
+      try {
+        return family.tokenClassification(config, 3, { crf: true });
+      } catch (error) {
+        if (error instanceof ConfigError) return undefined;
+        throw error;
+      }
+    })();
+    if (alone === undefined) {
+      expect(() => new MultiTaskModel(family, config, { tags: shape })).toThrow(ConfigError);
+      return;
+    }
+    const several = new MultiTaskModel(family, config, { tags: shape, two: shapes.two! });
+    const weights = taskWeights(initialWeights(several, 3), "tags", shape);
+    for (const [parameter, { shape: own }] of namedParameters(alone)) {
+      expect(weights.get(parameter)?.length, parameter).toBe(own.reduce((product, dim) => product * dim, 1));
+    }
+    expect(several.tagger("tags").encoder).toBe(several.encoder);
+    expect(several.tagger("tags").crf).toBeDefined();
+    expect(() => several.task("tags")).toThrow();
   });
 
   it.each(Object.keys(shapes))(

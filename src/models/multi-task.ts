@@ -7,7 +7,7 @@ import type { Weights } from "../nn/weights.ts";
 import { logistic } from "../tensor/elementwise.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ModelFamily } from "./family.ts";
-import { type ClassificationModel, type Encoder, isCarried } from "./model.ts";
+import { type ClassificationModel, type Encoder, isCarried, type TokenModel } from "./model.ts";
 
 /** How a stochastic answer network reads. */
 export interface StochasticAnswerSettings {
@@ -17,11 +17,20 @@ export interface StochasticAnswerSettings {
   readonly dropout: number;
 }
 
+/** The family's own head over every token; with `crf` neighbouring classes are scored too. */
+export interface TokenHeadSettings {
+  readonly kind: "tokenClassification";
+  readonly crf: boolean;
+}
+
+/** What stands upon the encoder for a task of texts. */
+export type TextHeadSettings = { readonly kind: "linear" | "relevance" } | StochasticAnswerSettings;
+
 /**
- * What stands upon the encoder for a task: the family's own linear head; that with a sigmoid behind it, for relevance; or a
- * network that reads pairs of texts in several steps.
+ * What stands upon the encoder for a task: the family's own linear head; that with a sigmoid behind it, for relevance; a
+ * network that reads pairs of texts in several steps; or a head over every token.
  */
-export type HeadSettings = { readonly kind: "linear" | "relevance" } | StochasticAnswerSettings;
+export type HeadSettings = TextHeadSettings | TokenHeadSettings;
 
 /** A task as a network knows it. */
 export interface TaskShape {
@@ -57,9 +66,28 @@ class FamilyHead extends Module {
   }
 }
 
-type Head = FamilyHead | StochasticAnswerNetwork;
+/** A family's own head over every token, without the encoder that it was built with. */
+class TokenHead extends Module {
+  readonly #network: TokenModel;
+
+  constructor(network: TokenModel) {
+    super();
+    this.#network = network;
+    adopt(this, partsOf(network, false));
+  }
+
+  get network(): TokenModel {
+    return this.#network;
+  }
+}
+
+type TextHead = FamilyHead | StochasticAnswerNetwork;
+type Head = TextHead | TokenHead;
 
 function buildHead(family: ModelFamily, config: unknown, { numLabels, head }: TaskShape): Head {
+  if (head.kind === "tokenClassification") {
+    return new TokenHead(family.tokenClassification(config, numLabels, { crf: head.crf }));
+  }
   if (head.kind !== "stochasticAnswer") return new FamilyHead(family.classification(config, numLabels));
   const { hiddenSize } = family.facts(config);
   const { numSteps, stepDropout, dropout } = head;
@@ -71,14 +99,14 @@ function buildHead(family: ModelFamily, config: unknown, { numLabels, head }: Ta
 
 /** One task's head on an encoder. */
 class TaskModel extends Module implements ClassificationModel {
-  readonly head: Head;
+  readonly head: TextHead;
   readonly numLabels: number;
   readonly pairLogits?: NonNullable<ClassificationModel["pairLogits"]>;
   readonly #base: ClassificationModel;
   readonly #squashes: boolean;
 
   /** @param base whose encoder it is */
-  constructor(base: ClassificationModel, { numLabels, head: settings }: TaskShape, head: Head) {
+  constructor(base: ClassificationModel, { numLabels, head: settings }: TaskShape, head: TextHead) {
     super();
     this.#base = base;
     this.#squashes = settings.kind === "relevance";
@@ -106,6 +134,35 @@ class TaskModel extends Module implements ClassificationModel {
   }
 }
 
+/** One tagger's head on an encoder. */
+class TaskTokenModel extends Module implements TokenModel {
+  readonly head: TokenHead;
+  readonly tokenHead = "tokenClassification";
+  readonly numOutputs: number;
+  readonly #base: ClassificationModel;
+
+  /** @param base whose encoder it is */
+  constructor(base: ClassificationModel, { numLabels }: TaskShape, head: TokenHead) {
+    super();
+    this.#base = base;
+    adopt(this, partsOf(base, true));
+    this.head = head;
+    this.numOutputs = numLabels;
+  }
+
+  get encoder(): Encoder {
+    return this.#base.encoder;
+  }
+
+  get crf(): TokenModel["crf"] {
+    return this.head.network.crf;
+  }
+
+  tokenLogits(context: ForwardContext, hidden: Tensor): Tensor {
+    return this.head.network.tokenLogits(context, hidden);
+  }
+}
+
 /** Heads by the names of their tasks. */
 class HeadSet extends Module {
   constructor(heads: ReadonlyMap<string, Head>) {
@@ -122,7 +179,7 @@ class HeadSet extends Module {
 export class MultiTaskModel extends Module {
   readonly heads: Module;
   readonly #base: ClassificationModel;
-  readonly #tasks: ReadonlyMap<string, ClassificationModel>;
+  readonly #tasks: ReadonlyMap<string, TaskModel | TaskTokenModel>;
 
   constructor(family: ModelFamily, config: unknown, tasks: Readonly<Record<string, TaskShape>>) {
     super();
@@ -131,7 +188,11 @@ export class MultiTaskModel extends Module {
     const heads = new Map(Object.entries(tasks).map(([name, shape]) => [name, buildHead(family, config, shape)]));
     this.heads = new HeadSet(heads);
     this.#tasks = new Map(
-      [...heads].map(([name, head]) => [name, new TaskModel(this.#base, tasks[name]!, head)] as const),
+      [...heads].map(([name, head]) => {
+        const shape = tasks[name]!;
+        const isToken = head instanceof TokenHead;
+        return [name, isToken ? new TaskTokenModel(this.#base, shape, head) : new TaskModel(this.#base, shape, head)];
+      }),
     );
   }
 
@@ -139,11 +200,18 @@ export class MultiTaskModel extends Module {
     return this.#base.encoder;
   }
 
-  /** The network of one task: the shared encoder under its head. */
+  /** The network of one task of texts: the shared encoder under its head. */
   task(name: string): ClassificationModel {
     const found = this.#tasks.get(name);
-    if (found === undefined) throw internalError(`the model has no task "${name}"`);
-    return found;
+    if (found instanceof TaskModel) return found;
+    throw internalError(`the model has no task of texts "${name}"`);
+  }
+
+  /** The network of one tagger: the shared encoder under its head. */
+  tagger(name: string): TokenModel {
+    const found = this.#tasks.get(name);
+    if (found instanceof TaskTokenModel) return found;
+    throw internalError(`the model has no tagger "${name}"`);
   }
 }
 
@@ -152,16 +220,19 @@ export function headPrefix(task: string): string {
   return `heads.${task}.`;
 }
 
-/** A network of one task alone, with an encoder of its own: the family's own classifier where that is all it needs. */
+/** A network of one task of texts alone, with an encoder of its own: the family's own classifier where that is all it needs. */
 export function taskNetwork(family: ModelFamily, config: unknown, shape: TaskShape): ClassificationModel {
   const base = family.classification(config, shape.numLabels);
-  return shape.head.kind === "linear" ? base : new TaskModel(base, shape, buildHead(family, config, shape));
+  if (shape.head.kind === "linear") return base;
+  const head = buildHead(family, config, shape);
+  if (head instanceof TokenHead) throw internalError("a tagger was taken for a task of texts");
+  return new TaskModel(base, shape, head);
 }
 
-/** The weights of one task by the names of {@link taskNetwork}. */
+/** The weights of one task by the names of {@link taskNetwork}, or of the family's own tagger. */
 export function taskWeights(weights: Weights, task: string, { head }: TaskShape): Weights {
   const prefix = headPrefix(task);
-  const own = head.kind === "linear" ? "" : "head.";
+  const own = head.kind === "linear" || head.kind === "tokenClassification" ? "" : "head.";
   return new Map(
     [...weights].flatMap(([name, data]) => {
       if (isCarried(name)) return [[name, data] as const];

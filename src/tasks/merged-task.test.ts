@@ -9,7 +9,7 @@ import { adamW } from "../optim/adamw.ts";
 import { batchMaker } from "../train/batch-maker.ts";
 import { TrainStep } from "../train/train-step.ts";
 import { mergedOrder } from "./merged-order.ts";
-import { mergedTask, taskExamples } from "./merged-task.ts";
+import { mergedTask, taskExamples, textPart } from "./merged-task.ts";
 import { testTable, testTokenizer } from "./testing.ts";
 import { textClassification } from "./text-classification.ts";
 import { textRegression } from "./text-regression.ts";
@@ -36,10 +36,10 @@ async function open() {
   const read = async (task: typeof mood | typeof score, labels: readonly string[]) =>
     (await task.read(testTable("rows", rows(labels)))).examples;
   const parts = [
-    { name: "mood", task: mood, readsPairs: false, examples: await read(mood, ["x", "y", "x", "y", "x", "y"]) },
-    { name: "other", task: other, readsPairs: false, examples: await read(other, ["1", "2", "3", "1"]) },
-    { name: "pair", task: pair, readsPairs: true, examples: await read(pair, ["x", "y", "y", "x"]) },
-    { name: "score", task: score, readsPairs: false, examples: await read(score, ["1", "4", "2", "3"]) },
+    textPart("mood", mood, { examples: await read(mood, ["x", "y", "x", "y", "x", "y"]) }),
+    textPart("other", other, { examples: await read(other, ["1", "2", "3", "1"]) }),
+    textPart("pair", pair, { examples: await read(pair, ["x", "y", "y", "x"]), readsPairs: true }),
+    textPart("score", score, { examples: await read(score, ["1", "4", "2", "3"]) }),
   ];
   const module = new MultiTaskModel(bertFamily as unknown as ModelFamily, config, {
     mood: { numLabels: 2, head: { kind: "linear" } },

@@ -141,7 +141,11 @@ export function pathScore(
 }
 
 /**
- * The path of the highest score; of equal ones that with the lower tags.
+ * The tags of a sentence along the path of the highest score; of equal ones that with the lower tags.
+ *
+ * For exported taggers: `scores` are the rows of `logits` at the first token of each word, in the words' order, and `chain`
+ * holds the outputs `transitions`, `start_transitions` and `end_transitions`. The result numbers the classes of config.json.
+ * @param scores for each word the scores of its tags
  * @source Viterbi 1967
  */
 export function bestPath(scores: readonly TagScores[], { transitions, starts, ends }: ChainScores): Int32Array {

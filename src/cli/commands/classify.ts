@@ -141,11 +141,11 @@ async function evaluateGiven(
     return undefined;
   }
   const task = given.task as string | undefined;
-  if (await isTaggerModel(model)) {
+  if (await isTaggerModel(model, task)) {
     refuseOwned(given, []);
     await evaluateTags(
       session,
-      model,
+      { model, task },
       { file: given.data as string, reading },
       { ...withoutLength("taggers", options), onNotice },
     );

@@ -6,7 +6,6 @@ import type { WrittenPair } from "../../api/evaluate-writing.ts";
 import { isFeatureModel, loadFeatureModel } from "../../api/feature-model.ts";
 import { judgeAnswers, judgeChoices, judgeClasses, judgeFeatures, judgeScores, judgeTags } from "../../api/judge.ts";
 import type { PredictOptions } from "../../api/predict.ts";
-import { loadTagger } from "../../api/tagger.ts";
 import { ConfigError } from "../../base/errors.ts";
 import { questionFile } from "../../data/question-file.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
@@ -19,7 +18,7 @@ import { savedColumns, type TaskColumns } from "../settings/task.ts";
 import { openTable, type TableSettings } from "../settings/text.ts";
 import { isChooserModel } from "./choose.ts";
 import { openGivenClassifier } from "./given-classifier.ts";
-import { isTaggerModel, savedReading } from "./tag.ts";
+import { isTaggerModel, openGivenTagger } from "./tag.ts";
 
 /** Adds the options that ask for more than figures. */
 export function addJudgeOptions(command: Command): void {
@@ -59,13 +58,14 @@ async function rowsOf(
     return judgeFeatures(await loadFeatureModel(model), openTable(file, reading), { ...own, ...length, skipLabels });
   }
   if (await isAnswerModel(model)) return judgeAnswers(await loadAnswerModel(model), await questionFile(file), options);
-  if (await isTaggerModel(model)) {
-    const saved = await savedReading(model);
+  const task = given.task as string | undefined;
+  if (await isTaggerModel(model, task)) {
+    const { tagger, reading: saved } = await openGivenTagger(model, task);
     const scheme = saved.scheme === "keep" ? null : saved.scheme;
-    return judgeTags(await loadTagger(model), openTagged(file, saved, reading), { ...options, scheme });
+    return judgeTags(tagger, openTagged(file, saved, reading), { ...options, scheme });
   }
   if (await isChooserModel(model)) return judgeChoices(await loadChooser(model), openTable(file, reading), options);
-  const opened = await openGivenClassifier("evaluate", model, given.task as string | undefined);
+  const opened = await openGivenClassifier("evaluate", model, task);
   if (opened.task?.task.kind === "textRanking") {
     const message = "is not there for rankings. Leave out --report and --predictions.";
     throw new ConfigError("evaluate", [{ path: "--report", message, code: "CONFIG_UNSUPPORTED" }]);

@@ -1,9 +1,9 @@
 /** @file `firth predict`: what any fine-tuned model says of the rows of a table. */
 import type { Command } from "commander";
 import { isFeatureModel } from "../../api/feature-model.ts";
-import { isMultiTaskModel } from "../../api/multi-task-model.ts";
+import { isMultiTaskModel, loadTaskTagger } from "../../api/multi-task-model.ts";
 import type { RowPredictor, RowPredictorOptions } from "../../api/row-prediction.ts";
-import { classRowPredictor, openRowPredictor } from "../../api/row-predictor.ts";
+import { classRowPredictor, openRowPredictor, tagRowPredictor } from "../../api/row-predictor.ts";
 import { isWriterFolder } from "../../api/saved-task.ts";
 import {
   choiceField,
@@ -26,6 +26,7 @@ import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classi
 import { givenColumns } from "./given-column.ts";
 import { areLines, inputFormats, openRows } from "./row-input.ts";
 import { formatOfName, outputFormats, writeRows } from "./row-output.ts";
+import { isTaggerModel } from "./tag.ts";
 
 const fields = defineFields({
   input: choiceField(inputFormats, { default: "auto", doc: "What --data is; auto: by its name, jsonl for -." }),
@@ -53,6 +54,7 @@ async function opened(folder: string, given: Given, options: RowPredictorOptions
     if (!isFeatureModel(folder) && !(await isWriterFolder(folder))) await requireFinetuned("predict", folder);
     return openRowPredictor(folder, options);
   }
+  if (await isTaggerModel(folder, task)) return tagRowPredictor(await loadTaskTagger(folder, task), options);
   const { classifier, columns } = await openGivenClassifier("predict", folder, task);
   return classRowPredictor(classifier, { ...options, columns: options.columns ?? columns.textColumns });
 }

@@ -19,6 +19,7 @@ import { taggingFigureNames } from "../../tasks/tagging-evaluation.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type AnswerTaskSettings, answerTaskTable } from "../settings/answer-task.ts";
 import { type ChoiceTaskSettings, choiceTaskTable } from "../settings/choice-task.ts";
+import { type CrossViewRecipe, checkCrossView } from "../settings/cross-view.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type RetrievalTaskSettings, retrievalTaskTable } from "../settings/retrieval-task.ts";
 import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
@@ -74,6 +75,8 @@ export interface FinetuneRecipe<T = AnyTaskSettings> {
   readonly task: T;
   readonly data: ConfigOf<typeof dataTable.fields>;
   readonly transfer: TransferSettings;
+  /** Texts without labels that are learnt from too; null: none. */
+  readonly crossView: CrossViewRecipe | null;
   readonly train: TrainOptions;
   readonly seeds: readonly number[];
   readonly engine: EngineSettings;
@@ -181,7 +184,19 @@ const trainDefaults = { numEpochs: 3, learningRate: 5e-5 };
 export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRecipe {
   const problems = new Problems();
   const writes = isSection(recipe.task) && recipe.task.name === "sequenceToSequence";
-  const keys = ["kind", "outputDir", "model", "tokenizer", "task", "data", "transfer", "train", "seeds", "engine"];
+  const keys = [
+    "kind",
+    "outputDir",
+    "model",
+    "tokenizer",
+    "task",
+    "data",
+    "transfer",
+    "crossView",
+    "train",
+    "seeds",
+    "engine",
+  ];
   problems.knownKeys("", recipe, [...keys, ...(writes ? ["generation"] : [])]);
   const text = (key: string, meaning: string): string => {
     const value = recipe[key];
@@ -202,6 +217,11 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   const extracts = kind === "textClassification" || kind === "textRegression";
   const figures = { figures: selectionFigures, usual: usualFigure(task), extracts };
   const transfer = checkTransfer(problems, recipe.transfer, figures);
+  const crossView = checkCrossView(problems, recipe.crossView, extracts || kind === "tokenClassification");
+  if (crossView !== null && transfer?.features !== undefined) {
+    const message = "moves the model, which stands still with transfer.features. Leave out one of the two.";
+    problems.add("crossView", message, "CONFIG_AMBIGUOUS");
+  }
   const given = isSection(recipe.train) ? recipe.train : {};
   const { numEpochs, ...rest } = trainDefaults;
   const length = (given.maxSteps ?? null) === null ? { numEpochs } : {};
@@ -228,6 +248,7 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
     task: task!,
     data: data!,
     transfer: transfer!,
+    crossView,
     train: train!,
     seeds: "value" in seeds ? seeds.value : [],
     engine: engine!,

@@ -15,6 +15,7 @@ import {
   textRegression,
 } from "../../tasks/index.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
+import { openCrossViews } from "../settings/cross-view.ts";
 import { type TaskSettings, taskFileText } from "../settings/task.ts";
 import { type WritingTaskSettings, writingTaskFile } from "../settings/writing-task.ts";
 import { answerSeed } from "./answer-seed.ts";
@@ -30,7 +31,7 @@ async function labelSeed(
   recipe: FinetuneRecipe<TaskSettings>,
   { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
-  const { model, task, transfer, train, outputDir } = recipe;
+  const { model, task, data, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { labels, skipLabels, name, ...settings } = task;
   const tables = tablesIn(parts ?? (await openRecipeData(recipe)));
@@ -46,7 +47,8 @@ async function labelSeed(
     const place = { outputDir, engine, dtype: recipe.engine.dtype, signal };
     const finetuned = await session.watchTraining(async (listener) => {
       if (features === undefined) {
-        const made = await finetune(model, learnt, tables, { ...train, ...strategy, ...place, listener });
+        const views = openCrossViews(recipe.crossView, { textColumns: settings.textColumns, data });
+        const made = await finetune(model, learnt, tables, { ...train, ...strategy, ...views, ...place, listener });
         return { ...made, write: (folder: string) => saveClassifier(folder, made, addTask) };
       }
       const { selectionFigure, fromScratch } = strategy;

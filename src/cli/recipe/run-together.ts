@@ -1,24 +1,26 @@
 /** @file Carries out a recipe of several tasks: together, and then each alone where the recipe says so. */
 import { join } from "node:path";
 import {
+  type AnyTogetherTask,
   type FinetunedTogether,
   type FinetuneTogetherOptions,
   finetuneTogether,
-  type TogetherEvaluation,
-  type TogetherTask,
 } from "../../api/finetune-together.ts";
 import { textClassification, textRegression } from "../../tasks/index.ts";
 import type { AnyTextTask } from "../../tasks/merged-task.ts";
 import { textRanking } from "../../tasks/text-ranking.ts";
+import { tokenClassification } from "../../tasks/token-classification.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import type { Tokenizer } from "../../tokenizers/tokenizer.ts";
 import type { Session } from "../session.ts";
+import { type LikeTask, openCrossViews } from "../settings/cross-view.ts";
+import { openTagged, type TaggingTaskSettings, taggedReading } from "../settings/tagging-task.ts";
 import { openTable } from "../settings/text.ts";
 import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
 import { runRecipeSeeds } from "./run-finetune.ts";
 import type { RecipeTask, TogetherRecipe } from "./together-recipe.ts";
 
-function learntTask({ task }: RecipeTask, tokenizer: Tokenizer): AnyTextTask {
+function textTask(task: Exclude<RecipeTask["task"], TaggingTaskSettings>, tokenizer: Tokenizer): AnyTextTask {
   if (task.name === "textRanking") return textRanking({ ...task, tokenizer });
   const { name, labels, skipLabels, ...settings } = task;
   if (name === "textRegression") return textRegression({ ...settings, tokenizer });
@@ -29,13 +31,28 @@ function learntTask({ task }: RecipeTask, tokenizer: Tokenizer): AnyTextTask {
   });
 }
 
-/** A recipe's tasks with their tables. */
-function togetherTasks({ tasks }: TogetherRecipe, tokenizer: Tokenizer): TogetherTask[] {
-  return Object.entries(tasks).map(([name, given]) => {
-    const { data, head, figure } = given;
+/** A recipe's tasks with their files. */
+function togetherTasks({ tasks }: TogetherRecipe, tokenizer: Tokenizer): AnyTogetherTask[] {
+  return Object.entries(tasks).map(([name, given]): AnyTogetherTask => {
+    const { task, data, head, figure } = given;
+    if (task.name === "tokenClassification") {
+      const { scheme, labels, maxSeqLength, overlap, packed, crf, constrained } = task;
+      return {
+        name,
+        task: tokenClassification({
+          ...{ tokenizer, maxSeqLength, overlap, packed, crf, constrained },
+          labels: labels ?? undefined,
+          scheme: scheme === "keep" ? null : scheme,
+        }),
+        train: openTagged(data.train, task, data),
+        ...(data.eval === null ? {} : { eval: openTagged(data.eval, task, data) }),
+        ...(figure === null ? {} : { figure }),
+        reading: taggedReading(task),
+      };
+    }
     return {
       name,
-      task: learntTask(given, tokenizer),
+      task: textTask(task, tokenizer),
       train: openTable(data.train, data),
       ...(data.eval === null ? {} : { eval: openTable(data.eval, data) }),
       ...(head === null ? {} : { head }),
@@ -45,22 +62,15 @@ function togetherTasks({ tasks }: TogetherRecipe, tokenizer: Tokenizer): Togethe
 }
 
 /** The numbers of an evaluation, by `task.figure`. */
-function figuresOf(
-  evaluation: TogetherEvaluation | undefined,
-  tasks: readonly TogetherTask[],
-): Readonly<Record<string, number>> {
-  const named = tasks.flatMap(({ name, task }) => {
-    const result = evaluation?.[name];
-    if (result === undefined) return [];
-    const { means, loss } = task.trainingFigures(result);
-    return Object.entries({ ...means, loss }).map(([figure, value]) => [`${name}.${figure}`, value] as const);
-  });
-  return Object.fromEntries(named);
+function figuresOf({ evaluation, means }: FinetunedTogether): Readonly<Record<string, number>> {
+  return evaluation === undefined || means === undefined
+    ? {}
+    : Object.fromEntries(Object.entries(means).filter(([name]) => name.includes(".")));
 }
 
 /** A line for every task with all its figures; two columns where tasks were tuned alone afterwards. */
 function reportText(
-  tasks: readonly TogetherTask[],
+  tasks: readonly AnyTogetherTask[],
   together: Readonly<Record<string, number>>,
   single: Readonly<Record<string, number>>,
 ): string {
@@ -86,6 +96,14 @@ function reportText(
     .join("\n");
 }
 
+/** How texts without labels are read: as the first tagger and the first task of texts read theirs. */
+function likeTasks({ tasks }: TogetherRecipe): LikeTask {
+  const all = Object.values(tasks);
+  const tagging = all.flatMap(({ task }) => (task.name === "tokenClassification" ? [task] : []));
+  const texts = all.flatMap(({ task }) => (task.name === "tokenClassification" ? [] : [task]));
+  return { data: all[0]!.data, tagged: tagging[0], textColumns: texts[0]?.textColumns };
+}
+
 async function togetherSeed(recipe: TogetherRecipe, { session, engine, signal }: SeedPlace): Promise<FinetuneOutcome> {
   const { model, outputDir, train, single, transfer, mixing } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
@@ -93,7 +111,7 @@ async function togetherSeed(recipe: TogetherRecipe, { session, engine, signal }:
   const place = { engine, dtype: recipe.engine.dtype, signal };
   const learn = (
     start: string,
-    own: readonly TogetherTask[],
+    own: readonly AnyTogetherTask[],
     options: FinetuneTogetherOptions,
     folder: string,
   ): Promise<FinetunedTogether> =>
@@ -106,7 +124,8 @@ async function togetherSeed(recipe: TogetherRecipe, { session, engine, signal }:
     return join(folder, "model");
   };
   const { selectionFigure: _average, ...strategy } = transfer;
-  const learnt = await learn(model, tasks, { ...train, ...strategy, mixing }, outputDir);
+  const views = openCrossViews(recipe.crossView, likeTasks(recipe));
+  const learnt = await learn(model, tasks, { ...train, ...strategy, ...views, mixing }, outputDir);
   const modelFolder = await save(learnt, outputDir);
   const singles: Record<string, object | undefined> = {};
   let alone: Readonly<Record<string, number>> = {};
@@ -117,9 +136,9 @@ async function togetherSeed(recipe: TogetherRecipe, { session, engine, signal }:
     const tuned = await learn(modelFolder!, [task], { ...single, seed: train.seed }, folder);
     await save(tuned, folder);
     singles[task.name] = tuned.evaluation?.[task.name];
-    alone = { ...alone, ...figuresOf(tuned.evaluation, [task]) };
+    alone = { ...alone, ...figuresOf(tuned) };
   }
-  const together = figuresOf(learnt.evaluation, tasks);
+  const together = figuresOf(learnt);
   const isMeasured = learnt.evaluation !== undefined;
   const renamed = Object.entries(alone).map(([name, value]) => [`alone.${name}`, value] as const);
   return {

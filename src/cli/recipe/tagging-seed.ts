@@ -6,6 +6,7 @@ import { writeFileAtomic } from "../../formats/atomic.ts";
 import { formatTaggingResult, taggingFigures } from "../../tasks/tagging-evaluation.ts";
 import { tokenClassification } from "../../tasks/token-classification.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
+import { openCrossViews } from "../settings/cross-view.ts";
 import { type TaggingTaskSettings, taggingTaskFile } from "../settings/tagging-task.ts";
 import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
@@ -16,7 +17,7 @@ export async function taggingSeed(
   recipe: FinetuneRecipe<TaggingTaskSettings>,
   { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
-  const { model, task, transfer, train, outputDir } = recipe;
+  const { model, task, data, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { scheme, labels, maxSeqLength, overlap, packed, crf, constrained } = task;
   const learnt = tokenClassification({
@@ -29,6 +30,7 @@ export async function taggingSeed(
     finetuneTagging(model, learnt, files, {
       ...train,
       ...transfer,
+      ...openCrossViews(recipe.crossView, { tagged: task, data }),
       outputDir,
       engine,
       dtype: recipe.engine.dtype,

@@ -14,9 +14,12 @@ import {
 import { defineConfig } from "../../formats/config-table.ts";
 import { classificationFigures, regressionFigures } from "../../tasks/index.ts";
 import { rankingFigures } from "../../tasks/ranking-evaluation.ts";
+import { taggingFigureNames } from "../../tasks/tagging-evaluation.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
+import { type CrossViewRecipe, checkCrossView } from "../settings/cross-view.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
 import { type RankingTaskSettings, rankingTaskTable } from "../settings/ranking-task.ts";
+import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { checkTransfer, type TransferSettings } from "../settings/transfer.ts";
 import { dataTable } from "./finetune-recipe.ts";
@@ -56,7 +59,7 @@ const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs wit
 
 /** One of the tasks of a recipe: what a recipe of it alone has, and what stands upon the shared encoder for it. */
 export interface RecipeTask {
-  readonly task: TaskSettings | RankingTaskSettings;
+  readonly task: TaskSettings | RankingTaskSettings | TaggingTaskSettings;
   readonly data: ConfigOf<typeof dataTable.fields>;
   readonly head: HeadOption | null;
   /** Null: the task's first figure. */
@@ -73,6 +76,8 @@ export interface TogetherRecipe {
   readonly tasks: Readonly<Record<string, RecipeTask>>;
   readonly mixing: Required<MixingOptions>;
   readonly transfer: TransferSettings;
+  /** Texts without labels that are learnt from too, by all tasks together; null: none. */
+  readonly crossView: CrossViewRecipe | null;
   readonly train: TrainOptions;
   /** Training of each task alone that follows; null: none. */
   readonly single: TrainOptions | null;
@@ -85,6 +90,7 @@ const figuresOf: Readonly<Record<string, readonly string[]>> = {
   textClassification: classificationFigures.filter((name) => name !== "loss"),
   textRegression: regressionFigures.filter((name) => name !== "loss" && name !== "meanSquaredError"),
   textRanking: rankingFigures.filter((name) => name !== "loss"),
+  tokenClassification: taggingFigureNames.filter((name) => name !== "loss"),
 };
 
 function checkHead(problems: Problems, path: string, value: unknown): HeadOption | null {
@@ -100,6 +106,13 @@ function checkHead(problems: Problems, path: string, value: unknown): HeadOption
 
 const taskKinds = Object.keys(figuresOf);
 
+/** The settings of a task of a kind. */
+function taskSettings(problems: Problems, path: string, value: unknown, name: unknown): RecipeTask["task"] | undefined {
+  if (name === "tokenClassification") return problems.resolve(path, taggingTaskTable, value);
+  if (name === "textRanking") return problems.resolve(path, rankingTaskTable, value);
+  return problems.resolve(path, taskTable, value);
+}
+
 function checkTask(problems: Problems, path: string, value: unknown): RecipeTask | undefined {
   const section = problems.section(path, value);
   if (section === undefined) return undefined;
@@ -112,10 +125,7 @@ function checkTask(problems: Problems, path: string, value: unknown): RecipeTask
     problems.add(`${path}.task.name`, message, "CONFIG_VALUE");
     return undefined;
   }
-  const task =
-    name === "textRanking"
-      ? problems.resolve(`${path}.task`, rankingTaskTable, section.task)
-      : problems.resolve(`${path}.task`, taskTable, section.task);
+  const task = taskSettings(problems, `${path}.task`, section.task, name);
   const data = problems.resolve(`${path}.data`, dataTable, section.data);
   for (const key of ["trainTarget", "evalTarget"] as const) {
     if (data !== undefined && data[key] !== null) {
@@ -123,6 +133,9 @@ function checkTask(problems: Problems, path: string, value: unknown): RecipeTask
     }
   }
   const head = checkHead(problems, `${path}.head`, section.head);
+  if (name === "tokenClassification" && head !== null) {
+    problems.add(`${path}.head`, "is a tagger's own. Leave it out.", "CONFIG_UNSUPPORTED");
+  }
   const { figure = null } = section;
   const known = figuresOf[typeof name === "string" ? name : "textClassification"]!;
   if (figure !== null && !(typeof figure === "string" && known.includes(figure))) {
@@ -173,7 +186,7 @@ function checkTrain(problems: Problems, path: string, value: unknown, under: Sec
 export function checkTogetherRecipe(recipe: Section, where: string): TogetherRecipe {
   const problems = new Problems();
   const keys = ["kind", "outputDir", "model", "tokenizer", "tasks", "only", "mixing", "transfer", "train", "single"];
-  problems.knownKeys("", recipe, [...keys, "seeds", "engine"]);
+  problems.knownKeys("", recipe, [...keys, "crossView", "seeds", "engine"]);
   const text = (key: string, meaning: string): string => {
     const value = recipe[key];
     if (typeof value === "string" && value !== "") return value;
@@ -189,6 +202,7 @@ export function checkTogetherRecipe(recipe: Section, where: string): TogetherRec
   const tasks = checkTasks(problems, recipe);
   const mixing = problems.resolve("mixing", mixingTable, recipe.mixing);
   const transfer = checkTransfer(problems, recipe.transfer, { figures: ["average"], usual: "average" });
+  const crossView = checkCrossView(problems, recipe.crossView, true);
   const train = checkTrain(problems, "train", recipe.train, trainDefaults);
   const hasSingle = recipe.single !== undefined && recipe.single !== null;
   const single = hasSingle && train !== undefined ? checkTrain(problems, "single", recipe.single, train) : null;
@@ -211,6 +225,7 @@ export function checkTogetherRecipe(recipe: Section, where: string): TogetherRec
     tasks,
     mixing: mixing!,
     transfer: transfer!,
+    crossView,
     train: train!,
     single: single ?? null,
     seeds: "value" in seeds ? seeds.value : [],

@@ -13,6 +13,7 @@ import {
 } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { formatJson } from "../../formats/json-file.ts";
+import type { JsonObject } from "../../formats/json-text.ts";
 import type { TableSettings } from "./text.ts";
 
 /** How files of tagged sentences are read. */
@@ -70,8 +71,20 @@ export function openTagged(
   return conllColumns(file, { encoding, invalid, wordColumn, tagColumn: tagColumn ?? undefined });
 }
 
+/** How a tagger's files are read. */
+export function taggedReading(task: TaggedFileSettings): TaggedFileSettings & JsonObject {
+  const { format, conlluTag, wordColumn, tagColumn, misfit, scheme } = task;
+  return { format, conlluTag, wordColumn, tagColumn, misfit, scheme };
+}
+
+const savedTable = defineConfig({ name: "task.json", fields: taggedFileFields });
+
+/** How a tagger's files are read, as it was saved. */
+export function readTaggedReading(saved: JsonObject): TaggedFileSettings {
+  return savedTable.resolve(saved);
+}
+
 /** The content of the file beside a tagger: how it reads tagged sentences. */
 export function taggingTaskFile(task: TaggingTaskSettings): readonly [name: string, text: string] {
-  const { name, format, conlluTag, wordColumn, tagColumn, misfit, scheme } = task;
-  return ["task.json", formatJson({ task: name, format, conlluTag, wordColumn, tagColumn, misfit, scheme })];
+  return ["task.json", formatJson({ task: task.name, ...taggedReading(task) })];
 }
