@@ -46,6 +46,7 @@ export {
   type RetrievalEvaluation,
   readQuestions,
 } from "./api/evaluate-retrieval.ts";
+export type { CrossViewOptions } from "./api/cross-view-option.ts";
 export { type EvaluateTaskOptions, evaluateTask } from "./api/evaluate-task.ts";
 export {
   type EvaluateWriterOptions,
@@ -97,12 +98,14 @@ export {
 } from "./api/finetune-sequence-to-sequence.ts";
 export { type FinetunedTagger, finetuneTagging } from "./api/finetune-tagging.ts";
 export {
+  type AnyTogetherTask,
   type FinetunedTogether,
   type FinetuneTogetherOptions,
   finetuneTogether,
   type HeadOption,
   type MixingOptions,
   type TogetherEvaluation,
+  type TogetherTagging,
   type TogetherTask,
 } from "./api/finetune-together.ts";
 export {
@@ -142,9 +145,12 @@ export {
   type LearntTask,
   loadMultiTask,
   loadTask,
+  loadTaskTagger,
   type MultiTaskTextModel,
   saveMultiTask,
   type TaskClassifier,
+  type TaskTagger,
+  taggerOf,
   taskOf,
 } from "./api/multi-task-model.ts";
 export {
@@ -300,6 +306,7 @@ export { type QuestionAnsweringOptions, questionAnswering } from "./tasks/questi
 export { type Retrieval, type RetrievalLoss, type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export type { RetrievalResult } from "./tasks/retrieval-evaluation.ts";
 export { type SequenceToSequenceOptions, sequenceToSequence } from "./tasks/sequence-to-sequence.ts";
+export { bestPath as bestTagPath, type ChainScores, type TagScores } from "./tasks/tag-decoder.ts";
 export type { TaggingResult, WordTag } from "./tasks/tagging-evaluation.ts";
 export { type TextClassificationOptions, textClassification } from "./tasks/text-classification.ts";
 export { type TextRankingOptions, textRanking } from "./tasks/text-ranking.ts";
@@ -332,6 +339,14 @@ export type { EvaluationEvent, StepEvent, TrainEvent, TrainListener } from "./tr
 export type { TrainOptionsInput } from "./train/options.ts";
 export { DivergenceError } from "./train/train-step.ts";
 export { type TrainSpec, train } from "./train/trainer.ts";
+export {
+  lineTexts,
+  type PlainText,
+  type PlainTextSource,
+  sentenceTexts,
+  tableTexts,
+} from "./transfer/cross-view/unlabelled-text.ts";
+export type { ViewName } from "./transfer/cross-view/view.ts";
 export type {
   ExplainedGroup,
   ExplainedLoss,
