@@ -11,8 +11,11 @@ import { formatJson, readJsonObject } from "../formats/json-file.ts";
 import type { JsonObject } from "../formats/json-text.ts";
 import { familyOf } from "../models/families.ts";
 import type { LoadedState } from "../models/family.ts";
+import type { TokenModel } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
+import { type ChainScores, chainParameters } from "../tasks/tag-decoder.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
+import { tagChain } from "./tagger.ts";
 
 export interface ExportModelOptions {
   /** New folder; it appears whole or not at all. */
@@ -78,6 +81,23 @@ async function load(folder: string, task: ExportTask): Promise<LoadedState<Modul
   }
 }
 
+/**
+ * A tagger whose tags are those of the best path, as a file has it: with scores of neighbouring tags, below everything for
+ * what its scheme does not allow. Others as they are.
+ */
+async function withTagChain(state: LoadedState<Module>, task: ExportTask): Promise<LoadedState<Module>> {
+  if (task !== "token-classification") return state;
+  const { family, config, weights, preserved } = state;
+  const module = state.module as TokenModel;
+  const labels = state.labels ?? Array.from({ length: module.numOutputs }, (_, i) => `LABEL_${i}`);
+  const found = await tagChain({ module, labels, preserved }, (name) => weights.get(name)!);
+  if (found === undefined) return state;
+  const whole = module.crf === undefined ? family.tokenClassification(config, labels.length, { crf: true }) : module;
+  const entries = Object.entries(chainParameters) as [keyof ChainScores, string][];
+  const scores = entries.map(([key, name]) => [name, Float32Array.from(found.allowed[key])] as const);
+  return { ...state, module: whole, weights: new Map([...weights, ...scores]) };
+}
+
 /** The task of a directory by its class; of one that was fine-tuned to write a text for another, that, as its `task.json` says. */
 async function usualTask(folder: string, config: JsonObject): Promise<ExportTask> {
   const task = taskOf(config, join(folder, "config.json"));
@@ -100,6 +120,10 @@ function requireTrained(folder: string, task: ExportTask, names: readonly string
  * files, and in `onnx/` `model.onnx`, or for an encoder–decoder `encoder_model.onnx` and `decoder_model_merged.onnx`.
  * Batch and sequence are open, operators those of the ONNX standard. Models that write mask by mask (UniLM) have no file to
  * write with: each token is a mask first and then itself, for which those programs have no loop.
+ *
+ * Taggers whose tags are those of the best path (`crf`, `constrained`) give, beside the scores of every token, those of
+ * neighbouring tags: `bestTagPath` makes the same tags of them as `openTagger`. Pipelines that know nothing of paths take
+ * each token's own best tag.
  * @throws {ConfigError} for an unknown task or dtype
  * @throws {FirthError} EXPORT_TASK, MODEL_LACKS_HEAD where the model is not made for the task
  * @throws {CheckpointError} for a folder that cannot be read or written
@@ -109,7 +133,8 @@ export async function exportModel(folder: string, options: ExportModelOptions): 
   const { outputDir, dtype = "f32" } = options;
   const config = await readJsonObject(join(folder, "config.json"));
   const task = options.task ?? (await usualTask(folder, config));
-  const { family, config: settings, module, weights: numbers, newParameters } = await load(folder, task);
+  const state = await withTagChain(await load(folder, task), task);
+  const { family, config: settings, module, weights: numbers, newParameters } = state;
   const tokenizer = await loadTokenizer(folder);
   const weights = fileWeights(module, numbers, dtype);
   const graphs = exportGraphs(

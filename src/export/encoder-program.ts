@@ -131,14 +131,26 @@ export function optionsProgram(model: ClassificationModel, places: PlaceCounting
   };
 }
 
-/** `logits [B, S, labels]` of every token. */
+/**
+ * `logits [B, S, labels]` of every token. Where tags are those of the best path, the scores that decide on it go along:
+ * `transitions [labels, labels]` of a tag (row) before another (column), `start_transitions [labels]` of a sentence's first
+ * tag and `end_transitions [labels]` of its last.
+ */
 export function wordClassesProgram(model: TokenModel, places: PlaceCounting): FileProgram {
   return {
     name: "token-classification",
     ...textInputs(model.encoder, places),
     run: (context, symbols) => {
       const { lastHiddenState } = model.encoder.encode(context, encoderInputs(symbols));
-      return { logits: model.tokenLogits(context, lastHiddenState) };
+      const { crf } = model;
+      return {
+        logits: model.tokenLogits(context, lastHiddenState),
+        ...(crf && {
+          transitions: context.parameter(crf.transitions),
+          start_transitions: context.parameter(crf.startTransitions),
+          end_transitions: context.parameter(crf.endTransitions),
+        }),
+      };
     },
   };
 }

@@ -80,7 +80,7 @@ function serves(model: ExportableModel, task: ExportTask): boolean {
 
 /**
  * The graphs of a model for a task, by file name without ending: one of the name `model`, or those of an encoder–decoder.
- * @throws {FirthError} EXPORT_TASK where the model lacks what the task computes; EXPORT_CRF
+ * @throws {FirthError} EXPORT_TASK where the model lacks what the task computes
  * @throws {BackendError} EXPORT_SIZES
  */
 export function exportGraphs(
@@ -90,10 +90,6 @@ export function exportGraphs(
   parameters: ProgramParameters,
 ): ReadonlyMap<string, FileGraph> {
   if (!serves(model, task)) throw lacks(family.name, task, model);
-  if (model.crf !== undefined) {
-    const rule = "the tags of this tagger come of whole paths (crf), which files of this task do not compute.";
-    throw new FirthError(`${rule} Fine-tune one without crf.`, { code: "EXPORT_CRF", path: "export" });
-  }
   const whole = model as PretrainingModel & ClassificationModel & TokenModel;
   const single = (program: Parameters<typeof fileGraph>[0]) => new Map([["model", fileGraph(program, parameters)]]);
   switch (task) {

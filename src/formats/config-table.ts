@@ -46,6 +46,11 @@ export interface ConfigDefinition<F extends ConfigFields> {
 }
 
 const reservedKeys = ["model_type", "architectures", "id2label", "label2id"];
+/** Keys that are not settings of a network but are used all the same: what the data of its task were like. */
+const taskKeys = ["tag_scheme", "label_range"];
+const isOfTask = (key: string, value: unknown): boolean =>
+  taskKeys.includes(key) ||
+  (key === "problem_type" && (value === "regression" || value === "single_label_classification"));
 
 /** Checks given values field by field; what is not given gets its default. */
 function fill(
@@ -142,7 +147,7 @@ export function defineConfig<const F extends ConfigFields>(definition: ConfigDef
       const labels = parseLabels(json, issues);
       const preserved = Object.fromEntries(Object.entries(json).filter(([key]) => !used.has(key)));
       const config = finish(values, where, pathOf, issues);
-      const kept = Object.keys(preserved);
+      const kept = Object.keys(preserved).filter((key) => !isOfTask(key, preserved[key]));
       const notice =
         kept.length === 0 ? undefined : `${where}: not used by ${tableName}, kept as they are: ${kept.join(", ")}.`;
       return { config, architectures: areTexts ? architectures : [], labels, preserved, notice };
