@@ -3,6 +3,8 @@ import type { Backend } from "./backend/backend.ts";
 import { createOneDnnBackend, type OneDnnBackend, type OneDnnBackendOptions } from "./backend/onednn/onednn-backend.ts";
 import { createOnnxBackend } from "./backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "./backend/reference/reference-backend.ts";
+import { createXlaBackend } from "./backend/xla/open-xla.ts";
+import type { XlaPlatform } from "./backend/xla/plugin/library.ts";
 import { BackendError, ConfigError, nearestName } from "./base/errors.ts";
 import type { ComputeDType } from "./ir/dtype.ts";
 
@@ -10,14 +12,19 @@ import type { ComputeDType } from "./ir/dtype.ts";
 export const engineNames = ["onnx", "onednn", "reference"] as const;
 export type EngineName = (typeof engineNames)[number];
 
-/** What may be asked for: an engine, or the fastest one that runs here. */
-export const engineChoices = ["auto", ...engineNames] as const;
+/** XLA on the first platform that a library is found for, or on one. */
+export const xlaEngineNames = ["xla", "xla:cpu", "xla:cuda", "xla:rocm", "xla:tpu"] as const;
+type XlaEngineName = (typeof xlaEngineNames)[number];
+
+/** What may be asked for: an engine, or the fastest one that runs on CPUs here. */
+export const engineChoices = ["auto", ...engineNames, ...xlaEngineNames] as const;
 export type EngineChoice = (typeof engineChoices)[number];
 
 export interface EngineOptions {
   /**
    * `onnx` (the default) runs everywhere; `onednn` is faster where its library is installed; `auto` takes the faster of
-   * the two; `reference` is the slow interpreter in double precision.
+   * the two; `reference` is the slow interpreter in double precision; `xla:cuda`, `xla:tpu`, … compute where their library
+   * finds devices, and `xla` on the first of them that there are, at last on the CPU.
    */
   readonly engine?: EngineChoice;
   /** Threads of the engine; all processors when left out. */
@@ -26,6 +33,8 @@ export interface EngineOptions {
   readonly binding?: "auto" | "c-api" | "onnxruntime-node";
   /** The oneDNN library's file; searched where the system keeps libraries when left out. */
   readonly onednnLibrary?: string;
+  /** The file of a PJRT plugin for XLA, or TensorFlow's libtensorflow_cc.so.2; searched when left out. */
+  readonly plugin?: string;
 }
 
 type Settings = Omit<EngineOptions, "engine">;
@@ -37,7 +46,9 @@ function lacksDtype(backend: Backend, dtype: ComputeDType): ConfigError | undefi
   if (backend.computeDtypes.includes(dtype)) return undefined;
   const own = backend.computeDtypes.join(", ");
   const advice =
-    backend.name === "onednn" ? "Use f32." : "Use engine onednn (Debian, Ubuntu: apt install libdnnl2) or f32.";
+    backend.name === "onednn"
+      ? "Use f32 or engine xla."
+      : "Use engine onednn (Debian, Ubuntu: apt install libdnnl2), xla, or f32.";
   const message = `must be one that engine ${backend.name} computes in here (${own}); got ${dtype}. ${advice}`;
   return new ConfigError("engine", [{ path: "dtype", message, code: "DTYPE_UNSUPPORTED" }]);
 }
@@ -69,6 +80,11 @@ async function chooseEngine(settings: Settings): Promise<Backend> {
   return taken;
 }
 
+/** The platform in an engine's name; undefined for the first one found. */
+function xlaPlatformOf(engine: XlaEngineName): XlaPlatform | undefined {
+  return engine === "xla" ? undefined : (engine.slice("xla:".length) as XlaPlatform);
+}
+
 async function openNamed(engine: EngineChoice, settings: Settings): Promise<Backend> {
   switch (engine) {
     case "auto":
@@ -79,6 +95,12 @@ async function openNamed(engine: EngineChoice, settings: Settings): Promise<Back
       return createOneDnnBackend(oneDnnOptions(settings));
     case "reference":
       return createReferenceBackend();
+    case "xla":
+    case "xla:cpu":
+    case "xla:cuda":
+    case "xla:rocm":
+    case "xla:tpu":
+      return createXlaBackend({ platform: xlaPlatformOf(engine), plugin: settings.plugin, threads: settings.threads });
     default: {
       const near = nearestName(engine, engineChoices) ?? engineChoices.join(" or ");
       const message = `must be one of ${engineChoices.join(", ")}; got "${engine}". Use ${near}.`;

@@ -13,7 +13,8 @@ import { tensorType } from "../../src/ir/shape.ts";
 import { add } from "../../src/tensor/elementwise.ts";
 import { matmul } from "../../src/tensor/linear-algebra.ts";
 import { trace } from "../../src/tensor/trace.ts";
-import { absentCodes } from "../support/backends.ts";
+import { absentCodes, openXla, xla } from "../support/backends.ts";
+import { testXla } from "../support/xla-executor.ts";
 
 /** Two threads: what one thread computes right, two may not. */
 const threads = 2;
@@ -87,6 +88,37 @@ const onednn = (name: string, options: OneDnnBackendOptions): Engine => ({
   },
 });
 
+const xlaEngine: Engine = {
+  name: "XLA",
+  open: async () => {
+    if (xla.missing !== undefined) throw new BackendError(xla.missing, { code: "XLA_LIBRARY_MISSING" });
+    return openXla();
+  },
+  prove: async () => {
+    const backend = await openXla();
+    try {
+      const { library, platform } = backend.executor.facts;
+      expect(["pjrt", "tensorflow"]).toContain(library);
+      expect(backend.name).toBe(`xla:${platform}`);
+      expect(await smallProduct(backend)).toBe(15);
+    } finally {
+      await backend.dispose();
+    }
+  },
+};
+
+/** The engine alone, over an executor that interprets its graphs and is strict about arrays that are gone. */
+const interpretedXla: Engine = {
+  name: "XLA, interpreted",
+  open: async () => testXla().backend,
+  prove: async () => {
+    const { backend, log } = testXla();
+    expect(backend.name).toBe("xla:test");
+    expect(await smallProduct(backend)).toBe(15);
+    expect(log).toContain("run proof");
+  },
+};
+
 /** A library of the other major version, where the variable says where one lies. */
 const otherLibrary = env["FIRTH_TEST_ONEDNN3"];
 
@@ -97,6 +129,7 @@ const engines = [
   onnx("onnxruntime-node"),
   onednn("oneDNN", {}),
   ...(otherLibrary === undefined ? [] : [onednn("oneDNN 3", { libraryPath: otherLibrary })]),
+  xlaEngine,
 ];
 
 async function tryOpen(engine: Engine): Promise<Backend | string> {
@@ -110,9 +143,21 @@ async function tryOpen(engine: Engine): Promise<Backend | string> {
 
 const opened = await Promise.all(engines.map(async (engine) => ({ engine, backend: await tryOpen(engine) })));
 
+type Define = (backend: Backend, engine: Engine) => void;
+type Opened = { readonly engine: Engine; readonly backend: Backend | string };
+
 /** Defines the same tests for every engine that runs here; the others are skipped with their reason. */
-export function forEachEngine(define: (backend: Backend, engine: Engine) => void): void {
-  for (const { engine, backend } of opened) {
+export function forEachEngine(define: Define): void {
+  defineFor(opened, define);
+}
+
+/** As `forEachEngine`, and for the XLA engine without a library, which computes as the interpreter does. */
+export function forEachEngineAndInterpretedXla(define: Define): void {
+  defineFor([...opened, { engine: interpretedXla, backend: testXla().backend }], define);
+}
+
+function defineFor(all: readonly Opened[], define: Define): void {
+  for (const { engine, backend } of all) {
     if (typeof backend === "string") {
       describe.skip(`${engine.name} (cannot run here: ${backend})`, () => {
         it("is skipped", () => undefined);

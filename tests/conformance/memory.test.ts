@@ -9,7 +9,7 @@ import { add, div, mul, neg, sqrt, sub } from "../../src/tensor/elementwise.ts";
 import { matmul } from "../../src/tensor/linear-algebra.ts";
 import { square, sum } from "../../src/tensor/reduction.ts";
 import { trace } from "../../src/tensor/trace.ts";
-import { forEachEngine } from "./engine.ts";
+import { forEachEngineAndInterpretedXla } from "./engine.ts";
 import { difference } from "./tolerance.ts";
 
 const scalar = tensorType("f32", []);
@@ -113,7 +113,7 @@ async function square3(backend: Backend) {
   return { type, executable };
 }
 
-forEachEngine((backend, engine) => {
+forEachEngineAndInterpretedXla((backend, engine) => {
   it("is the engine that runs", engine.prove);
 
   describe("buffers", () => {

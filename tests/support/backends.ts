@@ -1,7 +1,9 @@
+import { env } from "node:process";
 import type { Backend } from "../../src/backend/backend.ts";
 import { createOneDnnBackend } from "../../src/backend/onednn/onednn-backend.ts";
 import { createOnnxBackend } from "../../src/backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "../../src/backend/reference/reference-backend.ts";
+import { createXlaBackend } from "../../src/backend/xla/open-xla.ts";
 import { BackendError } from "../../src/base/errors.ts";
 
 /** Errors that mean "not on this machine"; all others are failures. */
@@ -11,6 +13,7 @@ export const absentCodes: readonly string[] = [
   "ONEDNN_LIBRARY_MISSING",
   "ONEDNN_PLATFORM",
   "ONEDNN_CPU",
+  "XLA_LIBRARY_MISSING",
 ];
 
 /** Why oneDNN cannot run here; undefined where it can. */
@@ -42,8 +45,22 @@ function tested(name: string, tolerance: number, open: TestedEngine["open"], mis
 
 export const oneDnn = tested("onednn", 1e-4, () => createOneDnnBackend({ threads: 2 }), await oneDnnMissing());
 
+/** The file that `FIRTH_TEST_XLA` names: a PJRT plugin, or TensorFlow's libtensorflow_cc.so.2. */
+const xlaLibrary = env.FIRTH_TEST_XLA;
+
+export const openXla = () => createXlaBackend({ plugin: xlaLibrary, threads: 2 });
+
+/** XLA, where a library is named. */
+export const xla = tested(
+  "xla",
+  1e-4,
+  openXla,
+  xlaLibrary === undefined || xlaLibrary === "" ? "FIRTH_TEST_XLA names no library" : undefined,
+);
+
 export const engines: readonly TestedEngine[] = [
   tested("reference", 1e-6, async () => createReferenceBackend()),
   tested("onnx", 1e-4, () => createOnnxBackend({ threads: 2 })),
   oneDnn,
+  xla,
 ];

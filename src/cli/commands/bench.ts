@@ -74,8 +74,8 @@ async function answerSteps(benchmark: TrainingBenchmark): Promise<number> {
 async function benchTrain(session: Session, given: Readonly<Record<string, unknown>>): Promise<void> {
   const settings = benchTable.resolve(fieldValues(given, fields));
   const { model, layers, batch, seq, warmup, recompute, lanes } = settings;
-  const { engine: name, dtype, threads: limit, binding, onednnLibrary } = settings;
-  const asked = givenEngine({ engine: name, dtype, threads: limit, binding, onednnLibrary }).engine;
+  const { engine: name, dtype, threads: limit, binding, onednnLibrary, plugin } = settings;
+  const asked = givenEngine({ engine: name, dtype, threads: limit, binding, onednnLibrary, plugin }).engine;
   const run = async (engine: Backend): Promise<void> => {
     const benchmark = await TrainingBenchmark.open({
       model,

@@ -51,6 +51,7 @@ export function embedCommand(command: Command): Command {
       threads,
       binding,
       onednnLibrary,
+      plugin,
       digits,
       maxSeqLength,
       pooling,
@@ -71,7 +72,7 @@ export function embedCommand(command: Command): Command {
       quantize,
       textColumns,
       onNotice: (message: string) => session.say(message),
-      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
+      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary, plugin }),
       ...(maxSeqLength === null ? {} : { maxSeqLength }),
     };
     for await (const { fields: own, line, vector } of embedRows(await loadPretrained(model!), source, options)) {

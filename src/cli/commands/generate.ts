@@ -41,7 +41,7 @@ export function generateCommand(command: Command): Command {
   addFieldOptions(command, ownFields);
   addFieldOptions(command, generationFields);
   return runs(command, async (session, given, [folder, ...prompts]) => {
-    const { engine, dtype, threads, binding, onednnLibrary, quantize, ...own } = ownTable.resolve(
+    const { engine, dtype, threads, binding, onednnLibrary, plugin, quantize, ...own } = ownTable.resolve(
       fieldValues(given, ownFields),
     );
     const settings = { ...(await generationSettings(folder!, fieldValues(given, generationFields))), ...own };
@@ -49,7 +49,7 @@ export function generateCommand(command: Command): Command {
     const isAnswer = model.module.decoder !== undefined || !model.module.encoder.isCausal;
     const generator = await openGenerator(model, {
       quantize,
-      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
+      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary, plugin }),
     });
     try {
       const texts = prompts.length > 0 ? prompts : await standardLines();

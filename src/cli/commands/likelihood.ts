@@ -81,12 +81,12 @@ export function promptCommand(command: Command): Command {
   return runs(command, async (session, given, [model, path]) => {
     const settings = promptTable.resolve(fieldValues(given, promptFields));
     const { shots, seed, limit, batchSize, startToken, quantize, ...rest } = settings;
-    const { engine, dtype, threads, binding, onednnLibrary, ...reading } = rest;
+    const { engine, dtype, threads, binding, onednnLibrary, plugin, ...reading } = rest;
     const { data, examples } = given as { readonly data: string; readonly examples?: string };
     const template = parsePromptTemplate(await readText(path!), path!);
     const result = await prompt(await loadForUse("prompt", model!), template, openTable(data, reading), {
       ...{ shots, seed, batchSize, startToken, quantize },
-      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary }),
+      ...givenEngine({ engine, dtype, threads, binding, onednnLibrary, plugin }),
       ...(limit === null ? {} : { limit }),
       ...(examples === undefined ? {} : { examples: openTable(examples, reading) }),
     });

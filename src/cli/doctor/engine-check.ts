@@ -9,6 +9,7 @@ import { library } from "../../tokenizers/library.ts";
 import { WordPiece } from "../../tokenizers/wordpiece.ts";
 import { attempt, type Check } from "./check.ts";
 import { oneDnnChecks } from "./onednn-check.ts";
+import { xlaChecks } from "./xla-check.ts";
 
 /** A rate that even one old core reaches; less means an engine without vector instructions, or a busy machine. */
 const leastGflops = 10;
@@ -76,5 +77,5 @@ const optionalEngine: string = "onednn";
 export async function engineRelatedChecks(): Promise<Check[]> {
   const checks = [await tokenizersCheck()];
   for (const engine of engineNames) if (engine !== optionalEngine) checks.push(...(await engineChecks(engine)));
-  return [...checks, ...(await oneDnnChecks())];
+  return [...checks, ...(await oneDnnChecks()), ...(await xlaChecks())];
 }

@@ -13,9 +13,9 @@ import { type EngineOptions, engineChoices } from "../../runtime.ts";
 
 const name = choiceField(engineChoices, {
   default: "onnx",
-  doc: "onnx runs everywhere; onednn where its library is; auto: the faster; reference: a slow interpreter.",
+  doc: "onnx runs everywhere; onednn where its library is; auto: the faster; xla: GPUs, TPUs; reference: slow.",
 });
-const dtype = choiceField(computeDtypes, { default: "f32", doc: "What is computed in; bf16 needs onednn." });
+const dtype = choiceField(computeDtypes, { default: "f32", doc: "What is computed in; bf16 needs onednn or xla." });
 const threads = nullableField(integerField({ min: 1, doc: "Threads; null: all processors." }));
 const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
   default: "auto",
@@ -23,14 +23,15 @@ const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
 });
 
 const onednnLibrary = nullableField(textField({ doc: "Path of the oneDNN library; null: searched." }));
+const plugin = nullableField(textField({ doc: "Path of a PJRT plugin, or of libtensorflow_cc.so.2; null: searched." }));
 
 /** As options of a command. */
-export const engineFields = defineFields({ engine: name, dtype, threads, binding, onednnLibrary });
+export const engineFields = defineFields({ engine: name, dtype, threads, binding, onednnLibrary, plugin });
 
 /** As a section of a recipe. */
 export const engineTable = defineConfig({
   name: "engine",
-  fields: defineFields({ name, dtype, threads, binding, onednnLibrary }),
+  fields: defineFields({ name, dtype, threads, binding, onednnLibrary, plugin }),
 });
 
 export type EngineSettings = ConfigOf<typeof engineTable.fields>;
@@ -48,12 +49,14 @@ export function engineOptions({
   threads: count,
   binding: how,
   onednnLibrary: library,
+  plugin: file,
 }: EngineSettings): GivenEngine {
   const options = {
     engine,
     binding: how,
     ...(count === null ? {} : { threads: count }),
     ...(library === null ? {} : { onednnLibrary: library }),
+    ...(file === null ? {} : { plugin: file }),
   };
   return { engine: options, dtype: compute };
 }

@@ -1,0 +1,63 @@
+import { BackendError } from "../../base/errors.ts";
+import type { XlaExecutor } from "./executor.ts";
+import { lowerToStableHlo } from "./lower/lower-to-stablehlo.ts";
+import { openPjrt } from "./pjrt/open-pjrt.ts";
+import { findXlaLibrary } from "./plugin/find-library.ts";
+import { type XlaLibrary, type XlaPlatform, xlaPlatforms } from "./plugin/library.ts";
+import { openTensorFlow } from "./tensorflow/open-tensorflow.ts";
+import { XlaBackend } from "./xla-backend.ts";
+
+export interface XlaOptions {
+  /** What the devices are; the first platform that has a library when left out, accelerators before the CPU. */
+  readonly platform?: XlaPlatform | undefined;
+  /** The file of a PJRT plugin, or TensorFlow's libtensorflow_cc.so.2; searched when left out. */
+  readonly plugin?: string | undefined;
+  /** Threads on the CPU, where the library can be told (TensorFlow's); all processors when left out. */
+  readonly threads?: number | undefined;
+}
+
+const inOrder: readonly XlaPlatform[] = ["cuda", "rocm", "tpu", "cpu"];
+
+function openLibrary({ kind, path }: XlaLibrary, threads: number | undefined): Promise<XlaExecutor> {
+  return kind === "tensorflow" ? openTensorFlow({ libraryPath: path, threads }) : openPjrt({ plugin: path });
+}
+
+/** @throws {BackendError} XLA_PLATFORM when a library is for another platform than was asked for */
+async function requirePlatform(executor: XlaExecutor, library: XlaLibrary): Promise<XlaExecutor> {
+  const { platform } = executor.facts;
+  const isOther = platform !== library.platform && xlaPlatforms.some((known) => known === platform);
+  if (!isOther) return executor;
+  await executor.dispose();
+  const message = `${library.path}, found by ${library.foundBy}, is for ${platform}, not for ${library.platform}. Use the engine xla:${platform}, or another library.`;
+  throw new BackendError(message, { code: "XLA_PLATFORM", path: "xla" });
+}
+
+/**
+ * Opens XLA as an engine.
+ * @throws {BackendError} XLA_LIBRARY_MISSING saying what to install; XLA_PLATFORM; what the library's opening says
+ */
+export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBackend> {
+  const { platform, plugin, threads } = options;
+  const problems: string[] = [];
+  const tried = new Set<string>();
+  for (const wanted of platform === undefined ? inOrder : [platform]) {
+    const found = findXlaLibrary(wanted, plugin === undefined ? {} : { plugin });
+    if ("problem" in found) {
+      problems.push(found.problem);
+      continue;
+    }
+    // One that was named serves whatever platform it is for.
+    if (tried.has(found.path)) continue;
+    tried.add(found.path);
+    try {
+      const opened = await openLibrary(found, threads);
+      const executor = platform === undefined ? opened : await requirePlatform(opened, found);
+      return new XlaBackend(executor, { lower: lowerToStableHlo, threads });
+    } catch (error) {
+      // Without a platform in mind, a plugin whose device is not there is passed over.
+      if (platform !== undefined || plugin !== undefined || !(error instanceof BackendError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  throw new BackendError([...new Set(problems)].join(" "), { code: "XLA_LIBRARY_MISSING", path: "xla" });
+}
