@@ -8,13 +8,14 @@ export function fingerprintOf(facts: unknown): string {
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex").slice(0, 16);
 }
 
-/** The options that decide a run's numbers: not when it is saved, how much memory it takes, nor in how many lanes it runs. */
+/** The options that decide a run's numbers: not when it is saved, how much memory it takes, nor how it is spread over lanes and devices. */
 export function decidingOptions(options: TrainOptions): object {
   const {
     keepCheckpoints: _keep,
     checkpointSteps: _steps,
     recomputeLayers: _memory,
     lanes: _lanes,
+    dividesState: _divides,
     ...facts
   } = options;
   return facts;

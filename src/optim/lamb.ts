@@ -1,4 +1,5 @@
-import { add, div, mul, sqrt } from "../tensor/elementwise.ts";
+import { add, and, compare, constant, div, maximum, minimum, mul, select, sqrt } from "../tensor/elementwise.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { LayerwiseRule } from "./update-rule.ts";
 
 export interface LambOptions {
@@ -15,6 +16,11 @@ export interface LambOptions {
 
 const clip = (x: number, [least, greatest]: readonly [number, number]): number =>
   Math.min(Math.max(x, least), greatest);
+
+function clipTensor(x: Tensor, [least, greatest]: readonly [number, number]): Tensor {
+  const raised = least > 0 ? maximum(x, least) : x;
+  return greatest < Number.POSITIVE_INFINITY ? minimum(raised, greatest) : raised;
+}
 
 /**
  * Layer-wise adaptive moments: Adam's direction with decoupled decay, and for every parameter a step as long as its own norm.
@@ -48,6 +54,12 @@ export function lamb(options: LambOptions = {}): LayerwiseRule {
       const norm = clip(value, valueNormRange);
       if (!decays || norm === 0 || direction === 0) return 1;
       return clip(norm / direction, trustRatioRange);
+    },
+    trustRatioTensor: ({ value, direction, decays }) => {
+      if (!decays) return constant(1);
+      const norm = clipTensor(value, valueNormRange);
+      const isDefined = and(compare("gt", norm, 0), compare("gt", direction, 0));
+      return select(isDefined, clipTensor(div(norm, select(isDefined, direction, 1)), trustRatioRange), 1);
     },
   };
 }

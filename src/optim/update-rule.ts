@@ -28,7 +28,10 @@ interface Rule {
   readonly name: string;
   /** Sections of optimizer state, zero at the start. */
   readonly state: readonly string[];
-  /** What the rule needs to know at a step; worked out in double precision on the host. */
+  /**
+   * What the rule needs to know at a step; worked out in double precision on the host. `gradientScale` goes through under its
+   * own name, and nothing else depends on it: in a step that is one graph it is known in the graph only.
+   */
   readonly scalars: (facts: UpdateFacts) => Readonly<Record<string, number>>;
 }
 
@@ -47,12 +50,14 @@ export interface LayerwiseRule extends Rule {
   readonly direction: (x: Scalars, scalars: Scalars) => Scalars;
   /** What the learning rate is multiplied with for one parameter. */
   readonly trustRatio: (norms: ParameterNorms) => number;
+  /** The same inside a graph; without it no step with this rule is one graph. */
+  readonly trustRatioTensor?: (norms: ParameterNorms<Tensor>) => Tensor;
 }
 
 /** Euclidean norms over one parameter. */
-export interface ParameterNorms {
-  readonly value: number;
-  readonly direction: number;
+export interface ParameterNorms<T = number> {
+  readonly value: T;
+  readonly direction: T;
   /** Whether weight decay applies to parameters of this kind: not to biases and normalisation gains. */
   readonly decays: boolean;
 }

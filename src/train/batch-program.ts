@@ -1,7 +1,7 @@
-import type { Backend, Buffer, Executable, FixedInputs, GraphMemory } from "../backend/backend.ts";
+import type { Backend, Buffer, Executable, FixedInputs, GraphMemory, Partitioning } from "../backend/backend.ts";
 import { internalError } from "../base/errors.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
-import { dtypeBytes, type HostData } from "../ir/dtype.ts";
+import { dtypeBytes, type HostData, type TensorType } from "../ir/dtype.ts";
 import type { Graph, NamedValue } from "../ir/graph.ts";
 import { optimize } from "../ir/pass/optimize.ts";
 import { sizeOf } from "../ir/shape.ts";
@@ -21,11 +21,14 @@ export interface BatchProgramOptions {
   readonly store: { buffer(section: string, name: string): Buffer };
   /** For a batch: parameters that never change while the program lives, and are worth laying out for it. */
   readonly fixed?: (batch: Batch) => FixedInputs | undefined;
-  /** Buffers of the engine that are inputs called `held.<name>`, by that name. */
-  readonly held?: ((name: string) => Buffer) | undefined;
+  /** Buffers of the engine that are inputs called `held.<name>`, or inputs and outputs called `carried.<name>`, by that name. */
+  readonly held?: ((name: string, type: TensorType) => Buffer) | undefined;
+  /** How a graph lies on the engine's devices. */
+  readonly partitioning?: ((graph: Graph) => Partitioning | undefined) | undefined;
   /**
-   * Traces the graph for batches of one shape. Inputs are called `parameter.<name>`, `held.<name>`, `batch.<name>`, or are
-   * given at each run; outputs called `gradient.<name>` go to the store, all others are read back.
+   * Traces the graph for batches of one shape. Inputs are called `parameter.<name>`, `state.<section>.<name>`, `held.<name>`,
+   * `carried.<name>`, `batch.<name>`, or are given at each run; outputs called `gradient.<name>` and `next.<section>.<name>`
+   * go to the store, `carried.<name>` to that buffer, all others are read back.
    */
   readonly trace: (batch: Batch) => Graph;
 }
@@ -36,16 +39,43 @@ export interface ProgramMemory extends GraphMemory {
   readonly bufferBytes: number;
 }
 
-/** `parameter.<name>` is a weight, `previous.<name>` what its gradient is added to, `held.<name>` what the caller has. */
-function storedInput({ store, held }: BatchProgramOptions, name: string, section: string): Buffer {
-  const at = name.indexOf(".");
-  if (name.startsWith("held.")) return held!(name.slice(at + 1));
-  return store.buffer(name.slice(0, at) === "parameter" ? "value" : section, name.slice(at + 1));
+/** A run whose outputs are on their way. */
+export interface StartedRun {
+  /** The outputs that are read back, by name. */
+  readonly results: Promise<Readonly<Record<string, HostData>>>;
+}
+
+/**
+ * Where an input or output lies: `parameter.<name>` is a weight, `previous.<name>` what its gradient is added to,
+ * `gradient.<name>` that sum, `state.<section>.<name>` and `next.<section>.<name>` are of any section, `held.<name>` and
+ * `carried.<name>` are what the caller has.
+ */
+function storedBuffer({ store, held }: BatchProgramOptions, { name, value }: NamedValue, section: string): Buffer {
+  const [kind, ...rest] = name.split(".") as [string, ...string[]];
+  if (kind === "held" || kind === "carried") return held!(name, value);
+  if (kind === "state" || kind === "next") return store.buffer(rest[0]!, rest.slice(1).join("."));
+  return store.buffer(kind === "parameter" ? "value" : section, rest.join("."));
 }
 
 /** Inputs and outputs that do not lie in the store. */
 function notStored(values: readonly NamedValue[]): NamedValue[] {
-  return values.filter(({ name }) => !/^(parameter|previous|gradient|held)\./.test(name));
+  return values.filter(({ name }) => !/^(parameter|previous|gradient|held|state|next|carried)\./.test(name));
+}
+
+/** The name of the input whose memory an output overwrites. */
+function overwritten(output: string): string {
+  return output
+    .replace(/^gradient\./, "previous.")
+    .replace(/^next\.value\./, "parameter.")
+    .replace(/^next\./, "state.");
+}
+
+/** Outputs by the inputs whose memory they take. */
+function donationsOf({ inputs, outputs }: Graph): ReadonlyMap<string, string> {
+  const known = new Set(inputs.map(({ name }) => name));
+  const isStored = new Set(notStored(outputs).map(({ name }) => name));
+  const pairs = outputs.map(({ name }): [string, string] => [overwritten(name), name]);
+  return new Map(pairs.filter(([input, output]) => known.has(input) && !isStored.has(output)));
 }
 
 /** A computation over batches of any shape: a graph is compiled when a shape is first seen, then kept. */
@@ -81,25 +111,23 @@ export class BatchProgram {
     const { backend, fixed } = this.options;
     const graph = this.graphFor(batch);
     const { lanes, lane } = batch.part ?? {};
+    const partitioning = this.options.partitioning?.(graph);
+    const donations = backend.donates === true ? donationsOf(graph) : undefined;
+    const allocated = (values: readonly NamedValue[], shardings: Partitioning["inputs"]): Map<string, Buffer> =>
+      new Map(notStored(values).map(({ name, value }) => [name, backend.allocate(value, shardings?.get(name))]));
     return {
-      executable: await backend.compile(graph, { fixed: fixed?.(batch), lanes, lane }),
-      inputs: new Map(notStored(graph.inputs).map(({ name, value }) => [name, backend.allocate(value)])),
-      outputs: new Map(notStored(graph.outputs).map(({ name, value }) => [name, backend.allocate(value)])),
+      executable: await backend.compile(graph, { fixed: fixed?.(batch), lanes, lane, donations, partitioning }),
+      inputs: allocated(graph.inputs, partitioning?.inputs),
+      outputs: allocated(graph.outputs, partitioning?.outputs),
     };
   }
 
   /**
-   * Runs a batch.
+   * Gives the engine a batch.
    * @param given inputs that are neither parameters nor of the batch, by name
    * @param section where gradients go
-   * @returns the outputs that are read back, by name
    */
-  async run(
-    batch: Batch,
-    given: Readonly<Record<string, HostData>> = {},
-    section = "gradient",
-  ): Promise<Readonly<Record<string, HostData>>> {
-    const { store } = this.options;
+  async start(batch: Batch, given: Readonly<Record<string, HostData>> = {}, section = "gradient"): Promise<StartedRun> {
     const signature = batchSignature(batch);
     const pending = this.compiled.get(signature) ?? this.compile(batch);
     this.compiled.set(signature, pending);
@@ -111,11 +139,26 @@ export class BatchProgram {
     }
     const { graph } = executable;
     await executable.run(
-      graph.inputs.map(({ name }) => inputs.get(name) ?? storedInput(this.options, name, section)),
-      graph.outputs.map(({ name }) => outputs.get(name) ?? store.buffer(section, name.slice("gradient.".length))),
+      graph.inputs.map((input) => inputs.get(input.name) ?? storedBuffer(this.options, input, section)),
+      graph.outputs.map((output) => outputs.get(output.name) ?? storedBuffer(this.options, output, section)),
     );
-    const results: Record<string, HostData> = {};
-    for (const [name, buffer] of outputs) results[name] = await buffer.read();
+    // Asked for at once: where runs end before their results are there, the next one may overwrite the buffers.
+    const reading = [...outputs].map(
+      async ([name, buffer]): Promise<[string, HostData]> => [name, await buffer.read()],
+    );
+    const results = Promise.all(reading).then((read) => Object.fromEntries(read));
+    // Told to whoever asks for them.
+    results.catch(() => undefined);
+    return { results };
+  }
+
+  /** Runs a batch, see `start`. @returns the outputs that are read back, by name */
+  async run(
+    batch: Batch,
+    given: Readonly<Record<string, HostData>> = {},
+    section = "gradient",
+  ): Promise<Readonly<Record<string, HostData>>> {
+    const { results } = await this.start(batch, given, section);
     return results;
   }
 

@@ -14,8 +14,8 @@ function unsupported(what: string): BackendError {
   });
 }
 
-/** The tensors of rows, with their number and width. */
-function rowFacts(batch: Batch): { readonly names: string[]; readonly numRows: number; readonly width: number } {
+/** The tensors of rows, with their number and width. @throws {BackendError} LANES_UNSUPPORTED for tensors of unknown meaning */
+export function rowFacts(batch: Batch): { readonly names: string[]; readonly numRows: number; readonly width: number } {
   const { tensors, lists = {} } = batch;
   const listed = new Set(Object.entries(lists).flatMap(([name, { beside }]) => [name, ...Object.keys(beside)]));
   const names = Object.keys(tensors).filter((name) => !listed.has(name));

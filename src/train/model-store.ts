@@ -1,4 +1,4 @@
-import type { Backend, Buffer, ParameterStore } from "../backend/backend.ts";
+import type { Backend, Buffer, ParameterStore, Sharding } from "../backend/backend.ts";
 import { internalError } from "../base/errors.ts";
 import { tensorType } from "../ir/shape.ts";
 import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
@@ -11,14 +11,24 @@ export class ModelStore {
   readonly store: ParameterStore;
   private readonly indices: ReadonlyMap<string, number>;
 
-  /** @param sections "value" and what else is to be kept per parameter */
-  constructor(backend: Backend, model: Module, sections: readonly string[]) {
+  /**
+   * @param sections "value" and what else is to be kept per parameter
+   * @param shardingOf how a section of a parameter lies where the engine has several devices
+   */
+  constructor(
+    backend: Backend,
+    model: Module,
+    sections: readonly string[],
+    shardingOf?: (section: string, parameter: Parameter) => Sharding,
+  ) {
     this.parameters = namedParameters(model);
     this.names = [...this.parameters.keys()];
     this.indices = new Map(this.names.map((name, i) => [name, i]));
+    const all = [...this.parameters.values()];
     this.store = backend.createStore(
-      [...this.parameters.values()].map(({ shape }) => tensorType("f32", shape)),
+      all.map(({ shape }) => tensorType("f32", shape)),
       sections,
+      shardingOf && ((section, index) => shardingOf(section, all[index]!)),
     );
   }
 

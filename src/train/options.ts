@@ -40,6 +40,10 @@ const fields = defineFields({
     doc: "Keep layers' inputs only and compute the rest again in the backward pass: less memory, a third more work.",
   }),
   lanes: lanesField,
+  dividesState: booleanField({
+    default: true,
+    doc: "Several devices divide the optimizer's state among them; false: each has all of it.",
+  }),
   learningRate: numberField({ default: 1e-4, min: 0, doc: "Peak learning rate." }),
   warmupSteps: nullableField(integerField({ min: 0, doc: "Steps of linear rise; null: warmupRatio decides." })),
   warmupRatio: probabilityField({ default: 0.1, doc: "Share of the steps that warm up, when warmupSteps is null." }),

@@ -1,46 +1,35 @@
 /** @file One optimizer step: gradients of a batch, clipping, update. Knows neither BERT nor masked words. */
 
-import type { Backend, SweepRange } from "../backend/backend.ts";
+import type { Backend, Partitioning } from "../backend/backend.ts";
 import { FirthError, internalError } from "../base/errors.ts";
 import { residentBytes } from "../base/machine-memory.ts";
 import { foldSeed } from "../base/random.ts";
 import { type Batch, batchSignature } from "../data/batch.ts";
 import { sizeOf } from "../ir/shape.ts";
-import type { Module, Parameter } from "../nn/module.ts";
+import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Objective } from "../objectives/objective.ts";
-import { clipFactor, sectionsOf, type UpdateFacts, type UpdateRule } from "../optim/update-rule.ts";
-import { compileUpdater, type UpdateRange, type Updater } from "../optim/updater.ts";
+import type { UpdateRule } from "../optim/update-rule.ts";
 import { divideBatch } from "./divide-batch.ts";
 import { FigureTotals, totalCounts } from "./figures.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
-import { GradientSections, LANE_SECTION } from "./gradient-sections.ts";
+import { LANE_SECTION } from "./gradient-sections.ts";
 import { requireLanes } from "./lane-choice.ts";
 import { LossProgram } from "./loss-program.ts";
 import { estimateMemory, type MemoryEstimate } from "./memory-estimate.ts";
 import { ModelStore } from "./model-store.ts";
+import { padRows } from "./pad-rows.ts";
+import { SeparateStep, type StepInputs, type TreatedRange } from "./separate-step.ts";
+import { diverged, type StartedStep, type StepFigures } from "./step-figures.ts";
+import { isCut, type StepDivision, sectionSharding, stepPartitioning } from "./step-partitioning.ts";
+import { StepPrograms } from "./step-programs.ts";
+import { firstStepOf, type ParameterTreatment, trainedAlike, treatmentGroups, UNMOVED } from "./treatment.ts";
 import type { StepWork } from "./useful-work.ts";
+import { makesWholeSteps, roleOf, type StepRole, WholeStep } from "./whole-step.ts";
+import { tracePart, traceWholeStep } from "./whole-step-graph.ts";
 
-/** How one parameter is trained. */
-export interface ParameterTreatment {
-  /** Multiplies the learning rate; 0 freezes the parameter: no gradient is computed for it. */
-  readonly learningRateScale: number;
-  readonly weightDecay: number;
-  /**
-   * The first step of the run, from 1, that trains it: until then it stands still, no gradient is computed for it, and its
-   * optimizer state is 0. 1 when left out.
-   */
-  readonly firstStep?: number | undefined;
-  /**
-   * Which of its own steps a step of the run is, from 1, for parameters that not every step moves: an optimizer's corrections
-   * for its first steps go by it. When left out, those from its `firstStep` on count.
-   */
-  readonly ownStep?: ((step: number) => number) | undefined;
-}
-
-const UNMOVED: ParameterTreatment = { learningRateScale: 0, weightDecay: 0 };
-
-const firstStepOf = ({ firstStep = 1 }: ParameterTreatment): number => firstStep;
+export { DivergenceError, type StartedStep, type StepFigures } from "./step-figures.ts";
+export type { ParameterTreatment } from "./treatment.ts";
 
 export interface TrainStepOptions<M extends Module> {
   readonly backend: Backend;
@@ -61,123 +50,125 @@ export interface TrainStepOptions<M extends Module> {
   readonly dropoutSteps?: number | undefined;
   /** Most lanes, which are parts of a batch that run at the same time; 1 when left out. */
   readonly lanes?: number | undefined;
+  /** Whether several devices divide the optimizer's state among them; true when left out. */
+  readonly dividesState?: boolean | undefined;
   readonly seed: number;
 }
 
-export interface StepFigures {
-  /** Σ weight · mean over the loss terms, in nats. */
-  readonly loss: number;
-  /** Mean of each loss term and metric. */
-  readonly means: Readonly<Record<string, number>>;
-  /** Global norm of the gradient before clipping. */
-  readonly gradientNorm: number;
-  readonly work: StepWork;
-  /** Parts of a batch that ran at the same time; of the batch with the fewest. */
-  readonly lanes: number;
-  /** Where the time went: loss and gradients, their norm, the update; in milliseconds. */
-  readonly milliseconds: { readonly gradient: number; readonly norm: number; readonly update: number };
+/** How steps are made, and what they are made on. */
+interface StepParts {
+  readonly store: ModelStore;
+  /** Where the engine makes steps as one graph. */
+  readonly whole: WholeStep | undefined;
+  /** Where it does not. */
+  readonly separate: SeparateStep | undefined;
+  /** Where several devices share a step. */
+  readonly division: StepDivision | undefined;
+  /** Resident before there was a store. */
+  readonly processBytes: number;
 }
-
-type Differentiated = Omit<StepFigures, "work" | "milliseconds"> & {
-  readonly milliseconds: Omit<StepFigures["milliseconds"], "update">;
-};
-
-/** A run that met a loss or gradient that is not a number; the weights are those before the step. */
-export class DivergenceError extends FirthError {}
 
 /** Holds weights and optimizer state in the engine and moves them step by step. */
 export class TrainStep<M extends Module> {
-  readonly store: ModelStore;
   /** In how many lanes a batch runs: 1, or as many as the options say. */
   lanes: number;
   private readonly options: TrainStepOptions<M>;
-  /** By how many of `joins` have come, and whether there is dropout. */
-  private readonly programs = new Map<string, LossProgram<M>>();
-  /** Steps from which more parameters are trained, rising. */
-  private readonly joins: readonly number[];
-  /** That of the step made last. */
-  private program: LossProgram<M>;
-  private readonly gradients: GradientSections;
-  private readonly updater: Updater;
-  /** Resident before there was a store. */
-  private readonly processBytes: number;
+  private readonly parts: StepParts;
+  private readonly programs: StepPrograms<M>;
   private readonly treatments: readonly ParameterTreatment[];
-  /** What batches are divided into, where there are lanes. */
+  /** Of each parameter, by name: whose treatment it shares. */
+  private readonly groups: ReadonlyMap<string, number>;
+  /** What batches are divided into, where there are lanes, or padded to, where there are devices. */
   private readonly divided = new WeakMap<Batch, readonly Batch[]>();
 
-  private constructor(
-    options: TrainStepOptions<M>,
-    parts: Pick<TrainStep<M>, "store"> & {
-      readonly gradients: GradientSections;
-      readonly updater: Updater;
-      readonly processBytes: number;
-    },
-  ) {
-    const { store } = parts;
+  private constructor(options: TrainStepOptions<M>, parts: StepParts) {
     this.options = options;
+    this.parts = parts;
     this.lanes = options.lanes ?? 1;
-    this.store = store;
-    this.processBytes = parts.processBytes;
-    this.gradients = parts.gradients;
-    this.updater = parts.updater;
-    this.treatments = [...store.parameters].map(([name, parameter]) =>
+    this.treatments = [...this.store.parameters].map(([name, parameter]) =>
       parameter.isFixed ? UNMOVED : options.treatment(name, parameter),
     );
-    const joins = this.treatments.filter(({ learningRateScale }) => learningRateScale > 0).map(firstStepOf);
-    this.joins = [...new Set(joins)].sort((a, b) => a - b);
-    this.program = this.programOf(1);
-  }
-
-  /** The program of a step, from 1. */
-  private programOf(step: number): LossProgram<M> {
-    const { options, store, treatments, gradients } = this;
-    const { backend, dropoutSteps = Number.POSITIVE_INFINITY, factorsAt } = options;
-    const dropout = step <= dropoutSteps;
-    const key = `${this.joins.filter((first) => first <= step).length} ${dropout}`;
-    const known = this.programs.get(key);
-    if (known !== undefined) return known;
-    const isTrained = (treatment: ParameterTreatment): boolean =>
-      treatment.learningRateScale > 0 && firstStepOf(treatment) <= step;
-    const program = new LossProgram(
-      { backend, store },
-      {
-        ...{ ...options, dropout, parameters: store.parameters, addsToGradients: gradients.areAddedTo },
-        trainable: store.names.filter((_, i) => isTrained(treatments[i]!)),
-        factors: Object.keys(factorsAt?.(1) ?? {}),
-      },
-    );
-    this.programs.set(key, program);
-    return program;
-  }
-
-  /** Takes the program of a step. Graphs of the one before are freed: a run does not go back. */
-  private async enter(step: number): Promise<void> {
-    const program = this.programOf(step);
-    if (program === this.program) return;
-    await this.program.release();
-    this.program = program;
+    const groups = treatmentGroups(this.treatments);
+    this.groups = new Map(this.store.names.map((name, i) => [name, groups[i]!]));
+    this.programs = new StepPrograms({
+      treatments: this.treatments,
+      dropoutSteps: options.dropoutSteps ?? Number.POSITIVE_INFINITY,
+      mainRole: parts.whole === undefined ? "gradient" : options.accumulates ? "last" : "whole",
+      open: (step, role) => this.openProgram(step, role),
+    });
   }
 
   /** @throws {BackendError} LANES_UNSUPPORTED when the engine cannot run so many graphs at the same time */
   static async create<M extends Module>(options: TrainStepOptions<M>): Promise<TrainStep<M>> {
-    const { backend, optimizer, accumulates, lanes = 1 } = options;
+    const { backend, model, optimizer, accumulates, lanes = 1, dividesState: cutsState = true } = options;
     requireLanes(backend, lanes);
     const processBytes = residentBytes();
-    const gradients = await GradientSections.open(backend, { accumulates, lanes });
-    const store = new ModelStore(backend, options.model, [...sectionsOf(optimizer), ...gradients.names]);
+    const { devices = 1 } = backend;
+    const isWhole = makesWholeSteps(backend, optimizer, lanes);
+    const decays = [...namedParameters(model).values()].map((parameter) => parameter.decays);
+    const facts = { accumulates, lanes, decays: (index: number) => decays[index]! };
+    const whole = isWhole ? new WholeStep(backend, optimizer) : undefined;
+    const separate = isWhole ? undefined : await SeparateStep.open(backend, optimizer, facts);
+    const division = isWhole && devices > 1 ? { devices, cutsState } : undefined;
+    const store = new ModelStore(
+      backend,
+      model,
+      whole?.sections(accumulates) ?? separate!.sections,
+      division && ((section, { shape }) => sectionSharding(section, shape, division)),
+    );
     store.write("value", options.weights);
-    const decays = [...store.parameters.values()].map((parameter) => parameter.decays);
-    const updater = await compileUpdater(backend, optimizer, (index) => decays[index]!);
-    return new TrainStep(options, { store, gradients, updater, processBytes });
+    return new TrainStep(options, { store, whole, separate, division, processBytes });
+  }
+
+  get store(): ModelStore {
+    return this.parts.store;
+  }
+
+  /** Whether the engine makes a step as one graph. */
+  get isWhole(): boolean {
+    return this.parts.whole !== undefined;
+  }
+
+  /** The program of a step, from 1. */
+  private openProgram(step: number, role: StepRole): LossProgram<M> {
+    const { options, treatments } = this;
+    const { store, whole, separate, division } = this.parts;
+    const { backend, dropoutSteps = Number.POSITIVE_INFINITY, factorsAt, optimizer: rule, maxGradNorm } = options;
+    const isTrained = (treatment: ParameterTreatment): boolean =>
+      treatment.learningRateScale > 0 && firstStepOf(treatment) <= step;
+    const hasEarlierParts = role === "middle" || role === "last";
+    const addsToGradients = separate?.areAddedTo ?? hasEarlierParts;
+    const { parameters } = store;
+    const groupOf = (name: string): number => this.groups.get(name)!;
+    const facts = { rule, parameters, groupOf, maxGradNorm, hasEarlierParts };
+    const makesStep = role === "whole" || role === "last";
+    return new LossProgram(
+      {
+        ...{ backend, store },
+        held: (name, type) => whole!.held(name, type),
+        partitioning: (graph): Partitioning | undefined => division && stepPartitioning(graph, division),
+      },
+      {
+        ...{ ...options, dropout: step <= dropoutSteps, parameters, addsToGradients },
+        trainable: store.names.filter((_, i) => isTrained(treatments[i]!)),
+        factors: Object.keys(factorsAt?.(1) ?? {}),
+      },
+      role === "gradient"
+        ? undefined
+        : (loss) => (makesStep ? traceWholeStep(loss, facts) : tracePart(loss, hasEarlierParts)),
+    );
   }
 
   /**
-   * What of a batch runs at the same time: parts of it, or itself.
+   * What of a batch runs at the same time: parts of it, or itself, with empty rows where devices cut it.
    * @throws {BackendError} LANES_UNSUPPORTED
    */
   private lanesOf(batch: Batch): readonly Batch[] {
-    if (this.lanes === 1) return [batch];
-    const parts = this.divided.get(batch) ?? divideBatch(batch, this.lanes);
+    const { division } = this.parts;
+    if (this.lanes === 1 && division === undefined) return [batch];
+    const make = (): readonly Batch[] =>
+      division === undefined ? divideBatch(batch, this.lanes) : [padded(batch, division.devices)];
+    const parts = this.divided.get(batch) ?? make();
     this.divided.set(batch, parts);
     return parts;
   }
@@ -190,10 +181,10 @@ export class TrainStep<M extends Module> {
     batches: readonly Batch[],
     options: { readonly givesWeights?: boolean } = {},
   ): MemoryEstimate | undefined {
+    if (this.options.backend.memoryOf === undefined) return undefined;
     const parts = batches.map((batch) => this.lanesOf(batch));
     const { names, parameters, store } = this.store;
-    // The step that trains most, which is the last where parameters join later.
-    const program = this.joins.length < 2 ? this.program : this.programOf(this.joins.at(-1)!);
+    const program = this.programs.largest;
     const memory = new Map(parts.flat().map((batch) => [batch, program.memoryFor(batch)]));
     // What belongs to parameters that do not move is never touched, so it takes no memory; nor does an unused lane.
     const moved = this.movedBy(batches, program);
@@ -203,7 +194,7 @@ export class TrainStep<M extends Module> {
     }, 0);
     const all = names.reduce((sum, name) => sum + 4 * sizeOf(parameters.get(name)!.shape), 0);
     return estimateMemory(parts, (batch) => memory.get(batch), {
-      processBytes: this.processBytes,
+      processBytes: this.parts.processBytes,
       parameterBytes,
       copiedBytes: options.givesWeights === true ? all : 0,
     });
@@ -211,9 +202,10 @@ export class TrainStep<M extends Module> {
 
   /** The work of a step of these batches. */
   work(batches: readonly Batch[]): StepWork {
+    const program = this.programs.of();
     let [executedFlops, usefulFlops] = [0, 0];
     for (const batch of batches.flatMap((whole) => this.lanesOf(whole))) {
-      const work = this.program.work(batch);
+      const work = program.work(batch);
       executedFlops += work.executedFlops;
       usefulFlops += work.usefulFlops;
     }
@@ -221,146 +213,168 @@ export class TrainStep<M extends Module> {
   }
 
   /** Parameters that a step of these batches moves; the batches are of one kind. */
-  private movedBy(batches: readonly Batch[], program = this.program): ReadonlySet<string> {
+  private movedBy(batches: readonly Batch[], program = this.programs.of()): ReadonlySet<string> {
     if (batches.some(({ kind }) => kind !== batches[0]!.kind))
       throw internalError("a step of batches of several kinds");
     return program.movedBy(this.lanesOf(batches[0]!)[0]!);
   }
 
   /** Ranges of neighbouring parameters that these batches move and that are trained alike. */
-  private ranges(
-    batches: readonly Batch[],
-  ): (Pick<SweepRange, "first" | "last"> & { readonly treatment: ParameterTreatment })[] {
+  private ranges(batches: readonly Batch[]): TreatedRange[] {
     const moved = this.movedBy(batches);
-    const ranges: ReturnType<TrainStep<M>["ranges"]> = [];
+    const ranges: TreatedRange[] = [];
     this.treatments.forEach((treatment, i) => {
       const last = ranges.at(-1);
-      const previous = this.treatments[i - 1];
       if (!moved.has(this.store.names[i]!)) return;
-      const alike =
-        previous?.learningRateScale === treatment.learningRateScale &&
-        previous.weightDecay === treatment.weightDecay &&
-        previous.firstStep === treatment.firstStep &&
-        previous.ownStep === treatment.ownStep;
+      const alike = i > 0 && trainedAlike(this.treatments[i - 1]!, treatment);
       if (alike && last?.last === i) ranges[ranges.length - 1] = { ...last, last: i + 1 };
       else ranges.push({ first: i, last: i + 1, treatment });
     });
     return ranges;
   }
 
-  private allRanges(batches: readonly Batch[]): SweepRange[] {
-    return this.ranges(batches).map(({ first, last }) => ({ first, last, scalars: {} }));
-  }
-
-  /** Puts the gradient of batches into the section "gradient"; nothing else changes. */
-  private async differentiate(batches: readonly Batch[], step: number): Promise<Differentiated> {
-    const { store } = this.store;
-    const { seed } = this.options;
-    const began = performance.now();
-    const totals = totalCounts(batches);
-    const scales = Object.fromEntries(
-      Object.entries(totals).map(([name, total]) => [`scale.${name}`, new Float32Array([total === 0 ? 0 : 1 / total])]),
-    );
-    const factors = this.options.factorsAt?.(step) ?? {};
-    for (const [name, factor] of Object.entries(factors)) scales[`factor.${name}`] = Float32Array.of(factor);
-    const sums = new FigureTotals();
-    const parts = batches.map((batch) => this.lanesOf(batch));
-    await this.enter(step);
-    // Which parameters move is known once the graph is there.
-    const ranges = this.allRanges(batches);
-    await this.gradients.begin(
-      store,
-      ranges,
-      parts.some(({ length }) => length > 1),
-    );
-    for (const [i, lanes] of parts.entries()) {
-      const randomKey = new Uint32Array([foldSeed(seed, `dropout.${step}`), foldSeed(i, `dropout.${step}`)]);
-      const running = lanes.map((batch, lane) =>
-        this.program.run(batch, { ...scales, randomKey }, this.gradients.sectionOf(i, lane)),
-      );
-      const figures = await allEnded(running);
-      figures.forEach((outputs, lane) => {
-        sums.add(outputs, lane === 0 ? batches[i]!.counts : {});
-      });
-      await this.gradients.endPart(store, ranges, i, lanes.length);
+  private inputsOf(batches: readonly Batch[], step: number): StepInputs {
+    const { seed, factorsAt } = this.options;
+    const factors = factorsAt?.(step) ?? {};
+    const scalars: Record<string, number> = {};
+    for (const [name, total] of Object.entries(totalCounts(batches))) {
+      scalars[`scale.${name}`] = total === 0 ? 0 : 1 / total;
     }
-    const { loss, means } = sums.means(this.program.factsOf(parts[0]![0]!), factors);
-    const differentiated = performance.now();
-    const gradientNorm = await this.gradients.norm(store, ranges);
+    for (const [name, factor] of Object.entries(factors)) scalars[`factor.${name}`] = factor;
     return {
-      loss,
-      means,
-      gradientNorm,
-      lanes: Math.min(...parts.map(({ length }) => length)),
-      milliseconds: { gradient: differentiated - began, norm: performance.now() - differentiated },
+      ...{ batches, scalars, factors },
+      parts: batches.map((batch) => this.lanesOf(batch)),
+      randomKey: (part) => new Uint32Array([foldSeed(seed, `dropout.${step}`), foldSeed(part, `dropout.${step}`)]),
     };
   }
 
-  /** Milliseconds that the gradient of a step takes in so many lanes; weights and optimizer state stay as they are. */
+  /**
+   * Milliseconds that the gradient of a step takes in so many lanes; weights and optimizer state stay as they are. Only
+   * where steps are not one graph.
+   */
   async timeGradient(batches: readonly Batch[], lanes: number): Promise<number> {
+    const { separate, store } = this.parts;
+    if (separate === undefined) throw internalError("the gradient of a step that is one graph cannot be timed");
     const before = this.lanes;
     this.lanes = lanes;
     const began = performance.now();
     try {
-      await this.differentiate(batches, 1);
+      await this.programs.enter(1);
+      await separate.differentiate(this.inputsOf(batches, 1), this.programs.of(), store.store, this.ranges(batches));
     } finally {
       this.lanes = before;
     }
     return performance.now() - began;
   }
 
+  /** A step by separate programs. */
+  private async runSeparate(
+    batches: readonly Batch[],
+    step: number,
+    learningRate: number,
+    separate: SeparateStep,
+  ): Promise<StepFigures> {
+    const { store } = this.store;
+    const inputs = this.inputsOf(batches, step);
+    await this.programs.enter(step);
+    // Which parameters move is known once the graph is there.
+    const ranges = this.ranges(batches);
+    const figures = await separate.differentiate(inputs, this.programs.of(), store, ranges);
+    const { loss, gradientNorm } = figures;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(step, loss, gradientNorm);
+    const { maxGradNorm } = this.options;
+    const update = await separate.update(store, ranges, { step, learningRate, gradientNorm, maxGradNorm });
+    return { ...figures, work: this.work(batches), milliseconds: { ...figures.milliseconds, update } };
+  }
+
+  /** Gives the engine a step that is one graph, or one for each part: figures come when it has made it. */
+  private async startWhole(
+    batches: readonly Batch[],
+    step: number,
+    learningRate: number,
+    whole: WholeStep,
+  ): Promise<StartedStep> {
+    const began = performance.now();
+    if (batches.length > 1 && !this.options.accumulates) {
+      throw internalError("several batches in a step that does not accumulate");
+    }
+    const { division } = this.parts;
+    const { scalars, factors, randomKey, parts: lanes } = this.inputsOf(batches, step);
+    const parts = lanes.map(([batch]) => batch!);
+    await this.programs.enter(step);
+    whole.begin();
+    const facts = { step, learningRate, treatmentOf: (group: number) => this.treatments[group]! };
+    let results: Awaited<ReturnType<LossProgram<M>["start"]>>["results"] | undefined;
+    let program = this.programs.of();
+    for (const [i, batch] of parts.entries()) {
+      program = this.programs.of(step, roleOf(i, parts.length));
+      const vector = whole.scalars(program.scalarsOf(batch), scalars, facts);
+      ({ results } = await program.start(batch, { scalars: vector, randomKey: randomKey(i) }));
+    }
+    const described = program.factsOf(parts.at(-1)!);
+    const devices = parts.every((batch) => isCut(batch, division)) ? (division?.devices ?? 1) : 1;
+    const finish = async (): Promise<StepFigures> => {
+      const { figures: vector } = await results!;
+      const { sums, gradientNorm, isMade } = whole.figures(
+        vector!,
+        described.map(({ name }) => name),
+      );
+      const totals = new FigureTotals();
+      for (const [i, { counts }] of batches.entries()) totals.add(i === 0 ? sums : {}, counts);
+      const { loss, means } = totals.means(described, factors);
+      if (!isMade || !Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(step, loss, gradientNorm);
+      return {
+        ...{ loss, means, gradientNorm, work: this.work(batches), lanes: 1, devices, isWhole: true },
+        milliseconds: { gradient: performance.now() - began, norm: 0, update: 0 },
+      };
+    };
+    const figures = finish();
+    // Whoever asks for them is told; a step that was started behind one that failed may be asked by nobody.
+    figures.catch(() => undefined);
+    return { isAhead: true, figures };
+  }
+
   /**
-   * Makes one step over one or several batches. The loss is normalised by the counts of all of them together,
-   * so accumulation gives the gradient of the large batch.
+   * Starts one step over one or several batches. The loss is normalised by the counts of all of them together, so
+   * accumulation gives the gradient of the large batch. On engines that make steps as one graph the figures come later.
    * @param step the step being made, from 1
+   */
+  async start(batches: readonly Batch[], step: number, learningRate: number): Promise<StartedStep> {
+    const { whole, separate } = this.parts;
+    if (whole !== undefined) return this.startWhole(batches, step, learningRate, whole);
+    const figures = await this.runSeparate(batches, step, learningRate, separate!);
+    return { isAhead: false, figures: Promise.resolve(figures) };
+  }
+
+  /**
+   * Makes one step and waits for its figures, see `start`.
    * @throws {DivergenceError} NOT_FINITE before anything is changed
    */
   async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
-    const figures = await this.differentiate(batches, step);
-    const measured = performance.now();
-    const { loss, gradientNorm } = figures;
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-      throw new DivergenceError(
-        `the loss is ${loss} and the gradient norm ${gradientNorm}. The weights are those before this step; lower learningRate or raise warmupSteps.`,
-        { code: "NOT_FINITE", path: `step ${step}`, details: { step, loss, gradientNorm } },
-      );
-    }
-    const gradientScale = clipFactor(gradientNorm, this.options.maxGradNorm);
-    const updated = this.ranges(batches).map(({ first, last, treatment }): UpdateRange => {
-      const { learningRateScale, weightDecay, ownStep } = treatment;
-      // Moments begin at 0 in the first step that trains a parameter: corrections for that count from there.
-      const own = step - firstStepOf(treatment) + 1;
-      const facts: UpdateFacts = {
-        learningRate: learningRate * learningRateScale,
-        ...{ weightDecay, gradientScale },
-        step: ownStep?.(step) ?? own,
-      };
-      return { first, last, facts };
-    });
-    await this.updater.run(this.store.store, updated);
-    const update = performance.now() - measured;
-    return { ...figures, work: this.work(batches), milliseconds: { ...figures.milliseconds, update } };
+    const { figures } = await this.start(batches, step, learningRate);
+    return figures;
   }
 
   /** Frees the graphs that are not those of these batches in the present number of lanes. */
   async releaseOthers(batches: readonly Batch[]): Promise<void> {
     const kept = new Set(batches.flatMap((batch) => this.lanesOf(batch)).map(batchSignature));
-    await this.program.release((signature) => kept.has(signature));
+    await this.programs.release((signature) => kept.has(signature));
   }
 
   async dispose(): Promise<void> {
-    for (const program of this.programs.values()) await program.dispose();
-    await this.gradients.dispose();
-    await this.updater.dispose();
+    await this.programs.dispose();
+    await this.parts.separate?.dispose();
+    this.parts.whole?.dispose();
     this.store.dispose();
   }
 }
 
-/** Waits for all to end, then gives all results or throws the first failure: nothing may run on when a step has failed. */
-async function allEnded<T>(running: readonly Promise<T>[]): Promise<T[]> {
-  const ended = await Promise.allSettled(running);
-  return ended.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
+/** A batch with rows that divide; as it is where its tensors are of unknown meaning. */
+function padded(batch: Batch, devices: number): Batch {
+  try {
+    return padRows(batch, devices);
+  } catch (error) {
+    if (error instanceof FirthError && error.code === "LANES_UNSUPPORTED") return batch;
+    throw error;
+  }
 }

@@ -18,7 +18,7 @@ import type { ModelStore } from "./model-store.ts";
 import { planRun, type TrainOptions } from "./options.ts";
 import { Pace } from "./pace.ts";
 import { findResume, RunFolder, type RunState, restore } from "./run-folder.ts";
-import { type ParameterTreatment, type StepFigures, TrainStep } from "./train-step.ts";
+import { type ParameterTreatment, type StartedStep, type StepFigures, TrainStep } from "./train-step.ts";
 
 /** Figures on held-out data. */
 export interface Evaluation {
@@ -119,6 +119,7 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     accumulates: options.gradientAccumulationSteps > 1,
     recomputeLayers: options.recomputeLayers,
     lanes: mostLanes(options.lanes, backend),
+    dividesState: options.dividesState,
     dropoutSteps: plan.dropoutSteps,
     seed: options.seed,
   });
@@ -161,6 +162,10 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
     step.lanes = lanes;
     if (chosen.reason !== undefined) listener({ kind: "notice", message: `lanes: ${chosen.reason}` });
     await step.releaseOthers(first);
+    if (backend.wholeSteps === true && !step.isWhole) {
+      const message = `steps: gradients, their norm and the update run one after the other, as ${optimizer.name} in ${lanes} lane${lanes === 1 ? "" : "s"} cannot be one graph`;
+      listener({ kind: "notice", message });
+    }
     if (outputDir !== undefined) {
       const resume = found?.checkpoint === undefined ? undefined : state;
       files = await RunFolder.open(outputDir, { keepLast: options.keepCheckpoints, resume });
@@ -170,7 +175,11 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
 
     let { best, evaluationsSinceBest } = state;
     let done = state.step;
-    let isUndividedTold = false;
+    const toldOnce = new Set<string>();
+    const tellOnce = (what: string, message: string): void => {
+      if (!toldOnce.has(what)) listener({ kind: "notice", message });
+      toldOnce.add(what);
+    };
     let savedAt = found?.checkpoint === undefined ? -1 : done;
     let reason: EndReason = "finished";
     const save = async (): Promise<void> => {
@@ -184,6 +193,36 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       });
       savedAt = done;
       listener({ kind: "checkpoint", step: done, folder: saved.folder, bytes: saved.bytes });
+    };
+
+    let lastTold = 0;
+    /** Tells of a step when its figures are there. */
+    const tellStep = async (facts: {
+      readonly number: number;
+      readonly batches: Parameters<Pace["stepEvent"]>[1];
+      readonly learningRate: number;
+      readonly started: number;
+      readonly figures: Promise<StepFigures>;
+    }): Promise<void> => {
+      const { number, batches, learningRate, started } = facts;
+      const figures = await facts.figures;
+      const ended = performance.now();
+      if (figures.lanes < lanes) tellOnce("lanes", `step ${number}: a batch of one row runs in one lane`);
+      if (figures.isWhole && figures.devices < (backend.devices ?? 1)) {
+        tellOnce("devices", `step ${number}: its batch does not divide, so every device computes all of it`);
+      }
+      const seconds = (ended - Math.max(started, lastTold)) / 1000;
+      lastTold = ended;
+      const event = pace.stepEvent(number, batches, figures, learningRate, seconds);
+      listener(event);
+      await files?.log(event);
+    };
+    /** The step that the engine was given last, where it was not waited for. */
+    let untold: (() => Promise<void>) | undefined;
+    const catchUp = async (): Promise<void> => {
+      const tell = untold;
+      untold = undefined;
+      await tell?.();
     };
 
     const patience = options.earlyStoppingPatience ?? Number.POSITIVE_INFINITY;
@@ -222,26 +261,26 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
         listener({ kind: "notice", message: `step ${next}: from here on without dropout` });
       }
       const started = performance.now();
-      const running = step.run(batches, next, learningRate);
+      const starting = step.start(batches, next, learningRate);
       const making = makeBehind(() => (next < plan.maxSteps ? batchesOf(next) : []));
-      let figures: StepFigures;
+      let begun: StartedStep;
       try {
-        figures = await running;
+        begun = await starting;
       } finally {
         // Nothing may still read the examples when the run has ended.
         coming = await making;
       }
+      // The figures of the step before are asked for while the engine makes this one.
+      await catchUp();
       done++;
-      if (figures.lanes < lanes && !isUndividedTold) {
-        isUndividedTold = true;
-        listener({ kind: "notice", message: `step ${done}: a batch of one row runs in one lane` });
-      }
-      const event = pace.stepEvent(done, batches, figures, learningRate, (performance.now() - started) / 1000);
-      listener(event);
-      await files?.log(event);
+      const { figures } = begun;
+      untold = () => tellStep({ number: next, batches, learningRate, started, figures });
 
       const last = done === plan.maxSteps;
-      if (done % plan.evalSteps === 0 || last) {
+      const isEvaluated = done % plan.evalSteps === 0 || last;
+      const isSaved = done % plan.checkpointSteps === 0 || last;
+      if (!begun.isAhead || isEvaluated || isSaved) await catchUp();
+      if (isEvaluated) {
         const told = await evaluate();
         if (told !== undefined) await files?.log(told);
         if (told?.best === true && options.selectBest) {
@@ -250,8 +289,11 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
         }
         if (evaluationsSinceBest >= patience) reason = "early stopping";
       }
-      if (signal?.aborted === true && !last) reason = "interrupted";
-      if (done % plan.checkpointSteps === 0 || last || reason !== "finished") await save();
+      if (signal?.aborted === true && !last) {
+        await catchUp();
+        reason = "interrupted";
+      }
+      if (isSaved || reason !== "finished") await save();
       if (reason !== "finished") break;
     }
 

@@ -12,11 +12,20 @@ export class ReferenceExecutable implements Executable {
   readonly graph: Graph;
   private readonly precision: Precision;
   private last: Promise<void> = Promise.resolve();
+  /** For each output the input whose memory it takes, by position. */
+  private readonly taken: ReadonlyMap<number, number>;
   private disposed = false;
 
-  /** @throws {BackendError} OP_NOT_SUPPORTED when a composite was not decomposed */
-  constructor(graph: Graph, precision: Precision) {
+  /**
+   * @param donations outputs by the names of the inputs whose memory they take
+   * @throws {BackendError} OP_NOT_SUPPORTED when a composite was not decomposed
+   */
+  constructor(graph: Graph, precision: Precision, donations: ReadonlyMap<string, string> = new Map()) {
     requirePrimitives(graph);
+    const position = (values: readonly NamedValue[], name: string) => values.findIndex((one) => one.name === name);
+    this.taken = new Map(
+      [...donations].map(([input, output]) => [position(graph.outputs, output), position(graph.inputs, input)]),
+    );
     this.graph = graph;
     this.precision = precision;
   }
@@ -34,8 +43,10 @@ export class ReferenceExecutable implements Executable {
       await setImmediate();
       this.requireUsable();
       const results = evaluate(this.graph, operands, this.precision);
+      // A result may be the memory of an input, moved only: written once another output has taken that input's place.
+      const taken = this.taken.size === 0 ? results : results.map((result) => ({ data: result.data.slice() }));
       targets.forEach(({ data }, i) => {
-        data.set(results[i]!.data);
+        data.set(taken[i]!.data);
       });
     });
     this.last = turn.catch(() => undefined);
@@ -55,9 +66,10 @@ export class ReferenceExecutable implements Executable {
 
   /** Other engines write outputs while they still read inputs; here it must not work either. */
   private requireApart(operands: readonly Tensor[], targets: readonly Tensor[]): void {
-    const read = new Set(operands.map(({ data }) => data));
     targets.forEach(({ data }, i) => {
-      if (data.length > 0 && (read.has(data) || targets.findIndex((other) => other.data === data) < i)) {
+      const given = this.taken.get(i);
+      const isRead = operands.some((operand, at) => operand.data === data && at !== given);
+      if (data.length > 0 && (isRead || targets.findIndex((other) => other.data === data) < i)) {
         const { name } = this.graph.outputs[i]!;
         const facts = { code: "REGION_OVERLAP", path: `graph "${this.graph.name}"` };
         throw new BackendError(`output "${name}" shares its memory with another buffer. Bind them apart.`, facts);

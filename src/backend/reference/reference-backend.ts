@@ -1,7 +1,7 @@
 /** @file The reference engine: slow, exact and plain; the measure for every other engine. */
 import type { DType } from "../../ir/dtype.ts";
 import type { Graph } from "../../ir/graph.ts";
-import type { Backend, Probe } from "../backend.ts";
+import type { Backend, CompileOptions, Probe } from "../backend.ts";
 import { dot } from "../host/dot.ts";
 import { allocateTensor, type Precision } from "../host/storage.ts";
 import { ReferenceBuffer } from "./buffer.ts";
@@ -12,6 +12,8 @@ import { ReferenceSweep } from "./sweep.ts";
 export interface ReferenceOptions {
   /** "f64" (default) computes and holds all floats as doubles; "f32" rounds every result to its dtype. */
   readonly precision?: Precision;
+  /** Takes training steps as one graph each; false by default. The numbers are the same. */
+  readonly wholeSteps?: boolean;
 }
 
 const computeDtypes: readonly DType[] = ["f32", "f64", "bf16", "f16"];
@@ -33,13 +35,16 @@ function measureGemm(precision: Precision): number {
 
 /** An engine that interprets graphs of primitives in plain TypeScript on one thread. */
 export function createReferenceBackend(options: ReferenceOptions = {}): Backend {
-  const { precision = "f64" } = options;
+  const { precision = "f64", wholeSteps = false } = options;
   return {
     name: "reference",
     computeDtypes,
     fuses: () => false,
     maxLanes: 2,
-    compile: async (graph: Graph) => new ReferenceExecutable(graph, precision),
+    donates: true,
+    wholeSteps,
+    compile: async (graph: Graph, { donations }: CompileOptions = {}) =>
+      new ReferenceExecutable(graph, precision, donations),
     allocate: ({ dtype, shape }) => new ReferenceBuffer(allocateTensor(dtype, shape, precision), precision),
     createStore: (types, sections) => new ReferenceStore(types, sections, precision),
     compileSweep: async (program) => new ReferenceSweep(program, precision),

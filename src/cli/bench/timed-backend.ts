@@ -28,6 +28,9 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
     name: backend.name,
     computeDtypes: backend.computeDtypes,
     ...(backend.addsInPlace === undefined ? {} : { addsInPlace: backend.addsInPlace }),
+    ...(backend.donates === undefined ? {} : { donates: backend.donates }),
+    ...(backend.wholeSteps === undefined ? {} : { wholeSteps: backend.wholeSteps }),
+    ...(backend.devices === undefined ? {} : { devices: backend.devices }),
     fuses: (node) => backend.fuses(node),
     ...(backend.maxLanes === undefined ? {} : { maxLanes: backend.maxLanes }),
     compile: async (graph, compileOptions) => {
@@ -39,8 +42,8 @@ export function timedBackend(backend: Backend, clock: EngineClock): Backend {
       };
     },
     ...(backend.memoryOf === undefined ? {} : { memoryOf: (graph) => backend.memoryOf!(graph) }),
-    allocate: (type) => backend.allocate(type),
-    createStore: (types, sections) => backend.createStore(types, sections),
+    allocate: (type, sharding) => backend.allocate(type, sharding),
+    createStore: (types, sections, shardingOf) => backend.createStore(types, sections, shardingOf),
     compileSweep: async (program) => {
       const sweep = await backend.compileSweep(program);
       return {
