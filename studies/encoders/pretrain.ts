@@ -1,27 +1,24 @@
 /**
- * Pre-trains BERT-mini (4 layers, hidden 256, vocabulary 8 192): next words first, which teach from every token, then
- * masked words and next sentences.
+ * Pre-trains BERT-mini (4 layers, hidden 256, vocabulary 8 192) on next words, which teach from every token.
  *
  *     npx tsx studies/encoders/pretrain.ts english|chinese DATA [--engine NAME] [--dtype NAME] [--threads N]
  *
  * DATA is the folder of the data sets. A run that was stopped goes on when started again.
  */
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { loadPretrained } from "../../src/api/load.ts";
-import { type PretrainedModel, saveModel } from "../../src/api/model.ts";
+import { saveModel } from "../../src/api/model.ts";
 import { pretrain } from "../../src/api/pretrain.ts";
 import { ShardedCorpus } from "../../src/data/sharded-corpus.ts";
 import { unigramEntropy } from "../../src/evaluation/language.ts";
 import { bertConfig } from "../../src/models/bert/config.ts";
 import { bert } from "../../src/models/bert/family.ts";
 import { causalLanguageModeling } from "../../src/objectives/causal-language-modeling.ts";
-import { maskedLanguageModeling } from "../../src/objectives/masked-language-modeling.ts";
 import { type EngineChoice, openEngine } from "../../src/runtime.ts";
 import { WordPiece } from "../../src/tokenizers/wordpiece.ts";
-import { type EncoderSummary, folderOf, maskProbability, maxSeqLength, plans } from "./plan.ts";
+import { type EncoderSummary, folderOf, plans, training } from "./plan.ts";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -55,58 +52,31 @@ const engineOptions = {
   ...(values.threads === undefined ? {} : { threads: Number(values.threads) }),
 };
 const engine = await openEngine(engineOptions, dtype);
-const objectives = {
-  "next-words": () => causalLanguageModeling({ tokenizer, maxSeqLength }),
-  "masked-words": () => maskedLanguageModeling({ tokenizer, maxSeqLength, maskProbability, pair: "nextSentence" }),
-};
+const { maxSeqLength, ...rates } = training;
 const config = bertConfig({ preset: "mini", vocabSize: tokenizer.vocabSize, maxPositionEmbeddings: maxSeqLength });
-/** The text is prepared by the first phase. */
-const corpora = join(folder, plan.phases[0]!.name);
-async function corpus(): Promise<Parameters<typeof pretrain>[2]> {
-  if (!existsSync(join(corpora, "summary.json"))) return text;
-  const [train, held] = ["corpus", "corpus-eval"].map((part) => ShardedCorpus.open(join(corpora, part), { tokenizer }));
-  return { train: await train!, eval: await held! };
-}
-
-let model: PretrainedModel | ReturnType<typeof bert> = bert(config, { seed: 1 });
-const done: EncoderSummary["phases"][number][] = [];
-for (const phase of plan.phases) {
-  const outputDir = join(folder, phase.name);
-  const summaryFile = join(outputDir, "summary.json");
-  if (existsSync(summaryFile)) {
-    model = await loadPretrained(join(outputDir, "model"));
-    done.push(JSON.parse(await readFile(summaryFile, "utf8")));
-    continue;
-  }
-  let seconds = 0;
-  const { steps: maxSteps, warmupSteps, batchSize, learningRate } = phase;
-  const result = await pretrain(model, objectives[phase.name](), await corpus(), {
-    ...{ maxSteps, warmupSteps, batchSize, learningRate, dtype, engine, outputDir },
-    ...{ evalSteps: 500, checkpointSteps: 500, signal: stop.signal },
-    listener: (event) => {
-      if (event.kind === "end") seconds = event.seconds;
-      if (event.kind !== "step" || event.step % 50 === 0) console.log(JSON.stringify(event));
-    },
-  });
-  if (result.run.reason !== "finished" || result.evalLoss === undefined) process.exit(1);
-  await saveModel(join(outputDir, "model"), result);
-  const summary = { ...phase, evalLoss: result.evalLoss, seconds };
-  await writeFile(summaryFile, JSON.stringify(summary));
-  done.push(summary);
-  model = result;
-}
+const result = await pretrain(bert(config, { seed: 1 }), causalLanguageModeling({ tokenizer, maxSeqLength }), text, {
+  ...{ ...rates, maxSteps: plan.steps, dtype, engine, outputDir: folder },
+  ...{ evalSteps: 500, checkpointSteps: 500, signal: stop.signal },
+  listener: (event) => {
+    if (event.kind === "end") seconds = event.seconds;
+    if (event.kind !== "step" || event.step % 50 === 0) console.log(JSON.stringify(event));
+  },
+});
 await engine.dispose();
+if (result.run.reason !== "finished" || result.evalLoss === undefined) process.exit(1);
+await saveModel(join(folder, "model"), result);
 
-const heldOut = await ShardedCorpus.open(join(corpora, "corpus-eval"));
+const heldOut = await ShardedCorpus.open(join(folder, "corpus-eval"));
 const counts = new Float64Array(tokenizer.vocabSize);
 for (let i = 0; i < heldOut.numDocuments; i++) for (const token of heldOut.document(i).tokens) counts[token]!++;
 const summary: EncoderSummary = {
   plan: plan.name,
   engine: `${values.engine} ${dtype}`,
   vocabSize: tokenizer.vocabSize,
-  trainTokens: (await ShardedCorpus.open(join(corpora, "corpus"))).numTokens,
+  trainTokens: (await ShardedCorpus.open(join(folder, "corpus"))).numTokens,
   unigramEntropy: unigramEntropy(counts),
-  phases: done,
+  steps: plan.steps,
+  evalLoss: result.evalLoss,
 };
 await writeFile(join(folder, "summary.json"), JSON.stringify(summary));
 console.log(summary);

@@ -9,7 +9,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { readMetrics } from "../../src/formats/metrics-log.ts";
 import { lineChartSvg } from "../../src/index.ts";
-import { type EncoderSummary, folderOf, maskProbability, maxSeqLength, plans } from "./plan.ts";
+import { type EncoderSummary, folderOf, plans, training } from "./plan.ts";
 
 const docs = join("docs", "runs");
 await mkdir(docs, { recursive: true });
@@ -27,59 +27,45 @@ for (const plan of plans) {
   const folder = folderOf(plan);
   if (!existsSync(join(folder, "summary.json"))) continue;
   const summary = JSON.parse(await readFile(join(folder, "summary.json"), "utf8")) as EncoderSummary;
-  const { unigramEntropy, phases } = summary;
-  const pictures: string[] = [];
-  for (const { name } of phases) {
-    const metrics = join(folder, name, "metrics.jsonl");
-    const term = name === "next-words" ? "lm" : "mlm";
-    const ofTerm = (event: Readonly<Record<string, unknown>>): unknown => event[term];
-    const picture = `encoders-${plan.name}-${name}.svg`;
-    await writeFile(
-      join(docs, picture),
-      lineChartSvg({
-        title: `BERT-mini, ${plan.name}: ${name.replace("-", " ")}`,
-        xLabel: "step",
-        yLabel: "nats a predicted token",
-        references: [{ y: unigramEntropy, label: "unigram entropy of the held-out text" }],
-        series: [
-          { name: "training", points: points(metrics, "train", ofTerm), smoothing: 0.98 },
-          { name: "held-out text", points: points(metrics, "evaluation", ofTerm), markers: true },
-        ],
-      }),
-    );
-    pictures.push(`![${plan.name}, ${name}](${picture})`);
-  }
-  const rows = phases.map(({ name, steps, batchSize, evalLoss, seconds }) => {
-    const tokens = (steps * batchSize * maxSeqLength) / 1e6;
-    const figures = [steps, tokens.toFixed(1), evalLoss.toFixed(3), (seconds / 60).toFixed(0)];
-    return `| ${[name.replace("-", " "), ...figures].join(" | ")} |`;
-  });
+  const { unigramEntropy, steps, evalLoss } = summary;
+  const metrics = join(folder, "metrics.jsonl");
+  const ofLoss = (event: Readonly<Record<string, unknown>>): unknown => event.loss;
+  const picture = `encoders-${plan.name}.svg`;
+  await writeFile(
+    join(docs, picture),
+    lineChartSvg({
+      title: `BERT-mini on ${plan.name[0]!.toUpperCase()}${plan.name.slice(1)} text: next words`,
+      xLabel: "step",
+      yLabel: "nats a token",
+      references: [{ y: unigramEntropy, label: "unigram entropy of the held-out text" }],
+      series: [
+        { name: "training", points: points(metrics, "train", ofLoss), smoothing: 0.98 },
+        { name: "held-out text", points: points(metrics, "evaluation", ofLoss), markers: true },
+      ],
+    }),
+  );
+  const places = (steps * training.batchSize * training.maxSeqLength) / 1e6;
   sections.push(`## ${plan.name[0]!.toUpperCase()}${plan.name.slice(1)}
 
     npx tsx studies/encoders/pretrain.ts ${plan.name} DATA
 
-Text: ${(summary.trainTokens / 1e6).toFixed(1)} million tokens, WordPiece vocabulary of ${summary.vocabSize}. Engine ${summary.engine}. Unigram entropy of the
-held-out text: ${unigramEntropy.toFixed(3)} nats a token.
+Text: ${(summary.trainTokens / 1e6).toFixed(1)} million tokens, WordPiece vocabulary of ${summary.vocabSize}; ${steps} steps, ${places.toFixed(1)} million places. Engine ${summary.engine}.
+Held-out loss **${evalLoss.toFixed(3)}** nats a token (perplexity ${Math.exp(evalLoss).toFixed(0)}); unigram entropy of that text ${unigramEntropy.toFixed(3)}.
 
-| phase | steps | million places | held-out loss, nats | minutes, beside other work |
-|---|---|---|---|---|
-${rows.join("\n")}
-
-${pictures.join("\n")}
+![${plan.name}](${picture})
 `);
 }
 
 await writeFile(
   join(docs, "encoders.md"),
-  `# Two small encoders, pre-trained long enough
+  `# Two small encoders
 
-BERT-mini (4 layers, hidden 256), rows of ${maxSeqLength} tokens. First every token is predicted from those before it (attention looks left),
-then ${maskProbability * 100} % of the tokens are masked and predicted from both sides, and whether the second of two texts follows the first.
-Next words teach from every token, so the network leaves the plateau of word frequencies within hundreds of steps, where masked words
-alone stay on it for thousands; the order is that of Gisserot-Boukhlef et al. 2025 (arXiv:2507.00994).
-The held-out loss of the second phase is the sum of both losses. What the encoders are good for: [tasks.md](tasks.md).
+BERT-mini (4 layers, hidden 256), rows of ${training.maxSeqLength} tokens, ${training.batchSize} sequences a step, AdamW at ${training.learningRate} with ${training.warmupSteps} steps of warm-up and linear decay, dropout 0.1.
+Every token is predicted from those before it: attention looks left, and the head of masked words scores next ones. That teaches
+from every token, so little text goes further than with masked words (found at larger sizes by Gisserot-Boukhlef et al. 2025,
+arXiv:2507.00994). Tasks then let attention look both ways. What the encoders are good for: [tasks.md](tasks.md).
 
-${cpus()[0]!.model.trim()}, ${cpus().length} processors. One run each.
+${cpus()[0]!.model.trim()}, ${cpus().length} processors. One run each; a run may have been stopped and gone on.
 
 ${sections.join("\n")}`,
 );
