@@ -29,6 +29,7 @@ def parse():
     parser.add_argument("--kind", choices=tuple(KINDS), default="texts")
     parser.add_argument("--stride", type=int, default=128)
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     return parser.parse_args()
 
 
@@ -68,6 +69,8 @@ def main():
             self.wait(control)
 
         def on_step_end(self, args, state, control, **kwargs):
+            if options.device == "cuda":
+                torch.cuda.synchronize()
             times.append(1000 * (time.perf_counter() - self.began))
             print(json.dumps({"stepMs": times[-1]}), flush=True)
             self.wait(control)
@@ -84,7 +87,7 @@ def main():
         warmup_steps=max(1, round(0.1 * options.steps)),
         weight_decay=0.01,
         seed=options.seed,
-        use_cpu=True,
+        use_cpu=options.device == "cpu",
         bf16=options.dtype == "bf16",
         save_strategy="no",
         eval_strategy="no",
