@@ -2,13 +2,13 @@ import { ConfigError, type ConfigIssue, FirthError } from "../base/errors.ts";
 import { attachAdapter, movesWithAdapter } from "../models/adapter/attach.ts";
 import type { ModelState } from "../models/family.ts";
 import { isCarried } from "../models/model.ts";
+import type { Module } from "../nn/module.ts";
 import { frozenParameters } from "../transfer/frozen.ts";
 import { isLanguageModel, languageLearning } from "../transfer/language-text.ts";
-import { layerGroups } from "../transfer/layer-group.ts";
+import { layerGroups, usedGroups } from "../transfer/layer-group.ts";
 import type { ResolvedStrategy } from "../transfer/resolve-strategy.ts";
 import { trainedGroups, unfreezingIssues } from "../transfer/stage.ts";
 import type { ResolvedFinetune } from "./finetune-option.ts";
-
 import type { LanguageSource } from "./transfer-run.ts";
 
 /** Why the start's family cannot model the task's language. */
@@ -50,11 +50,22 @@ function languageIssues(
   return issues;
 }
 
+/** What a task puts around the network of a family. */
+export interface TaskSurroundings<M extends Module = Module> {
+  /** The network that is trained, made from the family's. */
+  readonly around: (network: M) => Module;
+  /** Whether the task never uses a parameter of that, by its name. */
+  readonly isUnused: (network: Module) => (name: string) => boolean;
+}
+
 /** A family's network for a task. */
-type TaskNetwork = Omit<ModelState, "weights">;
+type TaskNetwork<M extends Module = Module> = Omit<ModelState<M>, "weights">;
 
 /** The network, or undefined where the family has none: then the problems are added. */
-function builtNetwork(build: () => TaskNetwork, issues: ConfigIssue[]): TaskNetwork | undefined {
+function builtNetwork<M extends Module>(
+  build: () => TaskNetwork<M>,
+  issues: ConfigIssue[],
+): TaskNetwork<M> | undefined {
   try {
     return build();
   } catch (error) {
@@ -65,7 +76,7 @@ function builtNetwork(build: () => TaskNetwork, issues: ConfigIssue[]): TaskNetw
 }
 
 /** The network with an adapter, where one is asked for. @throws {ConfigError} ADAPTER_TARGET */
-function adapted(network: TaskNetwork, adapter: ResolvedFinetune["adapter"]): TaskNetwork {
+function adapted<M extends Module>(network: TaskNetwork<M>, adapter: ResolvedFinetune["adapter"]): TaskNetwork<M> {
   if (adapter === undefined) return network;
   const { family, config } = network;
   const module = family.rebuild(network.module, config);
@@ -77,8 +88,8 @@ function adapted(network: TaskNetwork, adapter: ResolvedFinetune["adapter"]): Ta
  * What of a strategy does not fit a model or the length of a run, as far as it can be told before the data are read.
  * @param build gives the task's network; its head may have any number of classes
  */
-export function strategyIssues(
-  build: () => TaskNetwork,
+export function strategyIssues<M extends Module>(
+  build: () => TaskNetwork<M>,
   source: Omit<LanguageSource<never>, "textsOf"> | undefined,
   {
     strategy,
@@ -86,18 +97,19 @@ export function strategyIssues(
     adapter,
     train: options,
   }: Pick<ResolvedFinetune, "strategy" | "treatment" | "adapter" | "train">,
+  surroundings?: TaskSurroundings<M>,
 ): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   const network = builtNetwork(() => adapted(build(), adapter), issues);
   if (network === undefined) return issues;
-  const { module } = network;
+  const module = surroundings?.around(network.module) ?? network.module;
   const usesGroups = strategy.freeze !== "none" || strategy.unfreezing !== null || strategy.layerRateFactor !== 1;
   if (treatment !== undefined && usesGroups) {
     const message =
       "says itself how each parameter is trained. Leave out freeze, unfreezing and layerRateFactor, or it.";
     issues.push({ path: "treatment", message, code: "CONFIG_AMBIGUOUS" });
   } else if (usesGroups) {
-    const groups = layerGroups(module);
+    const groups = usedGroups(layerGroups(module), surroundings?.isUnused(module));
     const moves = adapter === undefined ? () => true : movesWithAdapter(module);
     const still = groups.flatMap(({ parameters }) => parameters.filter((name) => !moves(name)));
     const frozen = new Set([...still, ...frozenParameters(strategy.freeze, groups, issues)]);
@@ -106,5 +118,5 @@ export function strategyIssues(
       issues.push(...unfreezingIssues(strategy.unfreezing, trainedGroups(groups, frozen), length));
     }
   }
-  return [...issues, ...languageIssues(source, strategy, network)];
+  return [...issues, ...languageIssues(source, strategy, { ...network, module })];
 }

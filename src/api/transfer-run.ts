@@ -25,7 +25,7 @@ import {
   type LanguageText,
   languageLearning,
 } from "../transfer/language-text.ts";
-import { type LayerGroup, layerGroups } from "../transfer/layer-group.ts";
+import { type LayerGroup, layerGroups, usedGroups } from "../transfer/layer-group.ts";
 import { isPlain, type ResolvedStrategy, type ResolvedTuning } from "../transfer/resolve-strategy.ts";
 import { planStages, type Stage, trainedGroups, unfreezingIssues } from "../transfer/stage.ts";
 import type { ResolvedFinetune } from "./finetune-option.ts";
@@ -147,7 +147,9 @@ export function planStrategy<E, M extends Module>(task: StrategyTask<E, M>, whol
   const { strategy, train: options } = resolved;
   const { unfreezing, layerRateFactor, freeze, schedule } = strategy;
   const { run, stepsPerEpoch } = lengthOf(options, examples);
-  const groups = layerGroups(state.module, whole).map((group) => inLayers(group, state.adapter));
+  const groups = usedGroups(layerGroups(state.module, whole), task.isStill).map((group) =>
+    inLayers(group, state.adapter),
+  );
   const issues: ConfigIssue[] = [];
   const { treatment } = resolved;
   const scaleOf = (name: string): number => (rateOf?.(name) ?? 1) * (treatment?.(name).learningRateScale ?? 1);
@@ -291,8 +293,9 @@ export function planTuning<E, M extends Module>(task: StrategyTask<E, M>): Tunin
   if (languageTuning === null || source === undefined) return undefined;
   const { module, weights } = languageState(task);
   const learning = learningOf(source, module, languageTuning.maskProbability);
-  const texts = Array.from({ length: examples.numExamples }, (_, i) => examples.example(resolved.train.seed, 0, i))
-    .flatMap((example) => source.textsOf(example))
+  const all = Array.from({ length: examples.numExamples }, (_, i) => examples.example(resolved.train.seed, 0, i));
+  // A text that belongs to several examples is learned once an epoch.
+  const texts = [...new Set(all.flatMap((example) => source.textsOf(example)))]
     .filter(([tokens]) => tokens.length > 0)
     .map((text) => learning.example(text));
   const options = tuningOptions(languageTuning, resolved.train);

@@ -47,7 +47,7 @@ describe("the losses of a retrieval task", () => {
     const policy = { compute: "f32" } as const;
     const objective = task.objective(data);
     const evaluator = new Evaluator({ backend, store, model, loss: objective.loss, policy });
-    const { encoder } = model.network;
+    const { encoder } = model;
     const program = new TextEmbeddingProgram({
       ...{ backend, store, encoder, pooling, policy, batchSize: 4, maxSeqLength: 16 },
       layer: encoder.numHiddenLayers,

@@ -3,10 +3,11 @@ import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
 import type { HostTensor } from "../ir/dtype.ts";
 import { bertFraming, type Framing } from "../models/framing.ts";
-import type { PretrainingModel } from "../models/model.ts";
+import type { Encoder, PretrainingModel } from "../models/model.ts";
+import { CarriedPart } from "../models/multi-task.ts";
 import { truncatedNormal } from "../nn/initializer.ts";
 import { Linear } from "../nn/layers.ts";
-import { type ForwardContext, Module } from "../nn/module.ts";
+import { type ForwardContext, type Module, namedParameters } from "../nn/module.ts";
 import type { LossFigures, Objective } from "../objectives/objective.ts";
 import { integers } from "../objectives/row-batch.ts";
 import { abs, add, compare, convert, mul, sub } from "../tensor/elementwise.ts";
@@ -77,18 +78,36 @@ export interface RetrievalSettings extends RetrievalColumns {
   readonly packed: boolean;
 }
 
-/** A network read twice, once for each text of a pair; a head where pairs have classes. */
-export class SiameseNetwork extends Module {
-  readonly network: PretrainingModel;
+/** An encoder read twice, once for each text of a pair; a head where pairs have classes. */
+export class SiameseNetwork extends CarriedPart {
   readonly head: Linear | undefined;
+  readonly #network: PretrainingModel;
 
-  /** @param numLabels classes of pairs; 0 for none */
+  /**
+   * @param network whose encoder it is; what adapters it has must be in it already
+   * @param numLabels classes of pairs; 0 for none
+   */
   constructor(network: PretrainingModel, numLabels: number) {
-    super();
-    this.network = network;
+    super(network);
+    this.#network = network;
     const { hiddenSize } = network.encoder;
     this.head = numLabels === 0 ? undefined : new Linear(3 * hiddenSize, numLabels, truncatedNormal(0.02));
   }
+
+  get encoder(): Encoder {
+    return this.#network.encoder;
+  }
+}
+
+/** Whether the task uses a parameter of its network never, by name: those of the pooler, and of a decoder. */
+export function unusedBySearch(model: SiameseNetwork): (name: string) => boolean {
+  const { encoder } = model as { readonly encoder: Encoder & { readonly pooler?: Module | undefined } };
+  const used = new Set(namedParameters(encoder).values());
+  if (encoder.pooler !== undefined) for (const own of namedParameters(encoder.pooler).values()) used.delete(own);
+  if (model.head !== undefined) for (const own of namedParameters(model.head).values()) used.add(own);
+  const unused = [...namedParameters(model)].flatMap(([name, own]) => (used.has(own) ? [] : [name]));
+  const names = new Set(unused);
+  return (name) => names.has(name);
 }
 
 /** A task that reads pairs of texts and is learnt as an objective. */
@@ -258,7 +277,7 @@ export function retrieval(options: RetrievalOptions): Retrieval {
       };
     },
     loss: (model, context, batch) => {
-      const vectors = sentenceVectors(model.network.encoder, context, batch, pooling);
+      const vectors = sentenceVectors(model.encoder, context, batch, pooling);
       if (loss === "inBatchNegatives") return inBatchLoss(vectors, batch, settings);
       return loss === "cosine" ? cosineLoss(vectors, batch) : classificationLoss(model, context, vectors, batch);
     },

@@ -145,3 +145,14 @@ export function layerGroups(model: Module, whole: Module = model): LayerGroup[] 
     return { ...draft, depth: index === -1 ? 0 : below.length - 1 - index + lowest };
   });
 }
+
+/** The groups of which a task trains anything; the highest of them is the top that depths count from. */
+export function usedGroups(
+  groups: readonly LayerGroup[],
+  isUnused: ((name: string) => boolean) | undefined,
+): readonly LayerGroup[] {
+  if (isUnused === undefined) return groups;
+  const kept = groups.filter(({ parameters }) => parameters.some((name) => !isUnused(name)));
+  const top = Math.min(...kept.map(({ depth }) => depth));
+  return kept.map((group) => ({ ...group, depth: group.depth - top }));
+}

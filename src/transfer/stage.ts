@@ -76,7 +76,7 @@ export function unfreezingIssues(
   if (unfreezing === null) return [];
   const parts = units(unfreezing, groups);
   if (unfreezing.name === "sequential" && groups.every(({ kind }) => kind !== "head" && kind !== "pooler")) {
-    const message = "begins with the head, which this model has not: it writes with its embeddings. Use gradual.";
+    const message = "begins with the head, which there is none of here. Use gradual.";
     return [{ path: "transfer.unfreezing.name", message, code: "MODEL_LACKS_PART" }];
   }
   const { at, inEpochs } = beginnings(unfreezing, parts.length);

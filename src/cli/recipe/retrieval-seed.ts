@@ -1,5 +1,6 @@
 /** @file One seed's run of a recipe that learns vectors for search. */
 import { join } from "node:path";
+import { explaining, type FinetuneOptions } from "../../api/finetune-option.ts";
 import { finetuneRetrieval } from "../../api/finetune-retrieval.ts";
 import { loadPretrained } from "../../api/load.ts";
 import { mineNegatives } from "../../api/mine-negatives.ts";
@@ -25,7 +26,9 @@ export async function retrievalSeed(
   const { dtype } = recipe.engine;
   let pairs = openTable(data.train, data);
   const further = corpus === null ? undefined : openTable(corpus, data);
-  if (numMined > 0) {
+  // What trains when does not hang on them.
+  const mines = numMined > 0 && (train as FinetuneOptions)[explaining] === undefined;
+  if (mines) {
     session.say(`Looking for ${numMined} hard negatives a pair with ${model}`);
     pairs = await mineNegatives(await loadPretrained(model), pairs, {
       ...{ questionColumn: task.questionColumn, passageColumn: task.passageColumn },
@@ -50,7 +53,7 @@ export async function retrievalSeed(
   const finetuned = await session.watchTraining((listener) =>
     finetuneRetrieval(
       model,
-      retrieval({ ...learning, negativeColumn: numMined > 0 ? MINED : (negativeColumn ?? undefined) }),
+      retrieval({ ...learning, negativeColumn: mines ? MINED : (negativeColumn ?? undefined) }),
       tables,
       {
         ...train,
