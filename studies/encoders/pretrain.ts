@@ -58,7 +58,6 @@ const result = await pretrain(bert(config, { seed: 1 }), causalLanguageModeling(
   ...{ ...rates, maxSteps: plan.steps, dtype, engine, outputDir: folder },
   ...{ evalSteps: 500, checkpointSteps: 500, signal: stop.signal },
   listener: (event) => {
-    if (event.kind === "end") seconds = event.seconds;
     if (event.kind !== "step" || event.step % 50 === 0) console.log(JSON.stringify(event));
   },
 });
