@@ -58,10 +58,12 @@ describe.skipIf(xla.missing !== undefined)(xla.title, () => {
       try {
         const second = first === "onnx" ? "xla" : "onnx";
         const before = await losses(engines[first], 30, outputDir);
-        expect(before).toHaveLength(30);
+        // An engine that makes steps as one graph has been given the next one when the figures of a step are told.
+        const done = before.length;
+        expect([30, 31]).toContain(done);
         const after = await losses(engines[second], steps, outputDir);
-        expect(Object.keys(after).length).toBe(steps - 30);
-        expect(apart([...before, ...after.slice(30)], wanted)).toBeLessThan(1e-3);
+        expect(Object.keys(after).length).toBe(steps - done);
+        expect(apart([...before, ...after.slice(done)], wanted)).toBeLessThan(1e-3);
       } finally {
         rmSync(outputDir, { recursive: true });
       }
