@@ -1,0 +1,65 @@
+// A short run on a language that can be learned, from a seed: its losses must be those of any other engine.
+//
+//   node bench/gpu/curve.mjs --engine cuda --dtype f32 --steps 200 > FILE.json
+//
+// The language's words follow each other in cycles; weights, batches and dropout masks are functions of seeds.
+
+import { parseArgs } from "node:util";
+import { dist, openBackend } from "./backend.mjs";
+import { say } from "./side.mjs";
+
+const text = { type: "string" };
+const { values } = parseArgs({
+  options: { engine: text, plugin: text, python: text, dtype: text, steps: text, preset: text },
+});
+const dtype = values.dtype ?? "f32";
+const numWords = 507;
+const maxSeqLength = 64;
+
+const { bert, bertConfig, maskedLanguageModeling, WordPiece } = await dist("index");
+const { train } = await dist("train/trainer");
+const { trainOptionsTable } = await dist("train/options");
+const { Random } = await dist("base/random");
+
+const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+const words = Array.from({ length: numWords }, (_, i) => `t${i}`);
+const tokenizer = WordPiece.fromVocabulary([...special, ...words]);
+const { module, weights } = bert(
+  bertConfig({ preset: values.preset ?? "mini", vocabSize: special.length + numWords }),
+  {
+    seed: 1,
+  },
+);
+const examples = {
+  numExamples: 4096,
+  example: (_seed, _epoch, index) => {
+    const random = new Random(99, index);
+    const length = maxSeqLength - 2 - random.nextInt(24);
+    const first = random.nextInt(numWords);
+    const stride = 1 + random.nextInt(3);
+    const tokens = Int32Array.from({ length }, (_, i) => special.length + ((first + stride * i) % numWords));
+    return { a: { tokens, wordStarts: new Uint8Array(length).fill(1) } };
+  },
+};
+const losses = [];
+const norms = [];
+const { backend } = await openBackend({ ...values, engine: values.engine ?? "onnx" });
+const began = performance.now();
+await train({
+  backend,
+  model: module,
+  weights,
+  objective: maskedLanguageModeling({ tokenizer, maxSeqLength }),
+  examples,
+  policy: { compute: dtype },
+  options: trainOptionsTable.resolve({
+    ...{ maxSteps: Number(values.steps ?? 200), batchSize: 32, learningRate: 5e-4, warmupSteps: 20, seed: 3 },
+  }),
+  listener: (event) => {
+    if (event.kind !== "step") return;
+    losses.push(event.loss);
+    norms.push(event.gradientNorm);
+  },
+});
+say({ engine: backend.name, dtype, seconds: (performance.now() - began) / 1000, losses, norms });
+await backend.dispose();
