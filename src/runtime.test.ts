@@ -15,6 +15,14 @@ describe("openEngine", () => {
     await onnx.dispose();
   });
 
+  test("says where it looked for an XLA library that is not there, in one line", async () => {
+    const missing = openEngine({ engine: "xla:cpu", plugin: "nowhere/plugin.so" });
+    await expect(missing).rejects.toMatchObject({
+      code: "XLA_LIBRARY_MISSING",
+      message: expect.stringMatching(/^xla: there is no file ".*nowhere.plugin\.so".*\.$/),
+    });
+  });
+
   test("names the nearest engine", async () => {
     const wrong = { engine: "onedn" } as unknown as EngineOptions;
     await expect(openEngine(wrong)).rejects.toThrow(/onedn.*onednn/);

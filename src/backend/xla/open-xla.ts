@@ -14,12 +14,22 @@ export interface XlaOptions {
   readonly plugin?: string | undefined;
   /** Threads on the CPU, where the library can be told (TensorFlow's); all processors when left out. */
   readonly threads?: number | undefined;
+  /** Devices of one plugin that share training steps; 1 when left out. */
+  readonly devices?: number | undefined;
 }
 
 const inOrder: readonly XlaPlatform[] = ["cuda", "rocm", "tpu", "cpu"];
 
-function openLibrary({ kind, path }: XlaLibrary, threads: number | undefined): Promise<XlaExecutor> {
-  return kind === "tensorflow" ? openTensorFlow({ libraryPath: path, threads }) : openPjrt({ plugin: path });
+/** @throws {BackendError} XLA_DEVICES where TensorFlow's library is to use several */
+async function openLibrary(
+  { kind, path, platform }: XlaLibrary,
+  { threads, devices = 1 }: XlaOptions,
+): Promise<XlaExecutor> {
+  // A CPU has as many devices as its client is told.
+  if (kind === "pjrt") return openPjrt(devices === 1 ? { plugin: path } : { plugin: path, platform, devices });
+  if (devices === 1) return openTensorFlow({ libraryPath: path, threads });
+  const message = `TensorFlow's library computes on one device; got engine.devices: ${devices}. Use 1, or a PJRT plugin (engine.plugin).`;
+  throw new BackendError(message, { code: "XLA_DEVICES", path: "engine.devices" });
 }
 
 /** @throws {BackendError} XLA_PLATFORM when a library is for another platform than was asked for */
@@ -43,14 +53,15 @@ export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBac
   for (const wanted of platform === undefined ? inOrder : [platform]) {
     const found = findXlaLibrary(wanted, plugin === undefined ? {} : { plugin });
     if ("problem" in found) {
-      problems.push(found.problem);
+      // One file that was named and is not there; otherwise no platform is missed more than another.
+      if (platform !== undefined || found.searched.length === 1) problems.push(found.problem);
       continue;
     }
     // One that was named serves whatever platform it is for.
     if (tried.has(found.path)) continue;
     tried.add(found.path);
     try {
-      const opened = await openLibrary(found, threads);
+      const opened = await openLibrary(found, options);
       const executor = platform === undefined ? opened : await requirePlatform(opened, found);
       return new XlaBackend(executor, { lower: lowerToStableHlo, threads });
     } catch (error) {
@@ -58,6 +69,12 @@ export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBac
       if (platform !== undefined || plugin !== undefined || !(error instanceof BackendError)) throw error;
       problems.push(error.message);
     }
+  }
+  if (problems.length === 0) {
+    const all = `${inOrder.slice(0, -1).join(", ")} or ${inOrder.at(-1)}`;
+    problems.push(
+      `there is no XLA library for ${all}. Run firth engine install, or set engine.plugin to a PJRT plugin.`,
+    );
   }
   throw new BackendError([...new Set(problems)].join(" "), { code: "XLA_LIBRARY_MISSING", path: "xla" });
 }
