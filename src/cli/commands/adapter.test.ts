@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { runCommand as command } from "../../../tests/support/run-command.ts";
 import { loadClassifier, saveClassifier } from "../../api/load.ts";
 import { saveModel } from "../../api/model.ts";
 import { type AdapterOptions, resolveAdapter } from "../../models/adapter/option.ts";
@@ -12,7 +13,6 @@ import { withAdapter } from "../../models/adapter/start.ts";
 import { randomNumbers } from "../../models/adapter/testing.ts";
 import { familyOf } from "../../models/families.ts";
 import { tinyModel, wordTokenizer } from "../../transfer/vocabulary/testing.ts";
-import { createProgram } from "../program.ts";
 
 let root = "";
 let base = "";
@@ -42,20 +42,6 @@ async function saved(name: string, options: AdapterOptions): Promise<string> {
 
 const run = (...args: string[]) => command("adapter", ...args);
 
-async function command(...args: string[]): Promise<{ out: string; error: string; code: unknown }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", ...args]);
-  const code = process.exitCode;
-  process.exitCode = undefined;
-  return { ...texts, code };
-}
-
 test("firth adapter merge makes an ordinary model, with tokenizer and classes (bug: the adapter's files go along)", async () => {
   const adapter = await saved("lora", { kind: "lora", rank: 2 });
   expect(existsSync(join(adapter, "model.safetensors"))).toBe(false);
@@ -79,7 +65,7 @@ test("an adapter of peft, which has neither config.json nor tokenizer, becomes a
   const out = join(root, "peft");
   const told = await run("merge", adapter, "--out", out);
   expect(told.code, told.error).toBeUndefined();
-  expect((await readdir(out)).sort()).toEqual(["config.json", "model.safetensors"]);
+  expect((await readdir(out)).sort()).toEqual(["config.json", "fixture.json", "model.safetensors"]);
   const family = await familyOf(out);
   const [merged, apart] = [await family.loadClassification(out, 0), await family.loadAny(adapter, 0)];
   expect(merged).toMatchObject({ labels: ["negative", "neutral", "positive"], newParameters: [] });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { createProgram } from "../program.ts";
+import { runCommand } from "../../../tests/support/run-command.ts";
 
 const fixtures = fileURLToPath(new URL("../../../tests/fixtures/", import.meta.url));
 
@@ -20,18 +20,7 @@ afterEach(() => {
   process.exitCode = undefined;
 });
 
-/** What the command writes, and how it ends. */
-async function run(...args: string[]): Promise<{ out: string; error: string; code: unknown }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", "import", ...args]);
-  return { ...texts, code: process.exitCode };
-}
+const run = (...args: string[]) => runCommand("import", ...args);
 
 test("a folder with pytorch_model.bin becomes a model, told as JSON (bug: options that do not reach the import)", async () => {
   const source = join(folder, "source");

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { runCommand as run } from "../../../tests/support/run-command.ts";
 import { saveModel } from "../../api/model.ts";
 import { tinyModel, wordTokenizer } from "../../transfer/vocabulary/testing.ts";
-import { createProgram } from "../program.ts";
 
 let root = "";
 let model = "";
@@ -20,21 +20,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   process.exitCode = undefined;
 });
-
-/** What a command writes, and how it ends. */
-async function run(...args: string[]): Promise<{ out: string; error: string; code: unknown }> {
-  const texts = { out: "", error: "" };
-  const take = (stream: "out" | "error") => (text: unknown) => {
-    texts[stream] += String(text);
-    return true;
-  };
-  vi.spyOn(process.stdout, "write").mockImplementation(take("out"));
-  vi.spyOn(process.stderr, "write").mockImplementation(take("error"));
-  await createProgram().parseAsync(["node", "firth", ...args]);
-  const code = process.exitCode;
-  process.exitCode = undefined;
-  return { ...texts, code };
-}
 
 test("firth vocabulary add: tokens of the command line or of a file, not both (bug: a file's last line lost)", async () => {
   const out = join(root, "added");
