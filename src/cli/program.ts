@@ -8,6 +8,7 @@ import { compareCommand } from "./commands/compare.ts";
 import { dataCommands } from "./commands/data.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { embedCommand } from "./commands/embed.ts";
+import { engineCommands } from "./commands/engine.ts";
 import { exportCommand } from "./commands/export.ts";
 import { fillMaskCommand } from "./commands/fill-mask.ts";
 import { finetuneCommand } from "./commands/finetune.ts";
@@ -64,6 +65,7 @@ export function createProgram(): Command {
   program.addCommand(promptCommand(defineCommand("prompt")));
   program.addCommand(infoCommand(defineCommand("info")));
   program.addCommand(doctorCommand(defineCommand("doctor")));
+  engineCommands(program.command("engine"));
   benchCommands(program.command("bench"));
   settle(program);
   return program;

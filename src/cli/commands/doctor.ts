@@ -1,13 +1,8 @@
 import type { Command } from "commander";
 import { runs } from "../define-command.ts";
-import type { Check } from "../doctor/check.ts";
+import { checkLine } from "../doctor/check-line.ts";
 import { engineRelatedChecks } from "../doctor/engine-check.ts";
 import { machineChecks } from "../doctor/machine-check.ts";
-
-function checkLine({ name, status, detail, fix }: Check, width: number): string {
-  const line = `${status.padEnd(4)}  ${name.padEnd(width)}  ${detail}`;
-  return fix === undefined || status === "ok" ? line : `${line}\n${" ".repeat(width + 8)}→ ${fix}`;
-}
 
 /** `firth doctor`. */
 export function doctorCommand(command: Command): Command {

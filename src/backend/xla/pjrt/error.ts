@@ -8,7 +8,7 @@ export type StatusName = (typeof statusNames)[number];
 const MOST_WORDS = 4000;
 
 function shortened(words: string): string {
-  const text = words.trim();
+  const text = words.trim().replace(/\.$/, "");
   return text.length <= MOST_WORDS ? text : `${text.slice(0, MOST_WORDS)} … (${text.length} characters in all)`;
 }
 
