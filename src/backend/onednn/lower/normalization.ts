@@ -15,12 +15,14 @@ export function layerNorm(context: LowerContext, node: NodeOf<"layerNorm">): voi
   const [x, gain, bias] = node.inputs as readonly [Value, Value, Value];
   const [y, mean, rstd] = node.outputs as readonly [Value, Value, Value];
   const { epsilon } = node.params;
-  const source = matrixOf(context, x);
+  const target = context.target(y);
+  // Major 2 wants one dtype on both sides; what is read in f32 alone is made in f32.
+  const given = matrixOf(context, x);
+  const source = given.dtype === target.dtype ? given : context.cast(given, target.dtype);
   const rows = [source.shape[0]!];
   const [meanRef, variance] = [context.target(mean), emitter.allocate("f32", rows)];
   const means = reshapeView(meanRef, rows)!;
   const [gains, shift] = [vector(context, gain), vector(context, bias)];
-  const target = context.target(y);
   viaDense(context, target, (place) => {
     const result = reshapeView(place, source.shape)!;
     emitter.step([source, gains, shift], [result, means, variance], (locate) => ({
@@ -83,7 +85,8 @@ export function layerNormGrad(context: LowerContext, node: NodeOf<"layerNormGrad
     return place.dtype === "f32" ? place : emitter.allocate("f32", value.shape);
   }) as [Ref, Ref];
   viaDense(context, target, (place) => {
-    const result = reshapeView(place, source.shape)!;
+    const whole = reshapeView(place, source.shape)!;
+    const result = whole.dtype === source.dtype ? whole : emitter.allocate(source.dtype, source.shape);
     const [gainGradient, shiftGradient] = wide;
     emitter.step([source, means, variance, gradient, gains], [result, gainGradient, shiftGradient], (locate) => ({
       kind: "layerNormBackward",
@@ -97,6 +100,7 @@ export function layerNormGrad(context: LowerContext, node: NodeOf<"layerNormGrad
       gainGradient: locate(gainGradient),
       shiftGradient: locate(shiftGradient),
     }));
+    if (result !== whole) context.copy(result, whole);
   });
   context.define(dx, target);
   [dGain, dBias].forEach((value, i) => {
