@@ -1,4 +1,4 @@
-/** @file What the fake cannot show: a compiler of StableHLO behind the interface. `FIRTH_TEST_PJRT` names a CPU plugin's file. */
+/** @file What the fake cannot show: a compiler of StableHLO behind the interface. `FIRTH_TEST_PJRT`, or `FIRTH_TEST_XLA`, names a CPU plugin's file. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,10 +8,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FirthError } from "../../../base/errors.ts";
 import { siblingModule } from "../../../base/sibling-module.ts";
 import type { XlaExecutor, XlaProgram } from "../executor.ts";
+import { libraryKind } from "../plugin/find-library.ts";
 import { selfTestXla } from "../self-test.ts";
 import { openPjrt } from "./open-pjrt.ts";
 
-const plugin = process.env.FIRTH_TEST_PJRT ?? "";
+const { FIRTH_TEST_PJRT, FIRTH_TEST_XLA = "" } = process.env;
+const plugin = FIRTH_TEST_PJRT ?? (libraryKind(FIRTH_TEST_XLA) === "pjrt" ? FIRTH_TEST_XLA : "");
 const isHere = plugin !== "" && existsSync(plugin);
 
 let folder: string;
