@@ -110,12 +110,25 @@ const modelText = starts.flatMap(({ name, title }) => {
   );
 });
 
-/** The command of a task from a start, with all its seeds in one. */
+/** Settings that all runs have: they are told once. */
+const common = ["warmupSteps=null", "warmupRatio=0.1", "selectBest=false", "evalSteps=100000"].map(
+  (setting) => `--set train.${setting}`,
+);
+
+/** A command without what all have in common. */
+const shortened = (line: string): string =>
+  [...common, "--no-predictions"]
+    .reduce((text, part) => text.replace(` ${part}`, ""), line)
+    .replace(/ --output-dir \S+run\b/, "")
+    .replace(/ --seeds \d+/, "")
+    .replace(/ --engine \S+ --dtype \S+ --threads \S+/, "");
+
+/** The commands of a task from one of its starts. */
 function commandOf(task: TaskCase): string[] {
   const own = results.filter(({ name, start }) => name === task.name && start !== "baseline");
   const found = own.find(({ start }) => start === "here") ?? own[0];
   if (found === undefined) return [];
-  return found.command.split("\n").map((line) => `    ${line}`);
+  return found.command.split("\n").map((line) => `    ${shortened(line)}`);
 }
 
 const engines = [...new Set(results.flatMap(({ engine }) => engine ?? []))];
@@ -165,7 +178,7 @@ ${curves}${features}
     npx tsx studies/tasks/run.ts --here MODEL --chinese MODEL --minilm MINILM
     npx tsx studies/tasks/report.ts
 
-What the second one runs, here with one seed (\`--from-scratch\` for the control):
+What the second one runs (from scratch with \`--from-scratch\`), each with \`${common.join(" ")} --seeds 1,2,3\` and the engine above:
 
 ${shown.flatMap(commandOf).join("\n")}
 `,
