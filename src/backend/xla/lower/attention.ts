@@ -1,7 +1,7 @@
 /** @file Attention written out, as functions of their own. Scores and their softmax are f32. */
 import { statisticDtype } from "../../../ir/dtype.ts";
 import type { NodeOf, OpName, Value } from "../../../ir/graph.ts";
-import { type Shape, sameShape } from "../../../ir/shape.ts";
+import type { Shape } from "../../../ir/shape.ts";
 import { callFunction } from "./call-function.ts";
 import type { LowerContext, Rule } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";
@@ -49,10 +49,20 @@ const exact = (context: LowerContext, node: NodeOf<"attention">): readonly Ref[]
   });
 };
 
-/** The result of the attention whose probabilities these are, where it stands in this graph. */
-function outputOf(context: LowerContext, probabilities: Value): Ref | undefined {
-  const node = context.uses.producer(probabilities);
-  return node?.op === "attention" && node.outputs[1] === probabilities ? context.ref(node.outputs[0]!) : undefined;
+/**
+ * The result of the attention that is differentiated, where it stands in this graph and is smaller than its probabilities.
+ */
+function outputOf(context: LowerContext, node: NodeOf<"attentionGrad">): Ref | undefined {
+  const [, key, value, probabilities] = node.inputs as readonly [Value, Value, Value, Value];
+  const forward = context.uses.producer(probabilities);
+  const isSame =
+    forward?.op === "attention" &&
+    forward.outputs[1] === probabilities &&
+    forward.inputs[2] === value &&
+    forward.params.mask === node.params.mask &&
+    (!node.params.mask || forward.inputs.at(-1) === node.inputs[5]);
+  const [, keys, , headSize] = key.shape as [number, number, number, number];
+  return isSame && headSize < keys ? context.ref(forward.outputs[0]!) : undefined;
 }
 
 /** Σ P·dP of every row, which the softmax's gradient needs, as Σ dOut·out over the head's axis: a far smaller sum. */
@@ -70,8 +80,8 @@ function biasGradient(emitter: Emitter, dScores: Ref, shape: Shape): Ref {
 const exactGrad = (context: LowerContext, node: NodeOf<"attentionGrad">): readonly Ref[] => {
   const { scale, mask: hasMask, biasShape } = node.params;
   const [q, k, v, probabilities, dOut, factors] = context.refsOf(node) as [Ref, Ref, Ref, Ref, Ref, Ref | undefined];
-  const forward = outputOf(context, node.inputs[3]!);
-  const out = forward !== undefined && sameShape(forward.shape, dOut.shape) ? { out: forward } : {};
+  const forward = outputOf(context, node);
+  const out = forward === undefined ? {} : { out: forward };
   const mask = hasMask ? { mask: factors! } : {};
   const operands: Readonly<Record<string, Ref>> = { q, k, v, probabilities, dOut, ...mask, ...out };
   const params = { scale, hasMask, biasShape, hasOut: forward !== undefined };

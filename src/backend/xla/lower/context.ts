@@ -4,6 +4,7 @@ import type { Graph, Node, NodeOf, OpName, Value } from "../../../ir/graph.ts";
 import { formatType, sameShape } from "../../../ir/shape.ts";
 import { ValueUses } from "../../../ir/value-uses.ts";
 import type { Emitter, Ref } from "./emitter.ts";
+import { planSums, type SumPlan } from "./sum-plan.ts";
 import { planWide } from "./wide.ts";
 
 /** Emits the operations of one node and gives its results. */
@@ -33,6 +34,7 @@ export class LowerContext {
   readonly emitter: Emitter;
   readonly facts: LowerFacts;
   readonly uses: ValueUses;
+  readonly sums: SumPlan;
   /** Fused attentions by their probabilities, which are not there. */
   readonly fusedAttentions = new Map<Value, FusedAttention>();
   /** The result before, which what must wait waits for. */
@@ -49,6 +51,12 @@ export class LowerContext {
     this.lowerNodes = lowerNodes;
     this.uses = new ValueUses(graph);
     this.wideValues = planWide(graph);
+    this.sums = planSums(
+      graph,
+      this.uses,
+      (value) => this.isWide(value),
+      (rows) => rows > facts.oneHotRows,
+    );
   }
 
   /** A graph inside this one, in the same block of text or one of its own. */

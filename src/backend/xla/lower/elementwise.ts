@@ -1,9 +1,10 @@
 /** @file Elementwise primitives. */
 import { statisticDtype } from "../../../ir/dtype.ts";
-import type { PrimitiveName } from "../../../ir/graph.ts";
+import type { Node, PrimitiveName, Value } from "../../../ir/graph.ts";
 import type { LowerContext, Rule } from "./context.ts";
 import type { BinaryName, Ref, UnaryName } from "./emitter.ts";
 import { erf } from "./erf.ts";
+import { scatterAdd } from "./scatter.ts";
 
 const unary =
   <P extends PrimitiveName>(op: UnaryName): Rule<P> =>
@@ -20,10 +21,22 @@ const alias =
   <P extends PrimitiveName>(): Rule<P> =>
   (context, node) => [context.ref(node.inputs[0]!)];
 
-const add: Rule<"add"> = (context, { inputs: [a, b], outputs: [y] }) =>
-  context.isWide(y!)
-    ? [context.emitter.add(context.wideRef(a!), context.wideRef(b!))]
-    : [context.emitter.add(context.ref(a!), context.ref(b!))];
+const add: Rule<"add"> = (context, node) => {
+  const { emitter, sums } = context;
+  const [y] = node.outputs;
+  const parts = sums.concatenations.get(node as Node);
+  if (parts !== undefined) {
+    const refs = parts.parts.map((value) => context.ref(value));
+    return [context.asHeld(y!, emitter.concatenate(refs, parts.axis))];
+  }
+  const rows = sums.rows.get(node as Node);
+  if (rows !== undefined) {
+    const [ids, dOut] = rows.gradient.inputs as readonly [Value, Value];
+    return [scatterAdd(emitter, context.wideRef(rows.table), context.ref(ids), context.wideRef(dOut), 0)];
+  }
+  const [a, b] = node.inputs.map((value) => (context.isWide(y!) ? context.wideRef(value) : context.ref(value)));
+  return [emitter.add(a!, b!)];
+};
 
 /** Whole numbers divided by 0 give 0, as on the other engines; XLA would give −1. */
 const div: Rule<"div"> = (context, node) => {

@@ -1,14 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { gradients } from "../../../autodiff/grad.ts";
 import type { Graph } from "../../../ir/graph.ts";
+import { optimize } from "../../../ir/pass/optimize.ts";
 import { tensorType } from "../../../ir/shape.ts";
 import { checkpoint } from "../../../tensor/call.ts";
 import { add, constant, convert, mul, tanh } from "../../../tensor/elementwise.ts";
 import { attention, dropoutMask, embedding, gelu, layerNorm, linear } from "../../../tensor/fused.ts";
+import { split } from "../../../tensor/movement.ts";
 import { sum } from "../../../tensor/reduction.ts";
 import { scan } from "../../../tensor/scan.ts";
 import type { Tensor } from "../../../tensor/tensor.ts";
-import { trace } from "../../../tensor/trace.ts";
+import { emitOne, trace } from "../../../tensor/trace.ts";
 import { lowerToStableHlo } from "./lower-to-stablehlo.ts";
 import type { LowerOptions } from "./module.ts";
 
@@ -117,6 +119,42 @@ describe("dtypes", () => {
     expect(linesWith(graph, "dot_general", { oneHotRows: 3 })[0]).toMatch(
       /contracting_dims = \[0\] x \[0\] : \(tensor<4096x3xbf16>, tensor<4096x2xbf16>\) -> tensor<3x2xf32>$/,
     );
+  });
+});
+
+describe("sums", () => {
+  it("puts the gradients of a split side by side (each would be padded to the whole, and the whole added up)", () => {
+    const graph = trace("split", { x: f32(2, 6) }, ({ x }) => {
+      const [a, b, c] = split(x, 1, 3) as [Tensor, Tensor, Tensor];
+      return { d: gradients(sum(add(mul(a, b), mul(tanh(c), a))), [x])[0]! };
+    });
+    const joined = linesWith(graph, "stablehlo.concatenate");
+    expect(joined).toHaveLength(1);
+    expect(joined[0]).toMatch(/dim = 1 : \(tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x2xf32>\) -> tensor<2x6xf32>$/);
+    expect(linesWith(graph, "stablehlo.pad")).toEqual([]);
+  });
+
+  it("leaves pads that overlap or leave a gap as they are", () => {
+    const padded = (x: Tensor, low: number, high: number) =>
+      emitOne("pad", [x], { low: [low], high: [high], interior: [0] });
+    const graph = trace("overlap", { x: f32(3), y: f32(3) }, ({ x, y }) => ({
+      overlap: add(padded(x, 0, 2), padded(y, 2, 0)),
+      gap: add(padded(x, 0, 4), padded(y, 4, 0)),
+    }));
+    expect(linesWith(graph, "stablehlo.concatenate")).toEqual([]);
+    expect(linesWith(graph, "stablehlo.pad")).toHaveLength(4);
+  });
+
+  it("adds the rows of a tied table to its other gradient (a table of zeros would be written, read and added)", () => {
+    const graph = trace("tied", { table: f32(5, 4), ids: tensorType("i32", [3]) }, ({ table, ids }) => {
+      const half = convert(table, "bf16");
+      const logits = convert(linear(embedding(half, ids), half), "f32");
+      return { d: gradients(sum(mul(logits, logits)), [table])[0]! };
+    });
+    const lines = linesOf(optimize(graph));
+    const scatter = lines.find((line) => line.includes('"stablehlo.scatter"'));
+    expect(scatter).toMatch(/"stablehlo\.scatter"\(%dot\.\d+, %ids, /);
+    expect(lines.filter((line) => line.startsWith("}) : (tensor<5x4xf32>"))).toHaveLength(1);
   });
 });
 

@@ -34,7 +34,8 @@ function lowerNode(context: LowerContext, node: Node): void {
 function lowerNodes(context: LowerContext): void {
   const { label, source } = context.emitter;
   for (const node of context.graph.nodes) {
-    if (!node.outputs.every((value) => context.isDefined(value))) lowerNode(context, node);
+    const isDone = context.sums.absorbed.has(node) || node.outputs.every((value) => context.isDefined(value));
+    if (!isDone) lowerNode(context, node);
   }
   context.emitter.label = label;
   context.emitter.source = source;
