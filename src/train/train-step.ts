@@ -302,7 +302,7 @@ export class TrainStep<M extends Module> {
     const { scalars, factors, randomKey, parts: lanes } = this.inputsOf(batches, step);
     const parts = lanes.map(([batch]) => batch!);
     await this.programs.enter(step);
-    whole.begin();
+    whole.begin(step);
     const facts = { step, learningRate, treatmentOf: (group: number) => this.treatments[group]! };
     let results: Awaited<ReturnType<LossProgram<M>["start"]>>["results"] | undefined;
     let program = this.programs.of();
@@ -313,18 +313,20 @@ export class TrainStep<M extends Module> {
     }
     const described = program.factsOf(parts.at(-1)!);
     const devices = parts.every((batch) => isCut(batch, division)) ? (division?.devices ?? 1) : 1;
+    const work = this.work(batches);
     const finish = async (): Promise<StepFigures> => {
       const { figures: vector } = await results!;
       const { sums, gradientNorm, isMade } = whole.figures(
         vector!,
         described.map(({ name }) => name),
+        step,
       );
       const totals = new FigureTotals();
       for (const [i, { counts }] of batches.entries()) totals.add(i === 0 ? sums : {}, counts);
       const { loss, means } = totals.means(described, factors);
       if (!isMade || !Number.isFinite(loss) || !Number.isFinite(gradientNorm)) throw diverged(step, loss, gradientNorm);
       return {
-        ...{ loss, means, gradientNorm, work: this.work(batches), lanes: 1, devices, isWhole: true },
+        ...{ loss, means, gradientNorm, work, lanes: 1, devices, isWhole: true },
         milliseconds: { gradient: performance.now() - began, norm: 0, update: 0 },
       };
     };

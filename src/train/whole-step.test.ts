@@ -67,7 +67,7 @@ async function open(isWhole: boolean, { dropout = 0.2, ...options }: Options = {
 }
 
 /** Rates that f32 holds, so that they are the same number on both ways. */
-const rates = [2 ** -9, 2 ** -8, 2 ** -10, 2 ** -9];
+const rates = [2 ** -9, 2 ** -8, 2 ** -10];
 
 /** What steps make of a model on both ways: figures, and all that is kept. */
 async function both(options: Options, batchesAt: (step: number) => readonly Batch[] = () => [batchOf([0, 1, 2, 3])]) {
@@ -116,9 +116,8 @@ describe("a step as one graph makes what separate programs make", () => {
     expect((await expectSame({})).clipped).toBe(true);
   });
 
-  test("without clipping, and where the norm is below the bound", async () => {
-    await expectSame({ maxGradNorm: Number.POSITIVE_INFINITY });
-    await expectSame({ maxGradNorm: 1e6 });
+  test("without clipping and dropout", async () => {
+    await expectSame({ maxGradNorm: Number.POSITIVE_INFINITY, dropout: 0 });
   });
 
   test("LAMB, whose steps are as long as norms of parameters say (bug: one norm for all)", async () => {
@@ -158,7 +157,7 @@ test("LAMB's ratio in a graph is its ratio on the host, bounds and zeros include
   const options: LambOptions[] = [
     {},
     { valueNormRange: [0, 10] },
-    { valueNormRange: [0.5, 10], trustRatioRange: [0.1, 10] },
+    { valueNormRange: [0.5, 10], trustRatioRange: [0.125, 10] },
   ];
   for (const rule of options.map(lamb)) {
     for (const decays of [true, false]) {

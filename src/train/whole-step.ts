@@ -42,8 +42,8 @@ export class WholeStep {
   private readonly rule: UpdateRule;
   /** By name and type: steps of other kinds of batches have other figures. */
   private readonly carried = new Map<string, Buffer>();
-  /** Whether a step was not made since the flag that all were was set: the engine makes none until it is set again. */
-  private isUnsound = false;
+  /** The first step that was not made, where there is one: the engine makes none behind it until it is asked for again. */
+  private failedStep: number | undefined;
 
   constructor(backend: Backend, rule: UpdateRule) {
     this.backend = backend;
@@ -69,11 +69,11 @@ export class WholeStep {
     return buffer;
   }
 
-  /** Before a step: where one was not made, those from here on are made again. */
-  begin(): void {
-    if (!this.isUnsound) return;
+  /** Before a step: one that was not made may be tried again, and those behind it. */
+  begin(step: number): void {
+    if (this.failedStep === undefined || step > this.failedStep) return;
     for (const [key, buffer] of this.carried) if (key.startsWith(SOUND)) buffer.write(Float32Array.of(1));
-    this.isUnsound = false;
+    this.failedStep = undefined;
   }
 
   /**
@@ -105,10 +105,10 @@ export class WholeStep {
   }
 
   /** Takes the figures of a step apart. @param names of the sums, in the graph's order */
-  figures(figures: HostData, names: readonly string[]): WholeFigures {
+  figures(figures: HostData, names: readonly string[], step: number): WholeFigures {
     const sums = names.map((name, i) => [`figure.${name}`, figures.slice(i, i + 1)] as const);
     const isMade = figures[names.length + 1] === 1;
-    if (!isMade) this.isUnsound = true;
+    if (!isMade) this.failedStep = Math.min(this.failedStep ?? step, step);
     return { sums: Object.fromEntries(sums), gradientNorm: figures[names.length]!, isMade };
   }
 
