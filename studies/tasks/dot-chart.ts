@@ -15,7 +15,8 @@ const [rowHeight, left, right, top, width] = [24, 330, 30, 70, 860];
 /** @param names of the dots in the order of their colours */
 export function dotChartSvg(title: string, names: readonly string[], rows: readonly DotRow[]): string {
   const height = top + rowHeight * rows.length + 40;
-  const x = (value: number): string => (left + ((width - left - right) * value) / 100).toFixed(1);
+  const x = (value: number): string =>
+    (left + ((width - left - right) * Math.min(100, Math.max(0, value))) / 100).toFixed(1);
   const colour = (name: string): string => LIGHT.series[names.indexOf(name) % LIGHT.series.length]!;
   const bottom = top + rowHeight * rows.length;
   const grid = [0, 20, 40, 60, 80, 100].map(
