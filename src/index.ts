@@ -254,6 +254,8 @@ export { type BartConfig, type BartConfigInput, bartConfig, bartPresets } from "
 export { bart, bartFamily } from "./models/bart/family.ts";
 export { type BertConfig, type BertConfigInput, bertConfig, bertPresets } from "./models/bert/config.ts";
 export { bert, bertFamily } from "./models/bert/family.ts";
+export { type BiLstmConfig, biLstmConfig } from "./models/bilstm/config.ts";
+export { biLstm, biLstmFamily } from "./models/bilstm/family.ts";
 export { type ErnieConfig, type ErnieConfigInput, ernieConfig, erniePresets } from "./models/ernie/config.ts";
 export { ernie, ernieFamily } from "./models/ernie/family.ts";
 export { familyOf } from "./models/families.ts";
