@@ -76,8 +76,13 @@ async function loadStored(client: PjrtClient, stored: Uint8Array, options: Uint8
 
 /** @throws {BackendError} XLA_COMPILE_FAILED with the compiler's words; OUT_OF_MEMORY */
 export async function compileProgram(context: CompileContext, program: XlaProgram): Promise<PjrtExecutable> {
+  context.client.requireOpen();
+  // A client that is closed meanwhile is there until its compiler has ended.
+  return context.client.during(compileOrLoad(context, program));
+}
+
+async function compileOrLoad(context: CompileContext, program: XlaProgram): Promise<PjrtExecutable> {
   const { client, devices, flags, cache } = context;
-  client.requireOpen();
   const used = devices.slice(0, program.partitions);
   const options = encodeCompileOptions({
     partitions: program.partitions,

@@ -168,7 +168,7 @@ export class DeviceBuffer implements Owned {
     this.handle = 0;
     this.isWanted = false;
     this.client.disown(this);
-    this.client.api.call("Buffer_Destroy", { buffer });
+    this.client.api.destroy("Buffer_Destroy", buffer);
   }
 }
 

@@ -149,6 +149,24 @@ describe("a plugin's executor", () => {
     await expectClean(executor);
   });
 
+  // Catches one waiting thread an array: a checkpoint reads hundreds at once, which koffi refuses.
+  it("reads many arrays at once", async () => {
+    const executor = await open();
+    fake.isSlow = true;
+    const arrays = Array.from({ length: 600 }, (_, i) => executor.upload(Float32Array.of(i, -i), pair));
+    const all = await Promise.all(arrays.map((array) => array.read()));
+    expect(all.map((data) => data[0])).toEqual(arrays.map((_, i) => i));
+    await expectClean(executor);
+  });
+
+  it("ends what it compiles before it closes", async () => {
+    const executor = await open();
+    const compiling = executor.compile(program("add"));
+    await executor.dispose();
+    expect((await compiling).memory).toMatchObject({ codeBytes: 1 });
+    await expectClean(executor);
+  });
+
   it("is closed once, with everything that is left", async () => {
     const executor = await open();
     const add = await executor.compile(program("add"));
