@@ -20,6 +20,7 @@ const sections = [
   { name: "padding", title: "Padding" },
   { name: "memory", title: "Memory" },
   { name: "growth", title: "Growth", command: "npm run bench:growth" },
+  { name: "gpu", title: "On a GPU", command: "sh bench/gpu/run.sh" },
 ];
 
 /** Headings of a section, one level deeper than the page's; pictures are looked for beside the section. */

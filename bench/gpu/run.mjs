@@ -33,7 +33,7 @@ const carried = values.carried ?? ".gpu";
 const [rounds, block] = [Number(values.rounds ?? 3), Number(values.block ?? (values.trial ? 3 : 20))];
 const began = performance.now();
 const minutesLeft = () => Number(values.minutes ?? 9) - (performance.now() - began) / 60_000;
-const LATE_MS = values.trial ? 120_000 : 240_000;
+const LATE_MS = 240_000;
 const records = join(out, "gpu.jsonl");
 mkdirSync(out, { recursive: true });
 

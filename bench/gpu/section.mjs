@@ -112,7 +112,7 @@ export function summaryLines(record) {
     if (side.absent !== undefined) return `${name} | ${side.label} | missing: ${side.absent}`;
     if (record.kind === "finetuning") return `${name} | ${side.label} | ${fixed(side.usual, 1)} ms`;
     const { stepMs, tokensPerSecond, utilisation } = figuresOf(side, ours);
-    const ratio = ours?.stepMs === undefined ? "" : ` | ${fixed(median(ratiosOf(ours, side)), 2)}×`;
+    const ratio = ours?.stepMs === undefined || side === ours ? "" : ` | ${fixed(median(ratiosOf(ours, side)), 2)}×`;
     return `${name} | ${side.label} | ${fixed(stepMs, 2)} ms | ${fixed(tokensPerSecond)} tokens/s | ${percent(utilisation)} of the peak | host ${percent(side.report.hostShare)}${ratio}`;
   });
 }
