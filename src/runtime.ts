@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly onednnLibrary?: string;
   /** The file of a PJRT plugin for XLA, or TensorFlow's libtensorflow_cc.so.2; searched when left out. */
   readonly plugin?: string;
+  /** Devices of an xla engine that share each training step; 1 when left out. */
+  readonly devices?: number;
 }
 
 type Settings = Omit<EngineOptions, "engine">;
@@ -100,7 +102,7 @@ async function openNamed(engine: EngineChoice, settings: Settings): Promise<Back
     case "xla:cuda":
     case "xla:rocm":
     case "xla:tpu":
-      return createXlaBackend({ platform: xlaPlatformOf(engine), plugin: settings.plugin, threads: settings.threads });
+      return createXlaBackend({ ...settings, platform: xlaPlatformOf(engine) });
     default: {
       const near = nearestName(engine, engineChoices) ?? engineChoices.join(" or ");
       const message = `must be one of ${engineChoices.join(", ")}; got "${engine}". Use ${near}.`;

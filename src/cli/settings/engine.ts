@@ -24,6 +24,7 @@ const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
 
 const onednnLibrary = nullableField(textField({ doc: "Path of the oneDNN library; null: searched." }));
 const plugin = nullableField(textField({ doc: "Path of a PJRT plugin, or of libtensorflow_cc.so.2; null: searched." }));
+const devices = integerField({ default: 1, min: 1, doc: "Devices of an xla engine that share each training step." });
 
 /** As options of a command. */
 export const engineFields = defineFields({ engine: name, dtype, threads, binding, onednnLibrary, plugin });
@@ -31,7 +32,7 @@ export const engineFields = defineFields({ engine: name, dtype, threads, binding
 /** As a section of a recipe. */
 export const engineTable = defineConfig({
   name: "engine",
-  fields: defineFields({ name, dtype, threads, binding, onednnLibrary, plugin }),
+  fields: defineFields({ name, dtype, threads, binding, onednnLibrary, plugin, devices }),
 });
 
 export type EngineSettings = ConfigOf<typeof engineTable.fields>;
@@ -50,6 +51,7 @@ export function engineOptions({
   binding: how,
   onednnLibrary: library,
   plugin: file,
+  devices: shared,
 }: EngineSettings): GivenEngine {
   const options = {
     engine,
@@ -57,11 +59,12 @@ export function engineOptions({
     ...(count === null ? {} : { threads: count }),
     ...(library === null ? {} : { onednnLibrary: library }),
     ...(file === null ? {} : { plugin: file }),
+    ...(shared === 1 ? {} : { devices: shared }),
   };
   return { engine: options, dtype: compute };
 }
 
 /** A command's options as the library takes them. */
 export function givenEngine({ engine, ...rest }: ConfigOf<typeof engineFields>): GivenEngine {
-  return engineOptions({ name: engine, ...rest });
+  return engineOptions({ name: engine, devices: 1, ...rest });
 }
