@@ -169,12 +169,9 @@ export async function saveMultiTask(folder: string, model: MultiTaskTextModel): 
   const bare = { family, config, module: new CarriedPart(model.module), weights, preserved, tokenizer, adapter };
   await saveModel(folder, bare, async (temporary) => {
     const path = join(temporary, "config.json");
-    // Of a model with an adapter the adapter alone is saved, which has no config.json.
-    if (existsSync(path)) {
-      const json = await readJsonObject(path);
-      const [first] = Array.isArray(json.architectures) ? (json.architectures as readonly JsonValue[]) : [];
-      await writeFileAtomic(path, formatJson({ ...json, architectures: bareArchitecture(first) }));
-    }
+    const json = await readJsonObject(path);
+    const [first] = Array.isArray(json.architectures) ? (json.architectures as readonly JsonValue[]) : [];
+    await writeFileAtomic(path, formatJson({ ...json, architectures: bareArchitecture(first) }));
     await writeSafetensors(join(temporary, HEADS_FILE), headTensors(model));
     await writeFileAtomic(join(temporary, TASKS_FILE), formatJson({ tasks: tasks as unknown as JsonValue }));
   });
