@@ -50,6 +50,7 @@ export async function siameseOf({ start, work, engine, dtype, train }: MakingPla
       },
       {
         ...{ numEpochs: 3, batchSize: 64, learningRate: 1e-4, seed: 1, engine, dtype, listener },
+        ...{ outputDir: join(work, "siamese-run"), checkpointSteps: 50, keepCheckpoints: 1 },
       },
     );
     await model.save(folder);
@@ -87,6 +88,7 @@ export async function crossEncoderOf({ start, work, engine, dtype, train }: Maki
       { train: memoryTable("labelled pairs", labelled) },
       {
         ...{ numEpochs: 2, batchSize: 32, learningRate: 1e-4, seed: 1, engine, dtype, listener },
+        ...{ outputDir: join(work, "cross-encoder-run"), checkpointSteps: 100, keepCheckpoints: 1 },
       },
     );
     await model.save(folder);

@@ -83,8 +83,14 @@ export interface FaqPair {
   readonly answer: string;
 }
 
-/** The FAQ of DataTalks: its entries, and the questions to them, every fifth held out. */
-export async function faqOf(data: string): Promise<{
+/**
+ * The FAQ of DataTalks: its entries, and the questions to them, a fifth of them drawn to be held out.
+ * @param limit takes the first questions only, for a trial
+ */
+export async function faqOf(
+  data: string,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<{
   readonly entries: readonly FaqEntry[];
   readonly train: readonly FaqPair[];
   readonly held: readonly FaqPair[];
@@ -99,6 +105,7 @@ export async function faqOf(data: string): Promise<{
   );
   const pairs: FaqPair[] = [];
   for await (const { fields } of csv(join(folder, "ground-truth-data.csv.gz"), { header: true }).rows()) {
+    if (pairs.length >= limit) break;
     const { question, document } = fields as Readonly<Record<string, string>>;
     const entry = entries.get(document!);
     if (entry !== undefined) pairs.push({ question: question!, id: entry.id, answer: entry.answer });
