@@ -163,7 +163,7 @@ export class OptionScorer {
     return new BatchProgram({
       ...{ backend, store },
       fixed: ({ numPlaces }) => store.fixedFor?.(numPlaces),
-      held: (name) => prefix!.buffers.get(name)!,
+      held: (name) => prefix!.buffers.get(name.slice("held.".length))!,
       trace: (batch) => traceOptions(batch, { network, store, policy, prefix }),
     });
   }
