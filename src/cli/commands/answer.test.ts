@@ -71,10 +71,25 @@ test("an evaluation writes the official predictions", async () => {
   expect(best.q1![0]).toMatchObject({ text: predictions.q1 });
 });
 
+test("an evaluation says that there are questions without an answer, which this model cannot leave open (bug: a low figure without a word)", async () => {
+  const file = join(folder, "open.json");
+  const qas = [
+    { id: "q1", question: "the film", answers: [{ text: "very good", answer_start: 6 }] },
+    { id: "q2", question: "the film", answers: [] },
+  ];
+  await writeFile(file, JSON.stringify({ version: "v2.0", data: [{ paragraphs: [{ context, qas }] }] }));
+  const { error } = await run("evaluate", model, "--data", file, "--engine", "reference");
+  expect(error).toContain("1 of 2 questions have no answer; the model always gives one, which counts as wrong.");
+});
+
 test.each([
   [{ question: " ", context: "a" }, [], /line 1: the question or its text is empty/],
   [{ question: "a", context: "a", start: 3 }, [], /line 1: has a field start of its own. Give --as another name/],
-  [{ question: "a", context: "a" }, ["--text", "question"], /must be two columns/],
+  [
+    { question: "a", context: "a" },
+    ["--text", "question"],
+    /columns: must be 2 for models that answer questions; got 1/,
+  ],
   [{ question: "a", context: "a" }, ["--max-seq-length", "9"], /maxSeqLength: is fixed/],
   [{ question: "a" }, [], /context/],
 ])("bad input %j %j is told", async (row, args, message) => {

@@ -1,24 +1,11 @@
 /** @file `firth evaluate` with a model that answers questions. */
 import { mkdir } from "node:fs/promises";
 import { loadAnswerModel } from "../../api/answer-model.ts";
-import { type Answerer, type AnswerOptions, openAnswerer } from "../../api/answer-questions.ts";
+import { type AnswerOptions, openAnswerer } from "../../api/answer-questions.ts";
 import { placesNotice, questionFile } from "../../data/question-file.ts";
-import { table } from "../number-text.ts";
+import { count, table } from "../number-text.ts";
 import { writeAnswerFiles } from "../recipe/answer-seed.ts";
 import type { Session } from "../session.ts";
-
-async function withAnswerer(
-  folder: string,
-  options: AnswerOptions,
-  work: (answerer: Answerer) => Promise<void>,
-): Promise<void> {
-  const answerer = await openAnswerer(await loadAnswerModel(folder), options);
-  try {
-    await work(answerer);
-  } finally {
-    await answerer.dispose();
-  }
-}
 
 /** Figures on a file of questions; the answers are written into a folder, if one is given. */
 export async function evaluateAnswers(
@@ -30,7 +17,15 @@ export async function evaluateAnswers(
   const data = await questionFile(file);
   const notice = placesNotice(data);
   if (notice !== undefined) session.say(notice);
-  await withAnswerer(folder, options, async (answerer) => {
+  const model = await loadAnswerModel(folder);
+  const unanswerable = data.questions.filter(({ answers }) => answers.length === 0).length;
+  if (unanswerable > 0 && !model.answering.allowsNone) {
+    session.say(
+      `${count(unanswerable)} of ${count(data.questions.length)} questions have no answer; the model always gives one, which counts as wrong.`,
+    );
+  }
+  const answerer = await openAnswerer(model, options);
+  try {
     const { answers, kinds, ...figures } = await answerer.evaluate(data);
     if (outputDir !== undefined) {
       await mkdir(outputDir, { recursive: true });
@@ -41,5 +36,7 @@ export async function evaluateAnswers(
       name === "total" ? `${value}` : value.toFixed(4),
     ]);
     session.result({ model: folder, data: file, ...figures, ...kinds }, table(rows));
-  });
+  } finally {
+    await answerer.dispose();
+  }
 }
