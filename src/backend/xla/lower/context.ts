@@ -86,7 +86,7 @@ export class LowerContext {
     return this.emitter.convert(this.held(value), value.dtype);
   }
 
-  refsOf(node: Node): Ref[] {
+  refsOf(node: { readonly inputs: readonly Value[] }): Ref[] {
     return node.inputs.map((value) => this.ref(value));
   }
 

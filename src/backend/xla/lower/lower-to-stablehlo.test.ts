@@ -272,6 +272,17 @@ describe("attention", () => {
     expect(module.text).not.toContain("tensor<2x3x8x8x");
   });
 
+  it("is each device's own work on its rows where there are several (XLA would gather all rows on each for a call)", () => {
+    const graph = step(inputs, ({ bias }) => ({ bias }));
+    const partitioning = { partitions: 2, inputs: new Map(["q", "k", "v", "bias"].map((name) => [name, { axis: 0 }])) };
+    const { text } = lowerToStableHlo(graph, { customCalls: kernels, partitioning });
+    const calls = text.split("\n").filter((line) => line.includes("@__cudnn$"));
+    expect(calls).toHaveLength(2);
+    for (const line of calls) expect(line).toMatch(/: \(tensor<1x8x3x16xbf16>, .*tensor<1x1x8x8xbf16>/);
+    expect(text.match(/@SPMDFullToShardShape\(/g)).toHaveLength(4 + 7);
+    expect(text.match(/@SPMDShardToFullShape\(/g)).toHaveLength(2 + 3);
+  });
+
   it("describes itself as XLA reads it", () => {
     const { text } = lowerToStableHlo(
       step(inputs, () => ({ scale: 0.5 })),
