@@ -42,8 +42,8 @@ test.each([
 ])(
   "$name: --explain tells the unlabelled texts, the steps and the losses; the run makes them (bugs: a section that is read and not used)",
   async ({ name, count, terms }) => {
-    const { out } = await run("finetune", at(`${name}.yaml`), "--explain");
-    expect(out).toContain(`8 examples and ${count} texts without labels, 4 a step, 4 steps`);
+    const { out, error } = await run("finetune", at(`${name}.yaml`), "--explain");
+    expect(out, error).toContain(`8 examples and ${count} texts without labels, 4 a step, 4 steps`);
     expect(out).toContain(` | ${terms}`);
     expect(existsSync(at(name))).toBe(false);
     const made = await run("finetune", at(`${name}.yaml`), "--json");

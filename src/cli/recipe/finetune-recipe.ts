@@ -213,7 +213,7 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   const task = checkTask(problems, recipe.task);
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
-  const kind = isSection(recipe.task) ? recipe.task.name : undefined;
+  const kind = isSection(recipe.task) ? (recipe.task.name ?? "textClassification") : undefined;
   const extracts = kind === "textClassification" || kind === "textRegression";
   const figures = { figures: selectionFigures, usual: usualFigure(task), extracts };
   const transfer = checkTransfer(problems, recipe.transfer, figures);
