@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../../src/backend/backend.ts";
 import { createOnnxBackend } from "../../src/backend/onnx/onnx-backend.ts";
+import type { ComputeDType } from "../../src/ir/dtype.ts";
 import type { TrainListener } from "../../src/train/event.ts";
 import type { TrainOptionsInput } from "../../src/train/options.ts";
 import { train } from "../../src/train/trainer.ts";
@@ -14,8 +15,18 @@ import { tinySpec } from "../support/tiny-run.ts";
 const steps = 200;
 const options: TrainOptionsInput = { maxSteps: steps, learningRate: 2e-3, warmupSteps: 20 };
 
-/** Losses of a run, by step from 0; with `stopAt` it is interrupted after that step. */
-async function losses(backend: Backend, stopAt = steps, outputDir?: string): Promise<number[]> {
+interface LossOptions {
+  /** The run is interrupted after this step. */
+  readonly stopAt?: number;
+  readonly outputDir?: string;
+  readonly dtype?: ComputeDType;
+}
+
+/** Losses of a run, by step from 0. */
+async function losses(
+  backend: Backend,
+  { stopAt = steps, outputDir, dtype = "f32" }: LossOptions = {},
+): Promise<number[]> {
   const found: number[] = [];
   const controller = new AbortController();
   const listener: TrainListener = (event) => {
@@ -23,7 +34,8 @@ async function losses(backend: Backend, stopAt = steps, outputDir?: string): Pro
     found[event.step - 1] = event.loss;
     if (event.step === stopAt && stopAt < steps) controller.abort();
   };
-  await train(tinySpec(backend, options, { listener, dropout: 0.1, outputDir, signal: controller.signal }));
+  const { signal } = controller;
+  await train(tinySpec(backend, options, { listener, dropout: 0.1, outputDir, signal, policy: { compute: dtype } }));
   return found;
 }
 
@@ -46,9 +58,20 @@ describe.skipIf(xla.missing !== undefined)(xla.title, () => {
     const found = await losses(engines.xla);
     expect(found).toHaveLength(steps);
     expect(wanted.at(-1)!).toBeLessThan(wanted[0]! - 0.5);
-    // Rounding differs from the first step on and grows with training: 1e-5 in the first ten steps, 1e-3 over all of them.
+    // Sums are rounded in another order, and what that changes grows with training.
     expect(apart(found.slice(0, 10), wanted)).toBeLessThan(1e-5);
-    expect(apart(found, wanted)).toBeLessThan(1e-3);
+    expect(apart(found, wanted)).toBeLessThan(1e-4);
+  }, 120_000);
+
+  it("200 steps of bf16 follow the curve of f32, and are not it (bug: a policy that nobody follows)", async () => {
+    const found = await losses(engines.xla, { dtype: "bf16" });
+    const mean = (all: readonly number[], start: number): number =>
+      all.slice(start, start + 20).reduce((sum, x) => sum + x, 0) / 20;
+    for (let start = 0; start < steps; start += 20) {
+      const name = `steps ${start + 1} to ${start + 20}`;
+      expect(Math.abs(mean(found, start) - mean(wanted, start)), name).toBeLessThan(0.01 * wanted[0]!);
+    }
+    expect(apart(found, wanted)).toBeGreaterThan(1e-5);
   }, 120_000);
 
   it.each(["onnx", "xla"] as const)(
@@ -57,11 +80,11 @@ describe.skipIf(xla.missing !== undefined)(xla.title, () => {
       const outputDir = mkdtempSync(join(tmpdir(), "firth-xla-"));
       try {
         const second = first === "onnx" ? "xla" : "onnx";
-        const before = await losses(engines[first], 30, outputDir);
+        const before = await losses(engines[first], { stopAt: 30, outputDir });
         // An engine that makes steps as one graph has been given the next one when the figures of a step are told.
         const done = before.length;
         expect([30, 31]).toContain(done);
-        const after = await losses(engines[second], steps, outputDir);
+        const after = await losses(engines[second], { outputDir });
         expect(Object.keys(after).length).toBe(steps - done);
         expect(apart([...before, ...after.slice(done)], wanted)).toBeLessThan(1e-3);
       } finally {

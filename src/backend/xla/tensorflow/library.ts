@@ -36,6 +36,15 @@ function refuse(code: string, message: string): never {
   throw new BackendError(message, { code, path: "xla" });
 }
 
+/**
+ * Whether XLA gives pieces of programs to YNNPACK: what it makes of products of bf16 with f32 results ends the process
+ * (“Check failed: lhs->shape().element_type() == instr->shape().element_type()” in 2.21). Older ones do not know the flag.
+ */
+function hasYnn(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 2 || (major === 2 && minor >= 21);
+}
+
 async function load(path: string): Promise<TensorFlowLibrary> {
   if (platform() !== "linux") refuse("XLA_PLATFORM", `TensorFlow's library is for Linux; this is ${platform()}.`);
   if (!existsSync(path)) refuse("XLA_LIBRARY_MISSING", `there is no file "${path}". ${advice}`);
@@ -56,7 +65,10 @@ async function load(path: string): Promise<TensorFlowLibrary> {
     }),
   ) as Readonly<Record<FunctionName, NativeFunction>>;
   const readText = (address: Address): string => (address === 0 ? "" : koffi.decode.string(BigInt(address)));
-  return { path, version: readText(functions.TF_Version()), functions, native, readText };
+  const version = readText(functions.TF_Version());
+  // The compiler reads its flags when it is first used. What people have set stays.
+  if (hasYnn(version)) native.suggestVariable("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=");
+  return { path, version, functions, native, readText };
 }
 
 const opened = new Map<string, Promise<TensorFlowLibrary>>();
