@@ -5,7 +5,7 @@ model_fixture.py): token-classification/, question-answering/ and multiple-choic
 
 Classes of tokens: −100 at about half of the real tokens and at all padding. Answers: where they begin and end in each
 row; no padding, whose scores transformers' loss counts. Multiple choice: three questions with two options each, `[3, 2, T]`.
-GPT-2's head for options is that of GPT2DoubleHeadsModel, whose other loss is left out.
+GPT's and GPT-2's heads for options are those of their DoubleHeadsModel, whose other loss is left out.
 """
 
 import torch
@@ -34,19 +34,31 @@ import bert
 import ernie
 import gpt2
 import model_fixture as fixture
+import openai_gpt
 import roberta
 
 CLASSES = {"num_labels": 3, "id2label": {0: "O", 1: "B-x", 2: "I-x"}, "label2id": {"O": 0, "B-x": 1, "I-x": 2}}
 QUESTIONS, OPTIONS = 3, 2
 
 
-class GPT2DoubleHeadsModel(transformers.GPT2DoubleHeadsModel):
-    """Its loss and scores are those of the options."""
+class OfOptions:
+    """Loss and scores are those of the options."""
 
     def forward(self, **inputs):
         result = super().forward(**inputs)
         result.loss, result.logits = result.mc_loss, result.mc_logits
         return result
+
+
+class GPT2DoubleHeadsModel(OfOptions, transformers.GPT2DoubleHeadsModel):
+    pass
+
+
+class OpenAIGPTDoubleHeadsModel(OfOptions, transformers.OpenAIGPTDoubleHeadsModel):
+    """transformers flattens the options' ids, but not their mask."""
+
+    def forward(self, attention_mask, **inputs):
+        return super().forward(attention_mask=attention_mask.flatten(0, -2), **inputs)
 
 
 def token_batch(config, generator):
@@ -130,6 +142,8 @@ def main():
     tag("gpt2", GPT2ForTokenClassification(gpt2.tiny_config(**CLASSES, **undropped)), 64, plain(token_batch))
     read("gpt2", GPT2ForQuestionAnswering(gpt2.tiny_config()), 67, plain(answer_batch))
     choose("gpt2", GPT2DoubleHeadsModel(gpt2.tiny_config(**undropped)), 68, double_heads_batch)
+    first = openai_gpt.tiny_config(summary_first_dropout=0.0)
+    choose("openai-gpt", OpenAIGPTDoubleHeadsModel(first), 74, double_heads_batch)
     read("bart", BartForQuestionAnswering(bart.tiny_config()), 76, bart_answer_batch, keep_states=bart.states)
 
 

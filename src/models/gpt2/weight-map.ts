@@ -20,7 +20,12 @@ export function leftToRightEntries(
   { words, positions }: { readonly words: string; readonly positions: string },
 ): WeightEntry[] {
   return [
-    { parameter: "encoder.embeddings.wordEmbeddings.weight", keys: [`transformer.${words}.weight`] },
+    // A model with two heads may be stored with its table under the name of the tied output.
+    {
+      parameter: "encoder.embeddings.wordEmbeddings.weight",
+      keys: [`transformer.${words}.weight`],
+      aliases: [["lm_head.weight"]],
+    },
     { parameter: "encoder.embeddings.positionEmbeddings.weight", keys: [`transformer.${positions}.weight`] },
     ...Array.from({ length: numHiddenLayers }, (_, i) =>
       layerEntries(`encoder.layers.${i}`, `transformer.h.${i}`),
