@@ -1,5 +1,5 @@
 /** @file Answers to questions in two stages: the nearest entries of an index, put in order by a network that reads both texts. */
-import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import type { FoundEntry } from "../retrieval/entry-store.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
 import { isRegression } from "../tasks/regression-data.ts";
@@ -104,6 +104,14 @@ export async function openPairScorer(
   };
 }
 
+/** @throws {DataError} TEXT_EMPTY */
+function requireQuestions(questions: readonly string[]): void {
+  const place = questions.findIndex((question) => question.trim() === "");
+  if (place === -1) return;
+  const which = questions.length === 1 ? "the question" : `question ${place + 1}`;
+  throw new DataError(`${which} is empty. Ask something, or leave it out.`, { code: "TEXT_EMPTY", path: "ask" });
+}
+
 /**
  * Puts a re-ranker beside an index.
  * @throws {ConfigError} all problems together
@@ -123,6 +131,7 @@ export async function openFaqBot(index: VectorIndex, options: FaqBotOptions = {}
     threshold,
     reranker: name,
     ask: async (questions, onTimes) => {
+      requireQuestions(questions);
       const began = performance.now();
       const found = await index.search(questions, { count: numCandidates, isExact });
       const retrieved = performance.now();

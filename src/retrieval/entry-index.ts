@@ -124,9 +124,10 @@ export class EntryIndex {
     const { existing = "error", neighbours = "auto", onProgress, signal } = options;
     const { store } = this;
     const file = source.name;
-    const { pending: before } = this.manifest;
+    const { pending: before, idColumn } = this.manifest;
     // What is there of a broken-off run is passed over; a run that begins refuses every id that is there.
-    const rule = { isReplacing: existing === "replace", goesOn: before === file && (await store.count()) > 0 };
+    const goesOn = before === file && (await store.count()) > 0;
+    const rule = { isByLine: idColumn === null, isReplacing: existing === "replace", goesOn };
     if (before !== file) await this.change({ pending: file });
     let [added, kept] = [0, 0];
     try {

@@ -48,6 +48,8 @@ export function entriesOf(
 
 /** What is done with ids that are in the index. */
 export interface ExistingRule {
+  /** Whether ids are numbers of lines. */
+  readonly isByLine: boolean;
   /** Whether a new entry takes the place of an old one. */
   readonly isReplacing: boolean;
   /** Whether the same entry there is one that a broken-off run has put in. */
@@ -59,7 +61,7 @@ export function missingEntries(
   entries: ReturnType<typeof entriesOf>,
   there: ReadonlyMap<string, StoredText>,
   file: string,
-  { isReplacing, goesOn }: ExistingRule,
+  { isByLine, isReplacing, goesOn }: ExistingRule,
 ): PlainEntry[] {
   return entries.flatMap(({ entry, line }) => {
     const { id, text, fields } = entry;
@@ -67,9 +69,10 @@ export function missingEntries(
     if (stored === undefined) return [entry];
     if (goesOn && stored.text === text && stored.fields === JSON.stringify(fields)) return [];
     if (isReplacing) return [entry];
-    throw new DataError(
-      `line ${line}: the id ${JSON.stringify(id)} is in the index or earlier in the file. Give it another id, or replace entries (--replace).`,
-      { code: "ID_TAKEN", path: file, details: { line, id } },
-    );
+    const fix = isByLine
+      ? "The index takes numbers of lines for ids, which begin anew in every file: build it with a column of ids (--id), or replace entries (--replace)."
+      : "Give it another id, or replace entries (--replace).";
+    const message = `line ${line}: the id ${JSON.stringify(id)} is in the index or earlier in the file. ${fix}`;
+    throw new DataError(message, { code: "ID_TAKEN", path: file, details: { line, id } });
   });
 }

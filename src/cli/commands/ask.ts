@@ -47,17 +47,21 @@ function record({ answer, candidates }: FaqAnswer, { answerField, shown }: Showi
   return { answer: answer === null ? null : entry(answer), candidates: candidates.slice(0, shown).map(entry) };
 }
 
+/** A text on one line, cut where it is long. */
+function lineOf(text: string): string {
+  const line = text.trim().replaceAll(/\s+/g, " ");
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}
+
 /** An answer as people read it. */
 function answerText(found: FaqAnswer, { answerField, shown }: Showing): string {
   const { answer, candidates } = found;
-  const head =
-    answer === null
-      ? "No answer."
-      : `${String(answerOf(answer, answerField)).trim()}\n  [${answer.id}, score ${answer.score.toFixed(3)}]`;
+  const said = answer === null ? "No answer." : String(answerOf(answer, answerField)).trim();
+  // What was found by, where the answer is another field.
+  const by = answer === null || answer.text.trim() === said ? "" : `: ${lineOf(answer.text)}`;
+  const head = answer === null ? said : `${said}\n  [score ${answer.score.toFixed(3)}, ${answer.id}${by}]`;
   const others = candidates.filter((entry) => entry !== answer).slice(0, shown - 1);
-  const lines = others.map(
-    ({ id, text, score }) => `  ${score.toFixed(3)}  ${id}  ${text.replaceAll(/\s+/g, " ").slice(0, 80)}`,
-  );
+  const lines = others.map(({ id, text, score }) => `  ${score.toFixed(3)}  ${id}  ${lineOf(text)}`);
   return [head, ...(lines.length === 0 ? [] : [answer === null ? "Nearest:" : "Also:", ...lines])].join("\n");
 }
 
