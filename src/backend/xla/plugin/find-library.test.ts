@@ -92,6 +92,8 @@ describe("findXlaLibrary", () => {
     const plugin = put("conda", "lib", "python3.12", "site-packages", "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so");
     const both = { VIRTUAL_ENV: join(root, "venv"), CONDA_PREFIX: join(root, "conda") };
     expect(find("cpu", both)).toMatchObject({ kind: "pjrt", path: plugin });
+    // lib64 is often a link to lib: what lies there is one library.
+    symlinkSync(join(root, "venv", "lib"), join(root, "venv", "lib64"));
     const { found } = findXlaLibraries("cpu", { environment: both, engineFolder: join(root, "engines") });
     expect(found.map(({ path }) => path)).toEqual([plugin, tensorflow]);
   });

@@ -54,5 +54,13 @@ export function pythonPackageFolders(variables: Variables): readonly string[] {
     "/usr",
   ];
   const folders = [...named.map((folder) => resolve(folder)), ...prefixes.flatMap(packageFolders)];
-  return [...new Set(folders)].filter((folder) => existsSync(folder));
+  // lib64 is often a link to lib.
+  const seen = new Set<string>();
+  return folders.filter((folder) => {
+    if (!existsSync(folder)) return false;
+    const place = realpathSync(folder);
+    const isNew = !seen.has(place);
+    seen.add(place);
+    return isNew;
+  });
 }
