@@ -57,7 +57,7 @@ describe.skipIf(xla.missing !== undefined)(xla.title, () => {
   it("200 steps of f32 with dropout: the losses of ONNX Runtime (bugs: other masks, a correction one step off)", async () => {
     const found = await losses(engines.xla);
     expect(found).toHaveLength(steps);
-    expect(wanted.at(-1)!).toBeLessThan(wanted[0]! - 0.5);
+    expect(wanted.at(-1)!).toBeLessThan(wanted[0]! - 0.2);
     // Sums are rounded in another order, and what that changes grows with training.
     expect(apart(found.slice(0, 10), wanted)).toBeLessThan(1e-5);
     expect(apart(found, wanted)).toBeLessThan(1e-4);
