@@ -67,8 +67,16 @@ for (const start of starts.split(",")) {
       );
     }
     const mean = found.reduce((sum, value) => sum + value, 0) / found.length;
-    const deviation = Math.sqrt(found.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, found.length - 1));
-    const cells = [start, method, (100 * mean).toFixed(2), (100 * deviation).toFixed(2), (seconds / found.length).toFixed(0)];
+    const deviation = Math.sqrt(
+      found.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, found.length - 1),
+    );
+    const cells = [
+      start,
+      method,
+      (100 * mean).toFixed(2),
+      (100 * deviation).toFixed(2),
+      (seconds / found.length).toFixed(0),
+    ];
     rows.push(`| ${cells.join(" | ")} |`);
   }
 }

@@ -58,62 +58,72 @@ describe("exported taggers", () => {
 describe("an exported tagger whose tags are those of the best path", () => {
   const tokenizer = testTokenizer();
   const config = bertConfig({
-    ...{ vocabSize: tokenizer.vocabSize, hiddenSize: 8, numHiddenLayers: 1, numAttentionHeads: 2, intermediateSize: 16 },
+    ...{
+      vocabSize: tokenizer.vocabSize,
+      hiddenSize: 8,
+      numHiddenLayers: 1,
+      numAttentionHeads: 2,
+      intermediateSize: 16,
+    },
     ...{ maxPositionEmbeddings: 16, initializerRange: 0.3 },
   });
   const labels = ["B-x", "I-x", "O"];
-  const sentences = [
-    ["good", "film", "so"],
-    ["film", "book", "the", "bad", "plot", "good"],
-    ["very"],
-  ];
+  const sentences = [["good", "film", "so"], ["film", "book", "the", "bad", "plot", "good"], ["very"]];
 
   it.each([
     { title: "with scores of neighbouring tags", crf: true, preserved: {} },
     { title: "that keeps a scheme's rules", crf: false, preserved: { tag_scheme: "IOB2" } },
     { title: "with both", crf: true, preserved: { tag_scheme: "IOB2" } },
-  ])("$title: the file's scores give the predictor's tags (bugs: the best tag of each word, columns for rows, a forbidden path)", async ({ crf, preserved }) => {
-    const folder = await mkdtemp(join(tmpdir(), "firth-export-tags-"));
-    try {
-      const module = bertFamily.tokenClassification(config, labels.length, { crf });
-      const weights = new Map(initialWeights(module, 4));
-      const random = new Random(2, "chain");
-      for (const [name, data] of weights) if (name.startsWith("crf.")) weights.set(name, data.map(() => random.next() * 8 - 4));
-      const tagger = { family: bertFamily, config, module, weights, tokenizer, labels, maxSeqLength: 16, preserved };
-      await saveClassifier(join(folder, "model"), tagger as never);
-      await exportModel(join(folder, "model"), { outputDir: join(folder, "onnx") });
-      const session = await InferenceSession.create(join(folder, "onnx/onnx/model.onnx"), { logSeverityLevel: 3 });
-      expect(session.outputNames).toEqual(["logits", "transitions", "start_transitions", "end_transitions"]);
-      const predictor = await openTagger(await loadTagger(join(folder, "model")), { engine: { threads: 1 } });
-      const wanted = await predictor.tag(sentences);
-      await predictor.dispose();
-      let alone = 0;
-      for (const [i, words] of sentences.entries()) {
-        const { ids } = (await tokenizer.encodeIds([words.join(" ")]))[0]!;
-        const data = Int32Array.from([tokenizer.special.cls!, ...ids, tokenizer.special.sep!]);
-        const shape = [1, data.length];
-        const result = await session.run({
-          input_ids: int64({ shape, data }),
-          attention_mask: int64({ shape, data: data.map(() => 1) }),
-          token_type_ids: int64({ shape, data: data.map(() => 0) }),
-        });
-        const numbers = (name: string) => result[name]!.data as Float32Array;
-        const scores = words.map((_, word) => numbers("logits").slice((word + 1) * 3, (word + 2) * 3));
-        const path = bestPath(scores, {
-          transitions: numbers("transitions"),
-          starts: numbers("start_transitions"),
-          ends: numbers("end_transitions"),
-        });
-        const tags = wanted[i]!.words.map(({ tag }) => tag);
-        expect(Array.from(path, (tag) => labels[tag])).toEqual(tags);
-        alone += scores.filter((own, word) => labels[own.indexOf(Math.max(...own))] !== tags[word]).length;
+  ])(
+    "$title: the file's scores give the predictor's tags (bugs: the best tag of each word, columns for rows, a forbidden path)",
+    async ({ crf, preserved }) => {
+      const folder = await mkdtemp(join(tmpdir(), "firth-export-tags-"));
+      try {
+        const module = bertFamily.tokenClassification(config, labels.length, { crf });
+        const weights = new Map(initialWeights(module, 4));
+        const random = new Random(2, "chain");
+        for (const [name, data] of weights)
+          if (name.startsWith("crf."))
+            weights.set(
+              name,
+              data.map(() => random.next() * 8 - 4),
+            );
+        const tagger = { family: bertFamily, config, module, weights, tokenizer, labels, maxSeqLength: 16, preserved };
+        await saveClassifier(join(folder, "model"), tagger as never);
+        await exportModel(join(folder, "model"), { outputDir: join(folder, "onnx") });
+        const session = await InferenceSession.create(join(folder, "onnx/onnx/model.onnx"), { logSeverityLevel: 3 });
+        expect(session.outputNames).toEqual(["logits", "transitions", "start_transitions", "end_transitions"]);
+        const predictor = await openTagger(await loadTagger(join(folder, "model")), { engine: { threads: 1 } });
+        const wanted = await predictor.tag(sentences);
+        await predictor.dispose();
+        let alone = 0;
+        for (const [i, words] of sentences.entries()) {
+          const { ids } = (await tokenizer.encodeIds([words.join(" ")]))[0]!;
+          const data = Int32Array.from([tokenizer.special.cls!, ...ids, tokenizer.special.sep!]);
+          const shape = [1, data.length];
+          const result = await session.run({
+            input_ids: int64({ shape, data }),
+            attention_mask: int64({ shape, data: data.map(() => 1) }),
+            token_type_ids: int64({ shape, data: data.map(() => 0) }),
+          });
+          const numbers = (name: string) => result[name]!.data as Float32Array;
+          const scores = words.map((_, word) => numbers("logits").slice((word + 1) * 3, (word + 2) * 3));
+          const path = bestPath(scores, {
+            transitions: numbers("transitions"),
+            starts: numbers("start_transitions"),
+            ends: numbers("end_transitions"),
+          });
+          const tags = wanted[i]!.words.map(({ tag }) => tag);
+          expect(Array.from(path, (tag) => labels[tag])).toEqual(tags);
+          alone += scores.filter((own, word) => labels[own.indexOf(Math.max(...own))] !== tags[word]).length;
+        }
+        // Otherwise the test would say nothing of paths.
+        expect(alone).toBeGreaterThan(0);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
       }
-      // Otherwise the test would say nothing of paths.
-      expect(alone).toBeGreaterThan(0);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+    },
+  );
 });
 
 describe("exported readers", () => {

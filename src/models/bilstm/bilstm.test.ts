@@ -89,10 +89,14 @@ describe("a biLSTM", () => {
     const { left, right } = await states([ids], [[1, 1, 1, 1]]);
     direction("forward", ids)
       .flat()
-      .forEach((value, i) => expect(left[i]).toBeCloseTo(value, 5));
+      .forEach((value, i) => {
+        expect(left[i]).toBeCloseTo(value, 5);
+      });
     direction("backward", ids)
       .flat()
-      .forEach((value, i) => expect(right[i]).toBeCloseTo(value, 5));
+      .forEach((value, i) => {
+        expect(right[i]).toBeCloseTo(value, 5);
+      });
   });
 
   test("keeps the sequences of a row apart, and is not moved by padding (bug: a state that goes on into the next text)", async () => {
@@ -100,7 +104,9 @@ describe("a biLSTM", () => {
     const first = await states([[3, 5, 7]], [[1, 1, 1]]);
     const second = await states([[4, 6]], [[1, 1]]);
     const alone = [...first.all, ...second.all];
-    alone.forEach((value, i) => expect(packed.all[i], `${i}`).toBeCloseTo(value, 5));
+    alone.forEach((value, i) => {
+      expect(packed.all[i], `${i}`).toBeCloseTo(value, 5);
+    });
   });
 
   test("is saved and loaded as a tagger", async () => {

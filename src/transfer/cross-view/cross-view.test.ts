@@ -7,11 +7,11 @@ import type { ClassificationModel, EncoderInputs, TokenModel } from "../../model
 import { initialWeights } from "../../nn/weights.ts";
 import type { Drawn } from "../../objectives/objective.ts";
 import { adamW } from "../../optim/adamw.ts";
-import { reshape } from "../../tensor/movement.ts";
 import { testTokenizer } from "../../tasks/testing.ts";
 import { tokenClassification } from "../../tasks/token-classification.ts";
-import { BatchProgram } from "../../train/batch-program.ts";
+import { reshape } from "../../tensor/movement.ts";
 import { labelledOrder } from "../../train/batch-maker.ts";
+import { BatchProgram } from "../../train/batch-program.ts";
 import { traceForward } from "../../train/forward-graph.ts";
 import { ModelStore } from "../../train/model-store.ts";
 import { TrainStep } from "../../train/train-step.ts";
@@ -105,7 +105,12 @@ describe("what views see", () => {
     const [first, second] = [masked(0, texts), masked(1, texts)];
     expect(first).not.toEqual(second);
     expect(masked(0, [texts[2]!, texts[0]!])).toEqual([first[2], first[0]]);
-    expect(first.join(" ").split(" ").filter((id) => Number(id) === tokenizer.special.mask).length).toBeGreaterThan(1);
+    expect(
+      first
+        .join(" ")
+        .split(" ")
+        .filter((id) => Number(id) === tokenizer.special.mask).length,
+    ).toBeGreaterThan(1);
     for (const row of first) expect(row).toMatch(new RegExp(`^${tokenizer.special.cls} .* ${tokenizer.special.sep}$`));
   });
 
@@ -166,7 +171,11 @@ describe("the loss of views", () => {
       const encode = (inputs: EncoderInputs) =>
         reshape(module.encoder.encode(context, inputs).lastHiddenState, [-1, 8]);
       const whole = encode(symbols as unknown as EncoderInputs);
-      return { whole: module.tokenLogits(context, whole), left: encode(seen("left", symbols)), right: encode(seen("right", symbols)) };
+      return {
+        whole: module.tokenLogits(context, whole),
+        left: encode(seen("left", symbols)),
+        right: encode(seen("right", symbols)),
+      };
     });
     const linear = (x: Float32Array, name: string, relu: boolean): Float32Array => {
       const [w, b] = [weights.get(`${name}.weight`)!, weights.get(`${name}.bias`)!];

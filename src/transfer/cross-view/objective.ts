@@ -109,12 +109,7 @@ function viewLoss<M extends EncodingModel>(
   const listsOf = (names: Iterable<string>) => new Map([...new Set(names)].map((name) => [name, batch[name]!]));
   const inputs = batch as unknown as EncoderInputs;
   const { tasks } = learning;
-  const wholeStates = hiddenAt(
-    encoder,
-    still,
-    inputs,
-    listsOf(tasks.map(({ kind }) => placesOf(kind, "wordPlaces"))),
-  );
+  const wholeStates = hiddenAt(encoder, still, inputs, listsOf(tasks.map(({ kind }) => placesOf(kind, "wordPlaces"))));
   const whole = new Map(
     tasks.map((task) => {
       const hidden = wholeStates.get(placesOf(task.kind, "wordPlaces"))!;

@@ -93,7 +93,10 @@ export function viewIssues(
     } else if (!views[found].kinds.some((kind) => kinds.has(kind))) {
       add(`${name} is a view of ${views[found].kinds.join(" and ")}, of which no task says anything.`, "VIEW_UNUSED");
     } else if (!has(network, views[found])) {
-      add(`${name} is an attention mask, which a network ${whyNot(network)} does not take. Use masked.`, "VIEW_UNSUPPORTED");
+      add(
+        `${name} is an attention mask, which a network ${whyNot(network)} does not take. Use masked.`,
+        "VIEW_UNSUPPORTED",
+      );
     }
   }
   return issues;
