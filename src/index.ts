@@ -25,6 +25,7 @@ export {
   type RowChoice,
   saveChooser,
 } from "./api/chooser.ts";
+export type { CrossViewOptions } from "./api/cross-view-option.ts";
 export {
   type Embedder,
   type EmbeddingModel,
@@ -46,7 +47,6 @@ export {
   type RetrievalEvaluation,
   readQuestions,
 } from "./api/evaluate-retrieval.ts";
-export type { CrossViewOptions } from "./api/cross-view-option.ts";
 export { type EvaluateTaskOptions, evaluateTask } from "./api/evaluate-task.ts";
 export {
   type EvaluateWriterOptions,

@@ -2,7 +2,7 @@
 import { DataError } from "../base/errors.ts";
 import { TextPositions } from "../data/alignment.ts";
 import { chunksOf } from "../data/chunk.ts";
-import { type ColumnRef, cellText, cellValue, type TableRow, type TableSource } from "../data/table.ts";
+import { type ColumnRef, cellText, cellValue, type TableRow } from "../data/table.ts";
 import { familyOf } from "../models/families.ts";
 import type { Answer, AnswerCandidate } from "../tasks/answer-span.ts";
 import { isRegression } from "../tasks/regression-data.ts";
@@ -10,7 +10,7 @@ import { type AnswerModel, loadAnswerModel } from "./answer-model.ts";
 import { openAnswerer } from "./answer-questions.ts";
 import { type Chooser, loadChooser, openChooser } from "./chooser.ts";
 import { type FeatureModel, isFeatureModel, loadFeatureModel, openFeaturePredictor } from "./feature-model.ts";
-import { type GenerationInput, generationSettings, openGenerator } from "./generate.ts";
+import { generationSettings, openGenerator } from "./generate.ts";
 import { loadClassifier, loadPretrained } from "./load.ts";
 import type { PretrainedModel, TextClassifier } from "./model.ts";
 import { classOf, openPredictor } from "./predict.ts";

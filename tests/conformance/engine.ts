@@ -120,7 +120,7 @@ const interpretedXla: Engine = {
 };
 
 /** A library of the other major version, where the variable says where one lies. */
-const otherLibrary = env["FIRTH_TEST_ONEDNN3"];
+const otherLibrary = env.FIRTH_TEST_ONEDNN3;
 
 const engines = [
   reference("f64"),

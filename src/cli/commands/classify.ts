@@ -66,7 +66,8 @@ function columnsOf(saved: TaskColumns, given: Given): TaskColumns {
 
 function settingsOf(given: Given) {
   const settings = classifyTable.resolve(fieldValues(given, fields));
-  const { batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, onednnLibrary, plugin, ...reading } = settings;
+  const { batchSize, maxSeqLength, quantize, engine, dtype, threads, binding, onednnLibrary, plugin, ...reading } =
+    settings;
   const options = {
     batchSize,
     quantize,

@@ -19,7 +19,7 @@ export type ViewedKind = "words" | "texts";
 /** What a view's pass over a text sees; views that see the same share a pass. */
 export type Sight = "left" | "right" | "firstHalf" | "secondHalf" | "masked";
 
-interface View {
+export interface View {
   readonly kinds: readonly ViewedKind[];
   readonly sight: Sight;
   /** The list of places that are read there, of words. */
