@@ -222,7 +222,9 @@ describe("cross-view training", () => {
     });
     const answers = finetuneQuestionAnswering as never as (...given: unknown[]) => Promise<unknown>;
     const task = { settings: { tokenizer, maxSeqLength: 16, maxQueryLength: 4, docStride: 4 } };
-    const asked = await answers(pretrained, task, {}, options({ crossView })).catch((error: unknown) => error);
+    const asked = await answers(pretrained, task, { train: { hasUnanswerable: false } }, options({ crossView })).catch(
+      (error: unknown) => error,
+    );
     expect(asked).toMatchObject({
       issues: expect.arrayContaining([expect.objectContaining({ path: "crossView", code: "STRATEGY_UNSUPPORTED" })]),
     });

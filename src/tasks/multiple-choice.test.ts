@@ -81,31 +81,32 @@ test("options that cannot be are refused together", () => {
   );
 });
 
-describe.each(engines.filter(({ name }) => name !== "onednn"))("on $title", ({ open, tolerance }) => {
-  const config = bertConfig({
-    ...{ vocabSize: tokenizer.vocabSize, hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2 },
-    ...{ intermediateSize: 32, maxPositionEmbeddings: 16, hiddenDropoutProb: 0, attentionProbsDropoutProb: 0 },
-  });
-  const module = bertFamily.multipleChoice(config);
+for (const { title, open, tolerance, missing } of engines.filter(({ name }) => name !== "onednn"))
+  describe.skipIf(missing !== undefined)(`on ${title}`, () => {
+    const config = bertConfig({
+      ...{ vocabSize: tokenizer.vocabSize, hiddenSize: 16, numHiddenLayers: 2, numAttentionHeads: 2 },
+      ...{ intermediateSize: 32, maxPositionEmbeddings: 16, hiddenDropoutProb: 0, attentionProbsDropoutProb: 0 },
+    });
+    const module = bertFamily.multipleChoice(config);
 
-  test("the loss is that of each question alone, whatever the rows and the others' options (bug: a softmax over absent options)", async () => {
-    const backend = await open();
-    const packed = task();
-    const { examples } = await packed.read(testTable("t", rows));
-    const drawn = examples.map((example, item) => ({ example, epoch: 0, item }));
-    const batches = [packed.collate(drawn, 0), task({ packed: false }).collate(drawn, 0)];
-    expect(batches[0]!.tensors.optionTexts!.shape[1]).toBe(4);
-    const losses = [];
-    for (const batch of batches) losses.push((await measureLoss(backend, module, packed.loss, [batch])).loss);
-    const store = new FixedWeights(backend, module, randomWeights(module));
-    const place = { backend, store, model: module, batchSize: 4, maxSeqLength: 12, padId: tokenizer.special.pad };
-    const program = new TextClassifierProgram(place);
-    const result = choiceResult(examples, await choiceScores(program, examples));
-    expect(Math.abs(losses[0]! - result.loss)).toBeLessThan(10 * tolerance);
-    expect(Math.abs(losses[1]! - result.loss)).toBeLessThan(10 * tolerance);
-    expect([result.numQuestions, result.chance]).toEqual([3, (1 / 2 + 1 / 4 + 1 / 3) / 3]);
-    await program.dispose();
-    store.dispose();
-    await backend.dispose();
+    test("the loss is that of each question alone, whatever the rows and the others' options (bug: a softmax over absent options)", async () => {
+      const backend = await open();
+      const packed = task();
+      const { examples } = await packed.read(testTable("t", rows));
+      const drawn = examples.map((example, item) => ({ example, epoch: 0, item }));
+      const batches = [packed.collate(drawn, 0), task({ packed: false }).collate(drawn, 0)];
+      expect(batches[0]!.tensors.optionTexts!.shape[1]).toBe(4);
+      const losses = [];
+      for (const batch of batches) losses.push((await measureLoss(backend, module, packed.loss, [batch])).loss);
+      const store = new FixedWeights(backend, module, randomWeights(module));
+      const place = { backend, store, model: module, batchSize: 4, maxSeqLength: 12, padId: tokenizer.special.pad };
+      const program = new TextClassifierProgram(place);
+      const result = choiceResult(examples, await choiceScores(program, examples));
+      expect(Math.abs(losses[0]! - result.loss)).toBeLessThan(10 * tolerance);
+      expect(Math.abs(losses[1]! - result.loss)).toBeLessThan(10 * tolerance);
+      expect([result.numQuestions, result.chance]).toEqual([3, (1 / 2 + 1 / 4 + 1 / 3) / 3]);
+      await program.dispose();
+      store.dispose();
+      await backend.dispose();
+    });
   });
-});
