@@ -1,7 +1,8 @@
 /** @file Maps a pointwise program over the parameters of a store. */
-import { BackendError, nearestName } from "../../base/errors.ts";
+import { BackendError } from "../../base/errors.ts";
 import { formatType, sizeOf } from "../../ir/shape.ts";
 import type { ParameterStore, Sweep, SweepProgram, SweepRange } from "../backend.ts";
+import { checkSweepRanges } from "../sweep-range.ts";
 import { compilePointwise, type Kernel, type PointwiseInput, type PointwiseOutput } from "./compile-pointwise.ts";
 import { MemoryStore } from "./store.ts";
 import { type KernelTeam, type Piece, pieceElements } from "./team.ts";
@@ -59,7 +60,7 @@ class MemorySweep implements Sweep {
     if (this.disposed) fail("SWEEP_DISPOSED", "the sweep was disposed and is run again.");
     if (!(store instanceof MemoryStore)) fail("SWEEP_STORE", "the store belongs to another engine.");
     for (const section of this.sections) store.requireSection(section);
-    this.checkRanges(store, ranges);
+    checkSweepRanges(ranges, { parameters: store.types.length, scalars: this.kernel.scalars, writes: this.writes });
     const pieces = ranges.map((range) => this.piecesOf(store, range));
     const partial = await this.team.run(this.kernel, pieces.flat());
     let done = 0;
@@ -67,34 +68,6 @@ class MemorySweep implements Sweep {
       const begin = done;
       done += length * this.kernel.sums.length;
       return partial.subarray(begin, done);
-    });
-  }
-
-  private checkRanges(store: MemoryStore, ranges: readonly SweepRange[]): void {
-    const { scalars } = this.kernel;
-    for (const { first, last, scalars: given } of ranges) {
-      const whole = Number.isInteger(first) && Number.isInteger(last);
-      if (!whole || first < 0 || first > last || last > store.types.length) {
-        fail("SWEEP_RANGE", `a range must lie in [0, ${store.types.length}]; got [${first}, ${last}).`);
-      }
-      for (const name of scalars) {
-        if (typeof given[name] !== "number") fail("SWEEP_SCALAR", `range [${first}, ${last}) lacks scalar "${name}".`);
-      }
-      for (const name of Object.keys(given)) {
-        if (scalars.includes(name)) continue;
-        const near = nearestName(name, scalars);
-        fail("SWEEP_SCALAR", `there is no scalar "${name}".${near === undefined ? "" : ` Did you mean "${near}"?`}`);
-      }
-    }
-    if (!this.writes) return;
-    const ordered = ranges.filter(({ first, last }) => first < last).sort((a, b) => a.first - b.first);
-    ordered.forEach((range, i) => {
-      const next = ordered[i + 1];
-      if (next === undefined || next.first >= range.last) return;
-      fail(
-        "SWEEP_OVERLAP",
-        `ranges [${range.first}, ${range.last}) and [${next.first}, ${next.last}) overlap. Run them one after the other.`,
-      );
     });
   }
 

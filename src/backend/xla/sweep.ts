@@ -1,8 +1,9 @@
 /** @file Update rules over a store: each set of ranges is one program on the devices, whose sections are donated. */
-import { BackendError, nearestName } from "../../base/errors.ts";
+import { BackendError } from "../../base/errors.ts";
 import type { Shape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/shape.ts";
 import type { ParameterStore, Sweep, SweepProgram, SweepRange } from "../backend.ts";
+import { checkSweepRanges } from "../sweep-range.ts";
 import { XlaBuffer, type XlaMemory } from "./buffer.ts";
 import { XlaExecutable } from "./executable.ts";
 import type { ProgramCache } from "./program-cache.ts";
@@ -51,7 +52,11 @@ export class XlaSweep implements Sweep {
     if (this.disposed !== undefined) fail("SWEEP_DISPOSED", "the sweep was disposed and is run again.");
     if (!(store instanceof XlaStore)) fail("SWEEP_STORE", "the store belongs to another engine.");
     for (const section of [...this.plan.reads, ...this.plan.writes]) store.requireSection(section);
-    this.checkRanges(store, ranges);
+    checkSweepRanges(ranges, {
+      parameters: store.types.length,
+      scalars: this.plan.scalars,
+      writes: this.plan.writes.length > 0,
+    });
     const turn = this.tail.then(() => this.execute(store, ranges));
     this.tail = turn.catch(() => undefined);
     return turn;
@@ -118,32 +123,6 @@ export class XlaSweep implements Sweep {
       uniforms: buffer(graph.inputs, uniformsName),
       sums: buffer(graph.outputs, sumsName),
     };
-  }
-
-  private checkRanges(store: XlaStore, ranges: readonly SweepRange[]): void {
-    const { scalars } = this.plan;
-    for (const { first, last, scalars: given } of ranges) {
-      const isWhole = Number.isInteger(first) && Number.isInteger(last);
-      if (!isWhole || first < 0 || first > last || last > store.types.length) {
-        fail("SWEEP_RANGE", `a range must lie in [0, ${store.types.length}]; got [${first}, ${last}).`);
-      }
-      for (const name of scalars) {
-        if (typeof given[name] !== "number") fail("SWEEP_SCALAR", `range [${first}, ${last}) lacks scalar "${name}".`);
-      }
-      for (const name of Object.keys(given)) {
-        if (scalars.includes(name)) continue;
-        const near = nearestName(name, scalars);
-        fail("SWEEP_SCALAR", `there is no scalar "${name}".${near === undefined ? "" : ` Did you mean "${near}"?`}`);
-      }
-    }
-    if (this.plan.writes.length === 0) return;
-    const ordered = ranges.filter(({ first, last }) => first < last).sort((a, b) => a.first - b.first);
-    ordered.forEach((range, i) => {
-      const next = ordered[i + 1];
-      if (next === undefined || next.first >= range.last) return;
-      const both = `ranges [${range.first}, ${range.last}) and [${next.first}, ${next.last})`;
-      fail("SWEEP_OVERLAP", `${both} overlap. Run them one after the other.`);
-    });
   }
 
   dispose(): Promise<void> {
