@@ -28,6 +28,7 @@ import { tableFields } from "../settings/text.ts";
 import { checkTransfer, type TransferSettings } from "../settings/transfer.ts";
 import { type WritingTaskSettings, writingTaskTable } from "../settings/writing-task.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
+import { checkRunPlace, checkSeeds } from "./run-place.ts";
 
 export const dataTable = defineConfig({
   name: "data",
@@ -54,8 +55,6 @@ const selectionFigures = [
     ...answerFigures,
   ]),
 ];
-
-const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
 type AnyTaskSettings =
   | TaskSettings
@@ -198,18 +197,7 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
     "engine",
   ];
   problems.knownKeys("", recipe, [...keys, ...(writes ? ["generation"] : [])]);
-  const text = (key: string, meaning: string): string => {
-    const value = recipe[key];
-    if (typeof value === "string" && value !== "") return value;
-    problems.add(key, `must be given: ${meaning}.`, "CONFIG_MISSING");
-    return "";
-  };
-  const outputDir = text("outputDir", "a folder for the run (or --output-dir)");
-  const model = text("model", "the folder of a pre-trained model");
-  const { tokenizer = null } = recipe;
-  if (tokenizer !== null && typeof tokenizer !== "string") {
-    problems.add("tokenizer", `must be a tokenizer's folder; got ${showValue(tokenizer)}.`, "CONFIG_VALUE");
-  }
+  const place = checkRunPlace(problems, recipe, "the folder of a pre-trained model");
   const task = checkTask(problems, recipe.task);
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
@@ -232,25 +220,19 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
     isSectionOrMissing ? { ...rest, ...length, ...given } : recipe.train,
   );
   const engine = problems.resolve("engine", engineTable, recipe.engine);
-  const seeds = seedsField.check(recipe.seeds ?? [train?.seed ?? 1]);
-  if ("rule" in seeds) problems.add("seeds", seeds.rule, "CONFIG_VALUE");
-  else if (seeds.value.length === 0 || new Set(seeds.value).size < seeds.value.length) {
-    problems.add("seeds", `must be different seeds, one at least; got ${showValue(seeds.value)}.`, "CONFIG_VALUE");
-  }
+  const seeds = checkSeeds(problems, recipe, train?.seed ?? 1);
   const longest = task !== undefined && "maxTargetLength" in task ? task.maxTargetLength : undefined;
   const generation = longest === undefined ? undefined : checkGeneration(problems, recipe.generation, longest);
   problems.raise(where);
   return {
     kind: "finetune",
-    outputDir,
-    model,
-    tokenizer: tokenizer as string | null,
+    ...place,
     task: task!,
     data: data!,
     transfer: transfer!,
     crossView,
     train: train!,
-    seeds: "value" in seeds ? seeds.value : [],
+    seeds,
     engine: engine!,
     ...(generation === undefined ? {} : { generation }),
   };

@@ -6,7 +6,6 @@ import {
   choiceField,
   defineFields,
   integerField,
-  listField,
   nullableField,
   numberField,
   showValue,
@@ -24,6 +23,7 @@ import { type TaskSettings, taskTable } from "../settings/task.ts";
 import { checkTransfer, type TransferSettings } from "../settings/transfer.ts";
 import { dataTable } from "./finetune-recipe.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
+import { checkRunPlace, checkSeeds } from "./run-place.ts";
 
 /** A head as a recipe names it: a word, or a section with its kind. */
 const answerTable = defineConfig({
@@ -54,8 +54,6 @@ const mixingTable = defineConfig({
     maxExamples: nullableField(integerField({ min: 1, doc: "A task counts as having at most so many." })),
   }),
 });
-
-const seedsField = listField(integerField({ doc: "", min: 0 }), { doc: "Runs with these seeds, one after the other." });
 
 /** One of the tasks of a recipe: what a recipe of it alone has, and what stands upon the shared encoder for it. */
 export interface RecipeTask {
@@ -187,18 +185,7 @@ export function checkTogetherRecipe(recipe: Section, where: string): TogetherRec
   const problems = new Problems();
   const keys = ["kind", "outputDir", "model", "tokenizer", "tasks", "only", "mixing", "transfer", "train", "single"];
   problems.knownKeys("", recipe, [...keys, "crossView", "seeds", "engine"]);
-  const text = (key: string, meaning: string): string => {
-    const value = recipe[key];
-    if (typeof value === "string" && value !== "") return value;
-    problems.add(key, `must be given: ${meaning}.`, "CONFIG_MISSING");
-    return "";
-  };
-  const outputDir = text("outputDir", "a folder for the run (or --output-dir)");
-  const model = text("model", "the folder of a pre-trained model, or of one of several tasks");
-  const { tokenizer = null } = recipe;
-  if (tokenizer !== null && typeof tokenizer !== "string") {
-    problems.add("tokenizer", `must be a tokenizer's folder; got ${showValue(tokenizer)}.`, "CONFIG_VALUE");
-  }
+  const place = checkRunPlace(problems, recipe, "the folder of a pre-trained model, or of one of several tasks");
   const tasks = checkTasks(problems, recipe);
   const mixing = problems.resolve("mixing", mixingTable, recipe.mixing);
   const transfer = checkTransfer(problems, recipe.transfer, { figures: ["average"], usual: "average" });
@@ -211,24 +198,18 @@ export function checkTogetherRecipe(recipe: Section, where: string): TogetherRec
     problems.add("mixing.finalExponent", message, "CONFIG_AMBIGUOUS");
   }
   const engine = problems.resolve("engine", engineTable, recipe.engine);
-  const seeds = seedsField.check(recipe.seeds ?? [train?.seed ?? 1]);
-  if ("rule" in seeds) problems.add("seeds", seeds.rule, "CONFIG_VALUE");
-  else if (seeds.value.length === 0 || new Set(seeds.value).size < seeds.value.length) {
-    problems.add("seeds", `must be different seeds, one at least; got ${showValue(seeds.value)}.`, "CONFIG_VALUE");
-  }
+  const seeds = checkSeeds(problems, recipe, train?.seed ?? 1);
   problems.raise(where);
   return {
     kind: "finetune",
-    outputDir,
-    model,
-    tokenizer: tokenizer as string | null,
+    ...place,
     tasks,
     mixing: mixing!,
     transfer: transfer!,
     crossView,
     train: train!,
     single: single ?? null,
-    seeds: "value" in seeds ? seeds.value : [],
+    seeds,
     engine: engine!,
   };
 }
