@@ -10,40 +10,29 @@ import { withScorer } from "../../api/predict-score.ts";
 import { isWriterFolder } from "../../api/saved-task.ts";
 import { ConfigError } from "../../base/errors.ts";
 import type { TableSource } from "../../data/table.ts";
-import {
-  choiceField,
-  defineFields,
-  integerField,
-  listField,
-  nullableField,
-  textField,
-} from "../../formats/config-fields.ts";
+import { defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import type { Session } from "../session.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
+import { givenEngine, ownLengthField, useFields } from "../settings/engine.ts";
 import { savedColumns, type TaskColumns } from "../settings/task.ts";
-import { openTable, tableFields } from "../settings/text.ts";
+import { namedTableFields, openTable } from "../settings/text.ts";
 import { evaluateAnswers } from "./answer.ts";
 import { evaluateChoices, isChooserModel } from "./choose.ts";
 import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classifier.ts";
 import { givenColumn, givenColumns } from "./given-column.ts";
 import { addJudgeOptions, wantsJudged, writeJudgement } from "./judge.ts";
 import { evaluateTags, isTaggerModel } from "./tag.ts";
-import { type EvaluatedPlace, refuseOwned, tellClasses, tellNumbers } from "./told-evaluation.ts";
+import { type EvaluatedPlace, refuseLayout, refuseOwned, tellClasses, tellNumbers } from "./told-evaluation.ts";
 import { addWritingOptions, evaluateWrites, pairFiles, refuseWriting, writerOptions } from "./write.ts";
 
 const fields = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts computed together." }),
-  maxSeqLength: nullableField(integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." })),
-  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
-  ...tableFields,
-  columns: nullableField(
-    listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
-  ),
-  ...engineFields,
+  maxSeqLength: ownLengthField,
+  ...namedTableFields,
+  ...useFields,
 });
 const classifyTable = defineConfig({ name: "classify", fields });
 
@@ -134,6 +123,7 @@ async function evaluateGiven(
   refuseWriting(given);
   if (await isAnswerModel(model)) {
     refuseOwned(given, ["answers"]);
+    refuseLayout(reading, "questions");
     const files = { file: given.data as string, outputDir: given.answers as string | undefined };
     await evaluateAnswers(session, model, files, {
       ...withoutLength("models that answer questions", options),
@@ -144,6 +134,7 @@ async function evaluateGiven(
   const task = given.task as string | undefined;
   if (await isTaggerModel(model, task)) {
     refuseOwned(given, []);
+    refuseLayout(reading, "tagged");
     await evaluateTags(
       session,
       { model, task },

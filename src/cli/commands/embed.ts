@@ -9,7 +9,7 @@ import { defineConfig } from "../../formats/config-table.ts";
 import { poolings } from "../../tasks/pooling.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
+import { givenEngine, ownLengthField, useFields } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
 import { givenColumns } from "./given-column.ts";
 import { standardInput } from "./standard-input.ts";
@@ -24,11 +24,10 @@ const fields = defineFields({
     doc: "Whose output is taken: 0 the embeddings', 1 the first layer's, -1 the last's.",
   }),
   batchSize: integerField({ default: 32, min: 1, doc: "Texts of 128 tokens computed together, more if shorter." }),
-  maxSeqLength: nullableField(integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." })),
-  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
+  maxSeqLength: ownLengthField,
   digits: integerField({ default: 7, min: 1, max: 9, doc: "Significant digits of the numbers written." }),
   ...tableFields,
-  ...engineFields,
+  ...useFields,
 });
 const embedTable = defineConfig({ name: "embed", fields });
 

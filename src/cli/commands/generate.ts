@@ -1,22 +1,21 @@
 /** @file `firth generate`: texts that a model writes. */
 import type { Command } from "commander";
 import { type GeneratedText, generationSettings, openGenerator } from "../../api/generate.ts";
-import { booleanField, choiceField, defineFields, integerField } from "../../formats/config-fields.ts";
+import { booleanField, defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { generationFields } from "../../generation/settings.ts";
 import { runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { loadForUse } from "../model-use.ts";
 import type { Session } from "../session.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
+import { givenEngine, useFields } from "../settings/engine.ts";
 import { standardLines } from "./standard-input.ts";
 
 const ownFields = defineFields({
   batchSize: integerField({ default: 8, min: 1, doc: "Texts written side by side." }),
   startToken: booleanField({ default: false, doc: "Prompts begin with the token that begins texts." }),
   logProbabilities: booleanField({ default: false, doc: "With --json: of each new token, in nats." }),
-  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
-  ...engineFields,
+  ...useFields,
 });
 const ownTable = defineConfig({ name: "generate", fields: ownFields });
 

@@ -3,20 +3,19 @@ import { loadPretrained } from "../../api/load.ts";
 import type { OpenIndexOptions } from "../../api/vector-index.ts";
 import { DataError } from "../../base/errors.ts";
 import { cellText, type TableRow, TableSource } from "../../data/table.ts";
-import { choiceField, defineFields, integerField } from "../../formats/config-fields.ts";
+import { defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import type { Given } from "../define-command.ts";
 import { parseWord } from "../field-option.ts";
 import type { Session } from "../session.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
+import { givenEngine, useFields } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
 import { standardInput } from "./standard-input.ts";
 
 /** How models compute. */
 export const computing = defineFields({
   batchSize: integerField({ default: 32, min: 1, doc: "Texts of 128 tokens computed together, more if shorter." }),
-  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
-  ...engineFields,
+  ...useFields,
 });
 export const askFields = defineFields({ ...tableFields, ...computing });
 export const askTable = defineConfig({ name: "index", fields: askFields });

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { perplexity, prompt } from "../../api/likelihood.ts";
-import { booleanField, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
+import { booleanField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { readFailure } from "../../formats/file-failure.ts";
 import { parsePromptTemplate } from "../../generation/prompt-template.ts";
@@ -10,14 +10,13 @@ import { runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { loadForUse } from "../model-use.ts";
 import { percent, table } from "../number-text.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
+import { givenEngine, useFields } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
 
 const scoringFields = defineFields({
   batchSize: integerField({ default: 8, min: 1, doc: "Texts computed together." }),
   startToken: booleanField({ default: false, doc: "Texts begin with the token that begins texts." }),
-  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
-  ...engineFields,
+  ...useFields,
 });
 
 const perplexityFields = defineFields({

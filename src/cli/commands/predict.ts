@@ -5,14 +5,7 @@ import { isMultiTaskModel, loadTaskTagger } from "../../api/multi-task-model.ts"
 import type { RowPredictor, RowPredictorOptions } from "../../api/row-prediction.ts";
 import { classRowPredictor, openRowPredictor, tagRowPredictor } from "../../api/row-predictor.ts";
 import { isWriterFolder } from "../../api/saved-task.ts";
-import {
-  choiceField,
-  defineFields,
-  integerField,
-  listField,
-  nullableField,
-  textField,
-} from "../../formats/config-fields.ts";
+import { choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import type { GenerationInput } from "../../generation/settings.ts";
 import { generationFields } from "../../generation/settings.ts";
@@ -20,8 +13,8 @@ import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { requireFinetuned } from "../model-use.ts";
 import { count } from "../number-text.ts";
-import { engineFields, givenEngine } from "../settings/engine.ts";
-import { tableFields } from "../settings/text.ts";
+import { givenEngine, ownLengthField, useFields } from "../settings/engine.ts";
+import { namedTableFields } from "../settings/text.ts";
 import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classifier.ts";
 import { givenColumns } from "./given-column.ts";
 import { areLines, inputFormats, openRows } from "./row-input.ts";
@@ -36,13 +29,9 @@ const fields = defineFields({
     }),
   ),
   batchSize: nullableField(integerField({ min: 1, doc: "Texts computed together; 32, or 8 that are written." })),
-  maxSeqLength: nullableField(integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." })),
-  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
-  ...tableFields,
-  columns: nullableField(
-    listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
-  ),
-  ...engineFields,
+  maxSeqLength: ownLengthField,
+  ...namedTableFields,
+  ...useFields,
 });
 const predictTable = defineConfig({ name: "predict", fields });
 

@@ -5,7 +5,6 @@ import {
   type ConfigOf,
   defineFields,
   integerField,
-  listField,
   nullableField,
   showValue,
   textField,
@@ -21,10 +20,11 @@ import { type AnswerTaskSettings, answerTaskTable } from "../settings/answer-tas
 import { type ChoiceTaskSettings, choiceTaskTable } from "../settings/choice-task.ts";
 import { type CrossViewRecipe, checkCrossView } from "../settings/cross-view.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
+import { layoutIssues } from "../settings/file-layout.ts";
 import { type RetrievalTaskSettings, retrievalTaskTable } from "../settings/retrieval-task.ts";
 import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
-import { tableFields } from "../settings/text.ts";
+import { namedTableFields } from "../settings/text.ts";
 import { checkTransfer, type TransferSettings } from "../settings/transfer.ts";
 import { type WritingTaskSettings, writingTaskTable } from "../settings/writing-task.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
@@ -39,10 +39,7 @@ export const dataTable = defineConfig({
       textField({ doc: "Plain text whose lines are the targets of those of train, which then is plain text too." }),
     ),
     evalTarget: nullableField(textField({ doc: "The same for eval." })),
-    ...tableFields,
-    columns: nullableField(
-      listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
-    ),
+    ...namedTableFields,
   }),
 });
 
@@ -202,6 +199,10 @@ export function checkFinetuneRecipe(recipe: Section, where: string): FinetuneRec
   checkTaskParts(problems, recipe, writes);
   const data = problems.resolve("data", dataTable, recipe.data);
   const kind = isSection(recipe.task) ? (recipe.task.name ?? "textClassification") : undefined;
+  const layout = kind === "tokenClassification" ? "tagged" : kind === "questionAnswering" ? "questions" : undefined;
+  if (data !== undefined && layout !== undefined) {
+    problems.addAll(layoutIssues(data, layout, (name) => `data.${name}`));
+  }
   const extracts = kind === "textClassification" || kind === "textRegression";
   const figures = { figures: selectionFigures, usual: usualFigure(task), extracts };
   const transfer = checkTransfer(problems, recipe.transfer, figures);

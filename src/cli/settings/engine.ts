@@ -29,6 +29,17 @@ const devices = integerField({ default: 1, min: 1, doc: "Devices of an xla engin
 /** As options of a command. */
 export const engineFields = defineFields({ engine: name, dtype, threads, binding, onednnLibrary, plugin });
 
+/** What whatever only reads a model may ask for, too. */
+export const useFields = defineFields({
+  quantize: choiceField(["none", "int8"], { default: "none", doc: "Linear layers in 8 bits: faster, less exact." }),
+  ...engineFields,
+});
+
+/** Longest text for a model that is only read. */
+export const ownLengthField = nullableField(
+  integerField({ min: 5, doc: "Longest text in tokens; the model's own if not given." }),
+);
+
 /** As a section of a recipe. */
 export const engineTable = defineConfig({
   name: "engine",

@@ -14,6 +14,7 @@ import {
   type ConfigOf,
   choiceField,
   defineFields,
+  listField,
   nullableField,
   textField,
 } from "../../formats/config-fields.ts";
@@ -52,6 +53,14 @@ export const tableFields = defineFields({
     textField({ doc: "Character between the cells of a table; null: tab (.tsv) or comma (.csv)." }),
   ),
   extraColumns: choiceField(["error", "ignore"], { default: "error", doc: "Rows with more cells than the first." }),
+});
+
+/** The same where a table may lack the names of its columns. */
+export const namedTableFields = defineFields({
+  ...tableFields,
+  columns: nullableField(
+    listField(textField({ doc: "" }), { doc: "Names for the columns of a table without header." }),
+  ),
 });
 
 export type TableSettings = ConfigOf<typeof tableFields>;
