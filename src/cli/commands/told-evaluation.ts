@@ -5,6 +5,7 @@ import { formatClassificationReport } from "../../evaluation/index.ts";
 import type { Given } from "../define-command.ts";
 import { count, table } from "../number-text.ts";
 import type { Session } from "../session.ts";
+import { layoutIssues, type OtherLayout } from "../settings/file-layout.ts";
 
 /** The model and the file that figures are of. */
 export interface EvaluatedPlace {
@@ -46,5 +47,14 @@ export function refuseOwned(given: Given, has: readonly (keyof typeof owned)[]):
   const issues = Object.entries(owned)
     .filter(([name]) => given[name] !== undefined && !has.some((own) => own === name))
     .map(([path, who]) => ({ path, message: `is for ${who}. Leave it out.`, code: "CONFIG_UNSUPPORTED" }));
+  if (issues.length > 0) throw new ConfigError("evaluate", issues);
+}
+
+/**
+ * Refuses options of tables where the model's files are none.
+ * @throws {ConfigError} CONFIG_UNSUPPORTED for all of them together
+ */
+export function refuseLayout(reading: Parameters<typeof layoutIssues>[0], layout: OtherLayout): void {
+  const issues = layoutIssues(reading, layout);
   if (issues.length > 0) throw new ConfigError("evaluate", issues);
 }

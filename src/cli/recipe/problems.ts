@@ -17,6 +17,10 @@ export class Problems {
     this.issues.push({ path, message, code });
   }
 
+  addAll(issues: readonly ConfigIssue[]): void {
+    this.issues.push(...issues);
+  }
+
   /** Runs a check that throws its problems; they get the section's name in front. */
   collect<T>(path: string, check: () => T): T | undefined {
     try {

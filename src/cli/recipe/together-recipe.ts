@@ -17,6 +17,7 @@ import { taggingFigureNames } from "../../tasks/tagging-evaluation.ts";
 import { type TrainOptions, trainOptionsTable } from "../../train/options.ts";
 import { type CrossViewRecipe, checkCrossView } from "../settings/cross-view.ts";
 import { type EngineSettings, engineTable } from "../settings/engine.ts";
+import { layoutIssues } from "../settings/file-layout.ts";
 import { type RankingTaskSettings, rankingTaskTable } from "../settings/ranking-task.ts";
 import { type TaggingTaskSettings, taggingTaskTable } from "../settings/tagging-task.ts";
 import { type TaskSettings, taskTable } from "../settings/task.ts";
@@ -129,6 +130,9 @@ function checkTask(problems: Problems, path: string, value: unknown): RecipeTask
     if (data !== undefined && data[key] !== null) {
       problems.add(`${path}.data.${key}`, "is for task.name sequenceToSequence only.", "CONFIG_AMBIGUOUS");
     }
+  }
+  if (data !== undefined && name === "tokenClassification") {
+    problems.addAll(layoutIssues(data, "tagged", (key) => `${path}.data.${key}`));
   }
   const head = checkHead(problems, `${path}.head`, section.head);
   if (name === "tokenClassification" && head !== null) {
