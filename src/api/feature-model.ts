@@ -21,7 +21,8 @@ import { columnList, encodedRows, type TextColumns } from "../tasks/table-text.t
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
 import type { TaskFacts } from "../tasks/text-task.ts";
 import type { Tokenizer } from "../tokenizers/tokenizer.ts";
-import { loadPretrained, maxLengthIn, saveClassifier } from "./load.ts";
+import { loadPretrained, maxLengthIn, writeMaxLength } from "./load.ts";
+import { saveCarried } from "./model.ts";
 import { openModel } from "./opened.ts";
 import { classEvaluation, classOf, type LabelledRowOptions, type Prediction, type TableEvaluation } from "./predict.ts";
 import { type ScoreEvaluation, scoreEvaluation } from "./predict-score.ts";
@@ -43,6 +44,8 @@ export interface FeatureFacts {
 /** An encoder as it was, and a head over its vectors. */
 export interface FeatureModel {
   readonly encoder: ModelState<Module & { readonly encoder: Encoder }>;
+  /** Parameters of the network that its folder lacks: nothing was learnt with them, and they are not saved. */
+  readonly newParameters?: readonly string[] | undefined;
   readonly features: FeatureFacts;
   readonly head: FeatureHead;
   /** Of the head. */
@@ -153,7 +156,8 @@ export async function openFeaturePredictor(
 }
 
 /**
- * Writes an encoder's ordinary model directory with the head beside it (`feature_head.json`, `feature_head.safetensors`).
+ * Writes an encoder's ordinary model directory, without the heads that it may have, and the head over its vectors beside it
+ * (`feature_head.json`, `feature_head.safetensors`).
  * @param write adds files of one's own; all appear together or not at all
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
@@ -162,9 +166,10 @@ export async function saveFeatureModel(
   model: FeatureModel,
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  const { encoder, features, weights, labels, facts = null, tokenizer, maxSeqLength } = model;
+  const { encoder, newParameters, features, weights, labels, facts = null, tokenizer, maxSeqLength } = model;
   const parameters = namedParameters(model.head);
-  await saveClassifier(folder, { ...encoder, tokenizer, maxSeqLength }, async (temporary) => {
+  await saveCarried(folder, { ...encoder, tokenizer, omitted: newParameters }, async (temporary) => {
+    await writeMaxLength(temporary, maxSeqLength);
     const settings = { format: FORMAT, ...features, labels, facts };
     await writeFileAtomic(join(temporary, settingsName), formatJson(settings));
     const tensors = [...weights].map(([name, data]) => ({
@@ -189,7 +194,7 @@ export async function loadFeatureModel(folder: string): Promise<FeatureModel> {
     const message = `has format ${JSON.stringify(format)}; this version reads ${FORMAT}. Train the head again.`;
     throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
   }
-  const { tokenizer, ...encoder } = await loadPretrained(folder);
+  const { tokenizer, newParameters, ...encoder } = await loadPretrained(folder);
   const { layers, poolings } = features;
   const depth = encoder.module.encoder.numHiddenLayers;
   const isFilled = (list: unknown, isRight: (item: unknown) => boolean): boolean =>
@@ -216,5 +221,6 @@ export async function loadFeatureModel(folder: string): Promise<FeatureModel> {
   }
   const room = Math.min(encoder.module.encoder.maxPositionEmbeddings, await maxLengthIn(folder));
   const said = facts === null || facts === undefined ? {} : { facts: facts as TaskFacts };
-  return { encoder, features: own, head, weights, tokenizer, maxSeqLength: room, labels: labels.map(String), ...said };
+  const names = { labels: labels.map(String), ...said };
+  return { encoder, newParameters, features: own, head, weights, tokenizer, maxSeqLength: room, ...names };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "../backend/backend.ts";
 import { Random } from "../base/random.ts";
+import { openSafetensors } from "../formats/safetensors.ts";
 import { bertConfig } from "../models/bert/config.ts";
 import { bert } from "../models/bert/family.ts";
 import { openEngine } from "../runtime.ts";
@@ -13,6 +14,7 @@ import { textRegression } from "../tasks/text-regression.ts";
 import { embed } from "./embed.ts";
 import { loadFeatureModel, openFeaturePredictor } from "./feature-model.ts";
 import { type FeatureOptions, finetuneFeatures } from "./finetune-features.ts";
+import { saveCarried } from "./model.ts";
 
 const tokenizer = testTokenizer();
 const sizes = { hiddenSize: 32, numHiddenLayers: 2, numAttentionHeads: 2, intermediateSize: 64 };
@@ -81,6 +83,33 @@ describe("finetuneFeatures", () => {
     expect(counts).toEqual(confusion);
     await scorer.dispose();
     await expect(scorer.predict(["good"])).rejects.toMatchObject({ code: "DISPOSED" });
+  });
+
+  it("is saved without heads, and without a pooler that nothing was learnt with (bug: heads from a seed, as if they had been trained)", async () => {
+    const made = await run("bare", { maxSteps: 1 });
+    const names = async (name: string): Promise<readonly string[]> => {
+      const file = await openSafetensors(join(folder, name, "model.safetensors"));
+      await file.close();
+      return file.names;
+    };
+    await made.save(join(folder, "bare-saved"));
+    expect((await names("bare-saved")).filter((name) => /^(cls|classifier)\b/.test(name))).toEqual([]);
+    expect(await names("bare-saved")).toContain("bert.pooler.dense.weight");
+    const config = JSON.parse(await readFile(join(folder, "bare-saved", "config.json"), "utf8")) as object;
+    expect(config).toMatchObject({ architectures: ["BertModel"] });
+    // A start whose folder has neither heads nor pooler.
+    const omitted = ["encoder.pooler.weight", "encoder.pooler.bias"];
+    await saveCarried(join(folder, "no-pooler"), { ...model, omitted });
+    const again = await finetuneFeatures(join(folder, "no-pooler"), task, tables, {
+      ...{ engine, maxSteps: 1, features: { folder: join(folder, "no-pooler-vectors") } },
+    });
+    await again.save(join(folder, "no-pooler-saved"));
+    expect((await names("no-pooler-saved")).filter((name) => name.includes("pooler"))).toEqual([]);
+    const loaded = await loadFeatureModel(join(folder, "no-pooler-saved"));
+    expect(loaded.maxSeqLength).toBe(16);
+    expect(loaded.encoder.weights.get("encoder.embeddings.wordEmbeddings.weight")).toEqual(
+      model.weights.get("encoder.embeddings.wordEmbeddings.weight"),
+    );
   });
 
   it("keeps what `embed` gives, in the order of the rows (catches vectors of a batch's order, another layer)", async () => {

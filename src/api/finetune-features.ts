@@ -233,6 +233,7 @@ export async function finetuneFeatures<D extends TextTaskData, R extends { reado
         const evaluation = isMeasured ? (known ?? (await measureFinal(backend, head, learned, open))) : undefined;
         const model: FeatureModel = {
           ...{ encoder, features, head, labels, weights: learned, tokenizer, maxSeqLength },
+          newParameters: fromScratch ? undefined : opened.language?.newParameters,
           ...(facts === undefined ? {} : { facts }),
         };
         return {

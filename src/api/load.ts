@@ -29,6 +29,13 @@ export async function maxLengthIn(folder: string): Promise<number> {
   return typeof length === "number" && length >= 1 ? length : Number.POSITIVE_INFINITY;
 }
 
+/** Says the longest input in a directory. */
+export async function writeMaxLength(folder: string, length: number): Promise<void> {
+  const path = join(folder, TOKENIZER_SETTINGS);
+  const settings = existsSync(path) ? await readJsonObject(path) : {};
+  await writeFileAtomic(path, formatJson({ ...settings, model_max_length: length }));
+}
+
 /**
  * Loads a model directory with the heads it was pre-trained with.
  * @param options `seed` of heads that the directory lacks, named in `newParameters`
@@ -71,9 +78,7 @@ export async function saveClassifier(
   write: (temporary: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
   await saveModel(folder, classifier, async (temporary) => {
-    const path = join(temporary, TOKENIZER_SETTINGS);
-    const settings = existsSync(path) ? await readJsonObject(path) : {};
-    await writeFileAtomic(path, formatJson({ ...settings, model_max_length: classifier.maxSeqLength }));
+    await writeMaxLength(temporary, classifier.maxSeqLength);
     await write(temporary);
   });
 }

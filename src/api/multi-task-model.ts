@@ -11,7 +11,6 @@ import { attachAdapter } from "../models/adapter/attach.ts";
 import { familyOf } from "../models/families.ts";
 import { isCarried } from "../models/model.ts";
 import {
-  CarriedPart,
   type HeadSettings,
   headPrefix,
   MultiTaskModel,
@@ -23,7 +22,7 @@ import { type Module, namedParameters } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { TaskFacts } from "../tasks/text-task.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
-import { saveModel, type TextClassifier, type TextModel } from "./model.ts";
+import { saveCarried, type TextClassifier, type TextModel } from "./model.ts";
 import type { Tagger } from "./tagger.ts";
 
 /** What a model of several tasks knows of one of them. */
@@ -154,24 +153,14 @@ function* headTensors({ module, weights }: MultiTaskTextModel): Generator<Tensor
   }
 }
 
-/** The class of a family's bare encoder, from that of a network with heads. */
-function bareArchitecture(name: JsonValue | undefined): string[] {
-  return typeof name === "string" ? [name.replace(/(For[A-Z]\w*|LMHeadModel)$/, "Model")] : [];
-}
-
 /**
  * Writes a model of several tasks: the encoder as a Hugging Face model directory, which others open and `finetune` starts
  * from, and beside it `heads.safetensors` and `tasks.json`. The folder appears whole or not at all.
  * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE
  */
 export async function saveMultiTask(folder: string, model: MultiTaskTextModel): Promise<void> {
-  const { family, config, weights, preserved, tokenizer, tasks, adapter } = model;
-  const bare = { family, config, module: new CarriedPart(model.module), weights, preserved, tokenizer, adapter };
-  await saveModel(folder, bare, async (temporary) => {
-    const path = join(temporary, "config.json");
-    const json = await readJsonObject(path);
-    const [first] = Array.isArray(json.architectures) ? (json.architectures as readonly JsonValue[]) : [];
-    await writeFileAtomic(path, formatJson({ ...json, architectures: bareArchitecture(first) }));
+  const { tasks, ...all } = model;
+  await saveCarried(folder, all, async (temporary) => {
     await writeSafetensors(join(temporary, HEADS_FILE), headTensors(model));
     await writeFileAtomic(join(temporary, TASKS_FILE), formatJson({ tasks: tasks as unknown as JsonValue }));
   });
