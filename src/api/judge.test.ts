@@ -72,28 +72,34 @@ describe("rows give the figures of the evaluation", () => {
     expect(figures.pearson).toBeCloseTo(evaluation.pearson, 9);
   });
 
-  test("of tags in their scheme (bug: entities in IOB1 beside a model's IOB2)", async () => {
-    const labels = ["B-x", "I-x", "O"];
-    const module = bertFamily.tokenClassification(config, 3);
-    const tagger = { ...state, module, weights: randomWeights(module), labels, maxSeqLength: 8 };
-    const source: TaggedSource = {
-      name: "t.conll",
-      sentences: async function* () {
-        for (const [i, text] of texts.entries()) {
-          const words = `${text} ${text} ${text}`.split(" ");
-          yield { words, tags: words.map((_, k) => (k % 3 < 2 ? "I-x" : "O")), line: 10 * i + 1 };
-        }
-      },
-    };
-    const judged = await judgeTags(tagger, source, { engine });
-    expect(judged[1]).toMatchObject({ line: 11, label: ["B-x", "I-x", "O", "B-x", "I-x", "O", "B-x", "I-x", "O"] });
-    const predictor = await openTagger(tagger, { engine });
-    const evaluation = await predictor.evaluate(source, { scheme: "IOB2" });
-    await predictor.dispose();
-    const figures = judgedFigures(judged);
-    expect(figures.accuracy).toBeCloseTo(evaluation.accuracy, 12);
-    expect(figures.f1).toBeCloseTo(evaluation.entities!.micro.f1, 12);
-  });
+  test.each([
+    { scheme: "IOB2", labels: ["B-x", "I-x", "O"], wanted: ["B-x", "I-x", "O"] },
+    { scheme: "BIOES", labels: ["B-x", "E-x", "I-x", "O", "S-x"], wanted: ["B-x", "E-x", "O"] },
+  ] as const)(
+    "of tags in the model's scheme, $scheme (bug: entities in IOB1 beside it)",
+    async ({ scheme, ...given }) => {
+      const { labels, wanted } = given;
+      const module = bertFamily.tokenClassification(config, labels.length);
+      const tagger = { ...state, module, weights: randomWeights(module), labels, maxSeqLength: 8 };
+      const source: TaggedSource = {
+        name: "t.conll",
+        sentences: async function* () {
+          for (const [i, text] of texts.entries()) {
+            const words = `${text} ${text} ${text}`.split(" ");
+            yield { words, tags: words.map((_, k) => (k % 3 < 2 ? "I-x" : "O")), line: 10 * i + 1 };
+          }
+        },
+      };
+      const judged = await judgeTags(tagger, source, { engine });
+      expect(judged[1]).toMatchObject({ line: 11, label: [...wanted, ...wanted, ...wanted] });
+      const predictor = await openTagger(tagger, { engine });
+      const evaluation = await predictor.evaluate(source, { scheme });
+      await predictor.dispose();
+      const figures = judgedFigures(judged);
+      expect(figures.accuracy).toBeCloseTo(evaluation.accuracy, 12);
+      expect(figures.f1).toBeCloseTo(evaluation.entities!.micro.f1, 12);
+    },
+  );
 
   test.each([false, true])("of answers, with or without none: %s", async (allowsNone) => {
     const module = bertFamily.questionAnswering(config);
