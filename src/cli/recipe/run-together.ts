@@ -16,7 +16,7 @@ import type { Session } from "../session.ts";
 import { type LikeTask, openCrossViews } from "../settings/cross-view.ts";
 import { openTagged, type TaggingTaskSettings, taggedReading } from "../settings/tagging-task.ts";
 import { openTable } from "../settings/text.ts";
-import type { FinetuneOutcome, SeedPlace } from "./finetune-outcome.ts";
+import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import { runRecipeSeeds } from "./run-finetune.ts";
 import type { RecipeTask, TogetherRecipe } from "./together-recipe.ts";
 
@@ -119,9 +119,9 @@ async function togetherSeed(recipe: TogetherRecipe, { session, engine, signal }:
       finetuneTogether(start, own, { ...options, ...place, outputDir: folder, listener }),
     );
   const save = async (learnt: FinetunedTogether, folder: string): Promise<string | undefined> => {
-    if (learnt.run.reason === "interrupted") return undefined;
-    await learnt.save(join(folder, "model"));
-    return join(folder, "model");
+    const place = modelPlace(folder, learnt.run);
+    if (place !== undefined) await learnt.save(place);
+    return place;
   };
   const { selectionFigure: _average, ...strategy } = transfer;
   const views = openCrossViews(recipe.crossView, likeTasks(recipe));
