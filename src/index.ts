@@ -303,6 +303,13 @@ export * from "./selection/index.ts";
 export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";
 export type { AskedChoice } from "./tasks/choice-data.ts";
 export type { ChoiceResult } from "./tasks/choice-evaluation.ts";
+export {
+  type LabelColumns,
+  type LabelPairOptions,
+  type LabelSearch,
+  labelPairs,
+  labelSearch,
+} from "./tasks/label-pairs.ts";
 export { type MultipleChoice, type MultipleChoiceOptions, multipleChoice } from "./tasks/multiple-choice.ts";
 export { type QuestionAnsweringOptions, questionAnswering } from "./tasks/question-answering.ts";
 export { type Retrieval, type RetrievalLoss, type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";

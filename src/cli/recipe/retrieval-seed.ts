@@ -9,61 +9,48 @@ import { writeFileAtomic } from "../../formats/atomic.ts";
 import { retrieval } from "../../tasks/retrieval.ts";
 import { loadTokenizer } from "../../tokenizers/load.ts";
 import { type RetrievalTaskSettings, retrievalTaskFile } from "../settings/retrieval-task.ts";
-import { openTable } from "../settings/text.ts";
 import { type FinetuneOutcome, modelPlace, type SeedPlace } from "./finetune-outcome.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
+import { openPairs } from "./retrieval-tables.ts";
 
 /** Name of the field that mined negatives are put into. */
 const MINED = "minedNegatives";
 
 /** Learns vectors for search, and writes the model. */
 export async function retrievalSeed(
-  { model, task, data, transfer, train, outputDir, ...recipe }: FinetuneRecipe<RetrievalTaskSettings>,
+  recipe: FinetuneRecipe<RetrievalTaskSettings>,
   { session, engine, signal }: SeedPlace,
 ): Promise<FinetuneOutcome> {
+  const { model, task, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
-  const { groupColumn, negativeColumn, scoreRange, corpus, numMined, minedRanks, ...settings } = task;
   const { dtype } = recipe.engine;
-  let pairs = openTable(data.train, data);
-  const further = corpus === null ? undefined : openTable(corpus, data);
+  const { columns, ...tables } = await openPairs(recipe);
+  let { train: pairs } = tables;
   // What trains when does not hang on them.
-  const mines = numMined > 0 && (train as FinetuneOptions)[explaining] === undefined;
+  const mines = task.numMined > 0 && (train as FinetuneOptions)[explaining] === undefined;
   if (mines) {
+    const { numMined, minedRanks, pooling, maxSeqLength } = task;
     session.say(`Looking for ${numMined} hard negatives a pair with ${model}`);
+    const { questionColumn, passageColumn, groupColumn } = columns;
     pairs = await mineNegatives(await loadPretrained(model), pairs, {
-      ...{ questionColumn: task.questionColumn, passageColumn: task.passageColumn },
-      ...{ pooling: task.pooling, maxSeqLength: task.maxSeqLength, engine, dtype },
-      groupColumn: groupColumn ?? undefined,
+      ...{ questionColumn, passageColumn, groupColumn, pooling, maxSeqLength, engine, dtype },
       numNegatives: numMined,
       ranks: [minedRanks[0]!, minedRanks[1]!],
       seed: train.seed,
       field: MINED,
     });
   }
-  const learning = {
-    ...settings,
-    tokenizer,
-    groupColumn: groupColumn ?? undefined,
-    scoreRange: scoreRange === null ? undefined : ([scoreRange[0]!, scoreRange[1]!] as const),
-  };
-  const tables = {
-    train: pairs,
-    ...(data.eval === null ? {} : { eval: openTable(data.eval, data), corpus: further }),
-  };
+  const { loss, scale, isSymmetric, scoreRange, pooling, maxSeqLength, packed } = task;
   const finetuned = await session.watchTraining((listener) =>
     finetuneRetrieval(
       model,
-      retrieval({ ...learning, negativeColumn: mines ? MINED : (negativeColumn ?? undefined) }),
-      tables,
-      {
-        ...train,
-        ...transfer,
-        outputDir,
-        engine,
-        dtype,
-        listener,
-        signal,
-      },
+      retrieval({
+        ...{ tokenizer, loss, scale, isSymmetric, pooling, maxSeqLength, packed, ...columns },
+        scoreRange: scoreRange === null ? undefined : ([scoreRange[0]!, scoreRange[1]!] as const),
+        negativeColumn: mines ? MINED : columns.negativeColumn,
+      }),
+      { ...tables, train: pairs },
+      { ...train, ...transfer, outputDir, engine, dtype, listener, signal },
     ),
   );
   const { run, evaluation } = finetuned;

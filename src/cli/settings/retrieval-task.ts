@@ -35,6 +35,20 @@ export const retrievalTaskTable = defineConfig({
     groupColumn: nullableField(columnField("Names what a passage stands for; null: its text.")),
     negativeColumn: nullableField(columnField("Column of a text, or list of texts, that do not answer.")),
     labelColumn: column("label", "Column of the score or class."),
+    textColumn: nullableField(
+      columnField("Column of texts that have a class each (labelColumn): pairs are drawn from them by the seed."),
+    ),
+    numDrawn: integerField({
+      default: 1,
+      min: 1,
+      doc: "With textColumn: texts of its class that each text is paired with.",
+    }),
+    numOthers: nullableField(
+      integerField({
+        min: 0,
+        doc: "With textColumn: texts of other classes for each pair; null: 0, or 1 without ranks.",
+      }),
+    ),
     scale: numberField({ default: 20, min: 0, doc: "What cosines are multiplied with before the softmax." }),
     isSymmetric: booleanField({ default: false, doc: "Passages must find their questions too." }),
     scoreRange: nullableField(
@@ -50,7 +64,7 @@ export const retrievalTaskTable = defineConfig({
       doc: "Ranks that they are drawn from.",
     }),
   }),
-  rules: ({ minedRanks, scoreRange, numMined, loss, negativeColumn }) => [
+  rules: ({ minedRanks, scoreRange, numMined, loss, negativeColumn, groupColumn, textColumn, numOthers }) => [
     ...(minedRanks.length === 2 ? [] : [{ path: "minedRanks", message: "must be two ranks.", code: "CONFIG_RANGE" }]),
     ...(scoreRange === null || scoreRange.length === 2
       ? []
@@ -63,6 +77,21 @@ export const retrievalTaskTable = defineConfig({
             code: "CONFIG_AMBIGUOUS",
           },
         ]
+      : []),
+    ...(textColumn !== null && (negativeColumn !== null || groupColumn !== null)
+      ? [
+          {
+            path: "textColumn",
+            message: "draws pairs with their groups and negatives. Leave out groupColumn and negativeColumn.",
+            code: "CONFIG_AMBIGUOUS",
+          },
+        ]
+      : []),
+    ...(textColumn !== null && numMined > 0 && (numOthers ?? 0) > 0
+      ? [{ path: "numOthers", message: "must be 0 where negatives are mined (numMined).", code: "CONFIG_AMBIGUOUS" }]
+      : []),
+    ...(textColumn !== null && loss !== "inBatchNegatives" && numOthers === 0
+      ? [{ path: "numOthers", message: `must be 1 at least with the loss ${loss}; got 0.`, code: "CONFIG_RANGE" }]
       : []),
   ],
 });
