@@ -79,6 +79,13 @@ beforeAll(async () => {
     `train: ${at("numbers.tsv")}, eval: ${at("numbers.tsv")}`,
     "transfer: { features: {} }\n",
   );
+  const intents = Array.from({ length: 24 }, (_, i) => `${word()} ${word()} ${word()},${["good", "poor"][i % 2]}`);
+  writeFileSync(at("intents.csv"), `text,category\n${intents.join("\n")}\n`);
+  recipe(
+    "intents",
+    "name: retrieval, textColumn: text, labelColumn: category, numOthers: 1, maxSeqLength: 8",
+    `train: ${at("intents.csv")}, eval: ${at("intents.csv")}`,
+  );
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
@@ -123,4 +130,66 @@ test("a curve over words says each word's commonest tag as its baseline (bug: a 
     figure: "f1",
     baseline: { name: "each word's commonest tag", figures: { f1: expect.any(Number) } },
   });
+});
+
+test("what reads no tables refuses their options, in recipes and on the command line (bug: silently ignored)", async () => {
+  await run("finetune", at("tags.yaml"), "--json");
+  const asked = await run(
+    "evaluate",
+    at("tags/model"),
+    "--data",
+    at("tags.conll"),
+    "--delimiter",
+    ";",
+    "--columns",
+    "a",
+  );
+  expect(asked.error).toMatch(/delimiter: is for tables; got ";".*columns: is for tables.*Leave it out/s);
+  expect(asked.code).toBe(1);
+  const recipes = await run("finetune", at("tags.yaml"), "--set", "data.delimiter=;");
+  expect(recipes.error).toMatch(/data\.delimiter: is for tables; got ";", and files of tagged sentences/);
+  const questions = await run("finetune", at("questions.yaml"), "--set", "data.encoding=latin1");
+  expect(questions.error).toMatch(/data\.encoding: is for tables; got "latin1", and files of questions are JSON/);
+});
+
+test("evaluate gives a head over vectors the figures of its run, with its rows and page (bug: read as a classifier without classes)", async () => {
+  const { out } = await run("finetune", at("features.yaml"), "--json");
+  const [{ evaluation }] = (JSON.parse(out) as { runs: [{ evaluation: { pearson: number } }] }).runs;
+  const files = ["--report", at("features.html"), "--predictions", at("features.jsonl")];
+  const told = await run("evaluate", at("features/model"), "--data", at("numbers.tsv"), ...files, "--json");
+  expect((JSON.parse(told.out) as { pearson: number }).pearson, told.error).toBeCloseTo(evaluation.pearson, 5);
+  expect(rowsIn(at("features.jsonl"))).toHaveLength(12);
+  expect(readFileSync(at("features.html"), "utf8")).toContain("Predicted over true");
+  const skipped = await run("evaluate", at("features/model"), "--data", at("numbers.tsv"), "--skip-labels", "0");
+  expect(skipped.error).toMatch(/skipLabels: is for models that give a class/);
+});
+
+test("pairs are drawn from texts with classes, and searched for by class (bug: classes taken for scores of pairs)", async () => {
+  const { out, error } = await run("finetune", at("intents.yaml"), "--json");
+  const [{ evaluation }] = (JSON.parse(out) as { runs: [{ evaluation: { figures: object; numExamples: number } }] })
+    .runs;
+  expect(evaluation.figures, error).toHaveProperty("mrr");
+  const scored = await run(
+    "finetune",
+    at("intents.yaml"),
+    "--set",
+    `outputDir=${at("scored")}`,
+    "--set",
+    "task.loss=cosine",
+    "--json",
+  );
+  expect(JSON.parse(scored.out), scored.error).toMatchObject({
+    runs: [{ evaluation: { figures: { pearson: expect.any(Number) } } }],
+  });
+  const both = await run(
+    "finetune",
+    at("intents.yaml"),
+    "--set",
+    "task.groupColumn=category",
+    "--set",
+    "task.loss=cosine",
+    "--set",
+    "task.numOthers=0",
+  );
+  expect(both.error).toMatch(/textColumn: draws pairs.*numOthers: must be 1 at least with the loss cosine/s);
 });
