@@ -5,6 +5,7 @@ import type { ParameterStore, Sweep, SweepProgram, SweepRange } from "../backend
 import { elementwiseKernels } from "../host/elementwise.ts";
 import type { Kernel } from "../host/kernel.ts";
 import { allocateTensor, type Precision, roundToDtype, type Tensor } from "../host/storage.ts";
+import { checkSweepRanges } from "../sweep-range.ts";
 import { ReferenceStore } from "./store.ts";
 
 /** Elements interpreted at once; bounds the memory for intermediate values. */
@@ -71,6 +72,8 @@ function evaluatePointwise(graph: Graph, inputs: readonly Tensor[], count: numbe
 export class ReferenceSweep implements Sweep {
   private readonly program: SweepProgram;
   private readonly precision: Precision;
+  private readonly scalars: readonly string[];
+  private readonly writes: boolean;
   private disposed = false;
 
   /** @throws {BackendError} POINTWISE_UNSUPPORTED, POINTWISE_NOT_SCALAR or SWEEP_PROGRAM */
@@ -83,6 +86,8 @@ export class ReferenceSweep implements Sweep {
     requirePointwise(graph);
     this.program = program;
     this.precision = precision;
+    this.scalars = inputs.flatMap((input) => ("scalar" in input ? [input.scalar] : []));
+    this.writes = outputs.some((output) => "section" in output);
   }
 
   async run(store: ParameterStore, ranges: readonly SweepRange[]): Promise<Readonly<Record<string, number>>> {
@@ -111,7 +116,7 @@ export class ReferenceSweep implements Sweep {
   ): void {
     if (this.disposed) fail("SWEEP_DISPOSED", "the sweep was disposed and is run again.");
     if (!(store instanceof ReferenceStore)) fail("SWEEP_STORE", "the store belongs to another engine.");
-    for (const range of ranges) this.requireRange(store, range);
+    checkSweepRanges(ranges, { parameters: store.types.length, scalars: this.scalars, writes: this.writes });
     for (const [i, range] of ranges.entries()) {
       for (let index = range.first; index < range.last; index++) this.sweepParameter(store, index, range, sumsOf(i));
     }
@@ -119,17 +124,6 @@ export class ReferenceSweep implements Sweep {
 
   async dispose(): Promise<void> {
     this.disposed = true;
-  }
-
-  private requireRange(store: ReferenceStore, { first, last, scalars }: SweepRange): void {
-    if (!(first >= 0 && first <= last && last <= store.types.length)) {
-      fail("SWEEP_RANGE", `a range must lie in [0, ${store.types.length}]; got [${first}, ${last}).`);
-    }
-    for (const input of this.program.inputs) {
-      if ("scalar" in input && scalars[input.scalar] === undefined) {
-        fail("SWEEP_SCALAR", `range [${first}, ${last}) lacks scalar "${input.scalar}".`);
-      }
-    }
   }
 
   private sweepParameter(
