@@ -5,6 +5,7 @@ import { createOnnxBackend } from "./backend/onnx/onnx-backend.ts";
 import { createReferenceBackend } from "./backend/reference/reference-backend.ts";
 import { createXlaBackend } from "./backend/xla/open-xla.ts";
 import type { XlaPlatform } from "./backend/xla/plugin/library.ts";
+import type { XlaAttention } from "./backend/xla/xla-backend.ts";
 import { BackendError, ConfigError, nearestName } from "./base/errors.ts";
 import type { ComputeDType } from "./ir/dtype.ts";
 
@@ -37,6 +38,8 @@ export interface EngineOptions {
   readonly plugin?: string;
   /** Devices of an xla engine that share each training step; 1 when left out. */
   readonly devices?: number;
+  /** How an xla engine computes attention: `fused` (the default) where the compiler has kernels for it, or `written-out`. */
+  readonly attention?: XlaAttention;
 }
 
 type Settings = Omit<EngineOptions, "engine">;

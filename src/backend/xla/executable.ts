@@ -86,6 +86,11 @@ export class XlaExecutable implements Executable {
     return this.cached.executable.memory;
   }
 
+  /** How many attentions became fused kernels, and how many are written out. */
+  get attention(): CachedProgram["module"]["attention"] {
+    return this.cached.module.attention;
+  }
+
   /**
    * @throws {ShapeError} BUFFER_COUNT, BUFFER_TYPE, BUFFER_SHARDING naming the graph's input or output
    * @throws {BackendError} REGION_OVERLAP, BUFFER_FOREIGN, BUFFER_DISPOSED, BUFFER_LOST; OUT_OF_MEMORY, XLA_RUN_FAILED

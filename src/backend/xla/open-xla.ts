@@ -5,7 +5,7 @@ import { openPjrt } from "./pjrt/open-pjrt.ts";
 import { findXlaLibrary } from "./plugin/find-library.ts";
 import { type XlaLibrary, type XlaPlatform, xlaPlatforms } from "./plugin/library.ts";
 import { openTensorFlow } from "./tensorflow/open-tensorflow.ts";
-import { XlaBackend } from "./xla-backend.ts";
+import { type XlaAttention, XlaBackend } from "./xla-backend.ts";
 
 export interface XlaOptions {
   /** What the devices are; the first platform that has a library when left out, accelerators before the CPU. */
@@ -16,6 +16,8 @@ export interface XlaOptions {
   readonly threads?: number | undefined;
   /** Devices of one plugin that share training steps; 1 when left out. */
   readonly devices?: number | undefined;
+  /** Whether attention may use the compiler's fused kernels; `fused` by default. */
+  readonly attention?: XlaAttention | undefined;
 }
 
 const inOrder: readonly XlaPlatform[] = ["cuda", "rocm", "tpu", "cpu"];
@@ -47,7 +49,7 @@ async function requirePlatform(executor: XlaExecutor, library: XlaLibrary): Prom
  * @throws {BackendError} XLA_LIBRARY_MISSING saying what to install; XLA_PLATFORM; what the library's opening says
  */
 export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBackend> {
-  const { platform, plugin, threads } = options;
+  const { platform, plugin, threads, attention } = options;
   const problems: string[] = [];
   const tried = new Set<string>();
   for (const wanted of platform === undefined ? inOrder : [platform]) {
@@ -63,7 +65,7 @@ export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBac
     try {
       const opened = await openLibrary(found, options);
       const executor = platform === undefined ? opened : await requirePlatform(opened, found);
-      return new XlaBackend(executor, { lower: lowerToStableHlo, threads });
+      return new XlaBackend(executor, { lower: lowerToStableHlo, threads, attention });
     } catch (error) {
       // Without a platform in mind, a plugin whose device is not there is passed over.
       if (platform !== undefined || plugin !== undefined || !(error instanceof BackendError)) throw error;

@@ -4,11 +4,13 @@
  * Arguments: the library as JSON; `timed` where rates are wanted, too.
  */
 import { writeSync } from "node:fs";
+import { basename } from "node:path";
 import { argv } from "node:process";
 import { bfloat16FromFloat32, float32FromBfloat16 } from "../../base/half-float.ts";
 import type { DType, HostData } from "../../ir/dtype.ts";
 import type { SelfTestReport } from "../self-test.ts";
 import type { DeviceArray, XlaExecutor, XlaProgram } from "./executor.ts";
+import type { CreateOptions } from "./pjrt/named-value.ts";
 import { openUntested } from "./pjrt/open-pjrt.ts";
 import type { TestedLibrary } from "./self-test.ts";
 import { openTensorFlow } from "./tensorflow/open-tensorflow.ts";
@@ -97,10 +99,18 @@ async function rate(executor: XlaExecutor, dtype: Computed): Promise<number> {
   return (2 * TIMED_SIZE ** 3) / best / 1e6;
 }
 
-async function selfTest({ kind, path, platform }: TestedLibrary, isTimed: boolean): Promise<string> {
+/** A GPU's client takes most of the memory at once unless it is told otherwise; others may be computing beside this test. */
+function modestOptions({ path, platform }: TestedLibrary): CreateOptions {
+  const isGpu = platform === undefined ? /cuda|rocm/.test(basename(path)) : /^(cuda|rocm)$/.test(platform);
+  return isGpu ? { preallocate: false } : {};
+}
+
+async function selfTest(library: TestedLibrary, isTimed: boolean): Promise<string> {
+  const { kind, path, platform } = library;
+  const named = platform === undefined ? {} : { platform };
   const executor = await (kind === "tensorflow"
     ? openTensorFlow({ libraryPath: path })
-    : openUntested({ plugin: path, ...(platform === undefined ? {} : { platform }) }));
+    : openUntested({ plugin: path, ...named, options: modestOptions(library) }));
   const { description } = executor.facts;
   const computed = (["f32", "bf16"] as const).filter((dtype) => executor.computeDtypes.includes(dtype));
   const rates: string[] = [];

@@ -5,6 +5,9 @@ import { Random } from "../../base/random.ts";
 import { tensorType } from "../../ir/shape.ts";
 import { add, mul, neg } from "../../tensor/elementwise.ts";
 import { trace } from "../../tensor/trace.ts";
+import type { XlaExecutor } from "./executor.ts";
+import type { LowerToStableHlo } from "./lower/module.ts";
+import { XlaBackend } from "./xla-backend.ts";
 
 const type = tensorType("f32", [3]);
 const numbers = (...all: number[]): Float32Array => Float32Array.from(all);
@@ -228,4 +231,26 @@ test("copies on the device are those on the host, whatever their strides (bug: a
   }
   expect(results[1]).toEqual(results[0]);
   expect(results[0]!.filter((x) => x >= 1000).length).toBeGreaterThan(10);
+});
+
+test("attention that is to be written out meets no kernel, whatever the compiler has (bug: the executor's kernels win over the choice)", async () => {
+  for (const [attention, expected] of [
+    [undefined, 1],
+    ["fused", 1],
+    ["written-out", 0],
+  ] as const) {
+    const { executor, lower } = testXla();
+    const kernels: number[] = [];
+    const watched: LowerToStableHlo = (graph, options = {}) => {
+      kernels.push(options.customCalls?.size ?? 0);
+      return lower(graph, options);
+    };
+    const facts = { ...executor.facts, customCalls: new Set(["kernel"]) };
+    const able: XlaExecutor = { ...executor, facts };
+    const backend = new XlaBackend(able, { lower: watched, attention });
+    const executable = await backend.compile(step());
+    expect(executable.attention).toEqual({ fused: 0, exact: 0 });
+    expect(kernels, attention).toEqual([expected]);
+    await backend.dispose();
+  }
 });

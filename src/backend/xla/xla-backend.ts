@@ -29,6 +29,10 @@ const PROBE_ROUNDS = 5;
 /** Composites that the lowering is not given: calls are run through. */
 const expanded: readonly CompositeName[] = ["call"];
 
+/** `fused`: the compiler's kernels for attention where it has them; `written-out`: none of them, whatever it has. */
+export const xlaAttentions = ["fused", "written-out"] as const;
+export type XlaAttention = (typeof xlaAttentions)[number];
+
 export interface XlaBackendOptions {
   readonly lower: LowerToStableHlo;
   /** Threads that the library was opened with; those of the machine when left out. */
@@ -39,6 +43,8 @@ export interface XlaBackendOptions {
   readonly probeProduct?: ProbeProduct;
   /** What the lowering is told beside what the executor says of itself. */
   readonly lowering?: Pick<LowerOptions, "f32Products" | "oneHotRows" | "locations">;
+  /** `fused` when left out. */
+  readonly attention?: XlaAttention | undefined;
 }
 
 /** A product that is ready to be timed. */
@@ -84,7 +90,8 @@ export class XlaBackend implements Backend {
     this.threads = options.threads ?? availableParallelism();
     this.probeProduct = options.probeProduct ?? PROBE_PRODUCT;
     const { lower, lowering = {} } = options;
-    this.cache = new ProgramCache(executor, (graph, chosen) => lower(graph, { ...lowering, ...chosen }));
+    const kernels = options.attention === "written-out" ? { customCalls: new Set<string>() } : {};
+    this.cache = new ProgramCache(executor, (graph, chosen) => lower(graph, { ...lowering, ...chosen, ...kernels }));
     // A copy on the host costs a GPU two ways over the bus.
     const stays = options.copies ?? (executor.facts.platform === "cpu" ? "host" : "device");
     const makeCopies = stays === "host" ? hostCopies(executor) : deviceCopies(executor, this.cache);

@@ -1,4 +1,5 @@
 /** @file Settings of the engine: the same for recipes and for the command line. */
+import { xlaAttentions } from "../../backend/xla/xla-backend.ts";
 import {
   type ConfigOf,
   choiceField,
@@ -25,6 +26,10 @@ const binding = choiceField(["auto", "c-api", "onnxruntime-node"], {
 const onednnLibrary = nullableField(textField({ doc: "Path of the oneDNN library; null: searched." }));
 const plugin = nullableField(textField({ doc: "Path of a PJRT plugin, or of libtensorflow_cc.so.2; null: searched." }));
 const devices = integerField({ default: 1, min: 1, doc: "Devices of an xla engine that share each training step." });
+const attention = choiceField(xlaAttentions, {
+  default: "fused",
+  doc: "Attention of an xla engine: its compiler's kernels where it has them, or written-out.",
+});
 
 /** As options of a command. */
 export const engineFields = defineFields({ engine: name, dtype, threads, binding, onednnLibrary, plugin });
@@ -43,7 +48,7 @@ export const ownLengthField = nullableField(
 /** As a section of a recipe. */
 export const engineTable = defineConfig({
   name: "engine",
-  fields: defineFields({ name, dtype, threads, binding, onednnLibrary, plugin, devices }),
+  fields: defineFields({ name, dtype, threads, binding, onednnLibrary, plugin, devices, attention }),
 });
 
 export type EngineSettings = ConfigOf<typeof engineTable.fields>;
@@ -63,6 +68,7 @@ export function engineOptions({
   onednnLibrary: library,
   plugin: file,
   devices: shared,
+  attention: kernels,
 }: EngineSettings): GivenEngine {
   const options = {
     engine,
@@ -71,11 +77,12 @@ export function engineOptions({
     ...(library === null ? {} : { onednnLibrary: library }),
     ...(file === null ? {} : { plugin: file }),
     ...(shared === 1 ? {} : { devices: shared }),
+    ...(kernels === "fused" ? {} : { attention: kernels }),
   };
   return { engine: options, dtype: compute };
 }
 
 /** A command's options as the library takes them. */
 export function givenEngine({ engine, ...rest }: ConfigOf<typeof engineFields>): GivenEngine {
-  return engineOptions({ name: engine, devices: 1, ...rest });
+  return engineOptions({ name: engine, devices: 1, attention: "fused", ...rest });
 }

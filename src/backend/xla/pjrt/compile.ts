@@ -16,6 +16,14 @@ export interface CompileContext {
   readonly cache: CompileCache | undefined;
 }
 
+/** What to try when a text does not compile. */
+function adviceFor(text: string): string {
+  const advice = "Try a newer plugin; if it stays, report it with the text.";
+  return text.includes("@__cudnn$")
+    ? `It uses cuDNN's kernels for attention: try engine.attention: written-out. ${advice}`
+    : advice;
+}
+
 async function compileText(client: PjrtClient, { name, text }: XlaProgram, options: Uint8Array): Promise<Address> {
   const { api } = client;
   const [code, format] = [text, "mlir"].map((words) => new TextEncoder().encode(words)) as [Uint8Array, Uint8Array];
@@ -47,7 +55,7 @@ async function compileText(client: PjrtClient, { name, text }: XlaProgram, optio
       memoryFailure(error, `compiling ${name}`, () => client.memory(client.devices[0]!)),
       "XLA_COMPILE_FAILED",
       what,
-      "Try a newer plugin; if it stays, report it with the text.",
+      adviceFor(text),
     );
   }
 }

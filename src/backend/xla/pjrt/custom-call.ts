@@ -2,7 +2,7 @@
 import type { PjrtClient } from "./client.ts";
 
 /** Attention of cuDNN, forward and backward. @source jax/_src/cudnn/fused_attention_stablehlo.py */
-const cudnnAttention = ["", "ScaleBias"].flatMap((scaled) =>
+export const cudnnAttention = ["", "ScaleBias"].flatMap((scaled) =>
   ["Softmax", "SoftmaxDropout"].flatMap((kind) => [
     `__cudnn$fmha${scaled}${kind}`,
     `__cudnn$fmha${scaled}${kind}Backward`,
