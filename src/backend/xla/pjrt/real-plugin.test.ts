@@ -152,6 +152,14 @@ describe.skipIf(!isHere)("a real CPU plugin (FIRTH_TEST_PJRT)", () => {
     await other.dispose();
   });
 
+  // As long as it does, two processes on one machine cannot be tried as two hosts without accelerators.
+  it("is of one host: the CPU's client refuses to be told of others", async () => {
+    const store = { get: () => undefined, tryGet: () => undefined, put: () => undefined };
+    const error = await failure(openPjrt({ plugin, platform: "cpu", host: { index: 0, count: 2, store } }));
+    expect(error.code).toBe("PJRT_OPEN_FAILED");
+    expect(error.message).toMatch(/Unexpected option name passed to PJRT_Client_Create: (num_nodes|node_id)/);
+  });
+
   it("passes its self-test", async () => {
     const library = { kind: "pjrt", platform: "cpu", path: plugin, foundBy: "the test" } as const;
     const verdict = await selfTestXla(library, { cacheFolder: join(folder, "verdicts") });
