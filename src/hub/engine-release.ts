@@ -1,6 +1,10 @@
 /**
  * @file Releases of XLA's plugins that `firth engine install` fetches, each with its checksum.
- * @source github.com/zml/pjrt-artifacts; the checksums are those that build files of projects pin which use the release
+ *
+ * The checksums are those of the build files of the plugins' publisher, `platforms/cpu/cpu.bzl` and `platforms/cuda/cuda.bzl` of
+ * github.com/zml/zml, or of projects that took those files over (github.com/NarendraPatwardhan/nml), for this release; that of
+ * the CPU's for x86-64 and for macOS stands in two of them. A file that has another one is refused, never installed.
+ * @source github.com/zml/pjrt-artifacts
  */
 
 /** A file of a release. */

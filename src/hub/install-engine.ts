@@ -126,7 +126,7 @@ function requireHash({ from, sha256 }: EngineSource, found: string): void {
   refuse(
     "ENGINE_CHECKSUM",
     from,
-    `has the SHA-256 ${found}, not ${sha256.toLowerCase()} as expected. It arrived damaged or was replaced: nothing was installed.`,
+    `has the SHA-256 ${found}, not ${sha256.toLowerCase()} as expected. It arrived damaged or was replaced: nothing was installed. Try again; if it stays, take the file from where you trust it, with --from FILE.`,
   );
 }
 
