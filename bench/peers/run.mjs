@@ -2,11 +2,11 @@
 //
 // Python comes from --python, else FIRTH_PEER_PYTHON, else python3. Exit code 2: no Python, or a package is missing.
 
+import { SideError } from "../line-process.mjs";
 import { finetuningUsage, runFinetuning } from "./finetuning.mjs";
 import { generationUsage, runGeneration } from "./generation.mjs";
 import { inferenceUsage, runInference } from "./inference.mjs";
 import { MissingPeer } from "./programs.mjs";
-import { SideError } from "./stepper.mjs";
 import { runTraining, usage as trainingUsage } from "./training.mjs";
 
 const usage = `Usage: npm run bench:peers -- PART [options]

@@ -1,7 +1,8 @@
 // Several sides of a comparison that take turns: all stay loaded, only one is awake.
 
+import { SideError } from "../line-process.mjs";
 import { median, reasonIn } from "../section.mjs";
-import { SideError, startSide } from "./stepper.mjs";
+import { startSide } from "./stepper.mjs";
 
 async function start(side) {
   const opened = await startSide(side);
