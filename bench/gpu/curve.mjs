@@ -2,18 +2,17 @@
 //
 //   node bench/gpu/curve.mjs --engine cuda --dtype f32 --steps 200 > FILE.json
 //
-// The language's words follow each other in cycles; weights, batches and dropout masks are functions of seeds.
+// The language's words follow each other in cycles; weights, batches and dropout masks are functions of seeds. Prints a line of
+// JSON for each step, and one at the end.
 
-import { parseArgs } from "node:util";
-import { dist, openBackend } from "./backend.mjs";
+import { backendOptions, dist, openBackend } from "./backend.mjs";
 import { say } from "./side.mjs";
+import { curve } from "./works.mjs";
 
 const text = { type: "string" };
-const { values } = parseArgs({
-  options: { engine: text, plugin: text, python: text, dtype: text, steps: text, preset: text },
-});
+const values = backendOptions({ steps: text, preset: text });
 const dtype = values.dtype ?? "f32";
-const numWords = 507;
+const numWords = 59;
 const maxSeqLength = 64;
 
 const { bert, bertConfig, maskedLanguageModeling, WordPiece } = await dist("index");
@@ -25,7 +24,7 @@ const special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 const words = Array.from({ length: numWords }, (_, i) => `t${i}`);
 const tokenizer = WordPiece.fromVocabulary([...special, ...words]);
 const { module, weights } = bert(
-  bertConfig({ preset: values.preset ?? "mini", vocabSize: special.length + numWords }),
+  bertConfig({ preset: values.preset ?? curve.preset, vocabSize: special.length + numWords }),
   {
     seed: 1,
   },
@@ -41,25 +40,29 @@ const examples = {
     return { a: { tokens, wordStarts: new Uint8Array(length).fill(1) } };
   },
 };
-const losses = [];
-const norms = [];
-const { backend } = await openBackend({ ...values, engine: values.engine ?? "onnx" });
+const { backend } = await openBackend(values);
 const began = performance.now();
 await train({
   backend,
   model: module,
   weights,
-  objective: maskedLanguageModeling({ tokenizer, maxSeqLength }),
+  // Rows are not packed: their number, and with it the program, is the same in every step.
+  objective: maskedLanguageModeling({ tokenizer, maxSeqLength, packed: false }),
   examples,
   policy: { compute: dtype },
   options: trainOptionsTable.resolve({
-    ...{ maxSteps: Number(values.steps ?? 200), batchSize: 32, learningRate: 5e-4, warmupSteps: 20, seed: 3 },
+    ...{
+      maxSteps: Number(values.steps ?? curve.steps),
+      batchSize: curve.batch,
+      learningRate: 2e-3,
+      warmupSteps: 20,
+      seed: 3,
+    },
   }),
   listener: (event) => {
     if (event.kind !== "step") return;
-    losses.push(event.loss);
-    norms.push(event.gradientNorm);
+    say({ step: event.step, loss: event.loss, norm: event.gradientNorm });
   },
 });
-say({ engine: backend.name, dtype, seconds: (performance.now() - began) / 1000, losses, norms });
+say({ engine: backend.name, dtype, seconds: (performance.now() - began) / 1000 });
 await backend.dispose();

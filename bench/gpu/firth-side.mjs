@@ -2,21 +2,18 @@
 //
 //   node bench/gpu/firth-side.mjs --engine cuda --model bert-base --vocab 30522 --batch 256 --seq 128 --dtype bf16
 //
-// --dump FOLDER writes the text of the step's graph and what its arguments are, for jax_side.py, and ends.
+// --dump FOLDER writes the text of the step's graph and what its arguments are, for jax_side.py, and ends; with --target cuda as it
+// is for that platform, whatever the engine, for compile_ahead.py.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { parseArgs } from "node:util";
-import { dist, openBackend } from "./backend.mjs";
+import { backendOptions, dist, openBackend } from "./backend.mjs";
 import { answerBlocks, say } from "./side.mjs";
 
 const text = { type: "string" };
-const { values } = parseArgs({
-  options: {
-    ...{ engine: text, plugin: text, python: text, model: text, vocab: text, batch: text, seq: text, dtype: text },
-    dump: text,
-  },
+const values = backendOptions({
+  ...{ model: text, vocab: text, batch: text, seq: text, "attention-dropout": text, dump: text, target: text },
 });
 
 const SEED = 1;
@@ -28,8 +25,10 @@ const { adamW } = await dist("optim/adamw");
 const { lowerToStableHlo } = await dist("backend/xla/lower/lower-to-stablehlo");
 
 const opened = await openBackend(values);
-const { backend, customCalls } = opened;
-const compiled = { milliseconds: 0, memory: undefined };
+const { backend } = opened;
+const customCalls =
+  values.target === "cuda" ? new Set((await dist("backend/xla/pjrt/custom-call")).cudnnAttention) : opened.customCalls;
+const compiled = { milliseconds: 0, memory: undefined, attention: undefined };
 
 /** Writes down what a peer needs to run the same graph, and ends. */
 function dump(graph, options) {
@@ -60,6 +59,7 @@ const watched = new Proxy(backend, {
         const executable = await target.compile(graph, options);
         compiled.milliseconds += performance.now() - began;
         compiled.memory = executable.memory;
+        compiled.attention = executable.attention;
         return executable;
       };
     }
@@ -73,6 +73,7 @@ const { state, objective, batch } = trainingTask({
   batch: Number(values.batch),
   seq: Number(values.seq),
   seed: SEED,
+  ...(values["attention-dropout"] === undefined ? {} : { attentionDropout: Number(values["attention-dropout"]) }),
 });
 const step = await TrainStep.create({
   backend: watched,
@@ -131,7 +132,7 @@ say({
   tokens: batch.numTokens,
   flops: work.usefulFlops,
   parameters: [...step.store.parameters.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-  ...{ compileMs: compiled.milliseconds, firstStepMs, memory: compiled.memory, losses },
+  ...{ compileMs: compiled.milliseconds, firstStepMs, memory: compiled.memory, attention: compiled.attention, losses },
   hostShare: waited === 0 ? undefined : worked / waited,
 });
 await step.dispose();

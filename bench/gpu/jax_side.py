@@ -10,13 +10,12 @@ given back as those results in the next step. The protocol is that of side.mjs.
 import argparse
 import json
 import os
-import re
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
 
-def say(value):
-    print(json.dumps(value), flush=True)
+from answers import answer_blocks, say  # noqa: E402
 
 
 def draw(numpy, random, name, kind):
@@ -62,6 +61,8 @@ def main():
         module = ir.Module.parse(text)
         devices = xla_client.DeviceList((device,))
         compile_options = compiler.get_compile_options(num_replicas=1, num_partitions=1)
+        # Shardings in the text, where there are any, are GSPMD's.
+        compile_options.executable_build_options.use_shardy_partitioner = False
         executable = backend.compile_and_load(module, devices, compile_options)
     compile_ms = 1000 * (time.perf_counter() - began)
 
@@ -87,13 +88,7 @@ def main():
         return 1000 * (time.perf_counter() - start)
 
     block(4)
-    say({"ready": True})
-    for line in sys.stdin:
-        found = re.fullmatch(r"steps (\d+)", line.strip())
-        if found:
-            say({"blockMs": block(int(found.group(1)))})
-        elif line.strip():
-            say({"error": f"unknown command {line.strip()!r}; only 'steps N'"})
+    answer_blocks(block)
     say({"side": "jax", "compileMs": compile_ms, "jax": jax.__version__, "device": device.device_kind})
 
 

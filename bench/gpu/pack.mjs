@@ -1,15 +1,17 @@
-// Makes the folder that goes to a GPU machine beside the repository: Node, the built package with what it imports, the curve
-// of the onnx engine and texts to fine-tune on. `npm run build` first; on Linux, x86-64.
+// Makes the folder that goes to a GPU machine beside the repository: Node, the built package with what it imports, and texts to
+// fine-tune on. `npm run build` first; on Linux, x86-64.
 //
-//   node bench/gpu/pack.mjs [--data FOLDER [--vocab FILE]] [--out .gpu] [--curve-steps 200]
+//   node bench/gpu/pack.mjs [--data FOLDER [--vocab FILE]] [--out .gpu] [--record-curve]
 //
-// --data names the folder of the data sets (mrpc/, …), --vocab a WordPiece vocabulary (FOLDER/vocab.txt); without data nothing is
-// fine-tuned there. The folder is ignored by
-// git and is taken along by its name; everything that goes must stay below 64 MiB.
+// --data names the folder of the data sets (mrpc/, …), --vocab a WordPiece vocabulary (FOLDER/vocab.txt); without
+// data nothing is fine-tuned there. --record-curve runs curve.mjs on the onnx engine anew and writes curve-onnx.json, which is part
+// of the repository; otherwise its first steps are run and compared. The folder is ignored by git and is taken along by its name;
+// everything that goes must stay below 64 MiB.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { tasks } from "../peers/finetuning-cases.mjs";
 import { taskFile } from "../peers/task-data.mjs";
@@ -17,9 +19,15 @@ import { root } from "../section.mjs";
 import { curve, finetuning } from "./works.mjs";
 
 const MOST_BYTES = 64 * 2 ** 20;
+/** Of the recorded curve: steps that are run again, and how far a loss may be from it. */
+const CHECKED_STEPS = 3;
+const CURVE_TOLERANCE = 1e-4;
+const here = dirname(fileURLToPath(import.meta.url));
 
 const text = { type: "string" };
-const { values } = parseArgs({ options: { data: text, out: text, vocab: text, "curve-steps": text } });
+const { values } = parseArgs({
+  options: { data: text, out: text, vocab: text, "record-curve": { type: "boolean", default: false } },
+});
 const out = join(root, values.out ?? ".gpu");
 const tell = (message) => console.error(`pack: ${message}`);
 
@@ -33,6 +41,17 @@ if (!existsSync(join(root, "dist", "index.js"))) {
   tell("dist is missing. Run npm run build first.");
   process.exit(1);
 }
+
+// What is given is read first: the rest takes minutes.
+const vocab = values.vocab ?? join(values.data ?? "", "vocab.txt");
+if (values.data === undefined) tell("no --data: nothing to fine-tune on is taken along.");
+else if (!existsSync(vocab)) {
+  tell(`there is no vocabulary ${vocab}; name one with --vocab.`);
+  process.exit(1);
+}
+const { task, batch, steps } = finetuning;
+const examples =
+  values.data === undefined ? undefined : await taskFile(values.data, tasks[task], (steps + 1) * batch, 1);
 
 /** A package with those it depends on, by name, from node_modules. */
 function closure(names, found = new Map()) {
@@ -72,7 +91,7 @@ function copyPackages(staging) {
 /** An archive that Python's tarfile reads. */
 function archive(folder, entries, file) {
   execFileSync("tar", ["--sort=name", "-C", folder, "-cf", `${file}.tar`, ...entries]);
-  execFileSync("xz", ["-9e", "-T2", "-f", `${file}.tar`]);
+  execFileSync("xz", ["-9", "-T2", "-f", `${file}.tar`]);
 }
 
 const bytesUnder = (folder) =>
@@ -81,14 +100,21 @@ const bytesUnder = (folder) =>
     return sum + (entry.isDirectory() ? bytesUnder(path) : statSync(path).size);
   }, 0);
 
-rmSync(out, { recursive: true, force: true });
 const staging = join(out, "staging");
+rmSync(staging, { recursive: true, force: true });
 mkdirSync(join(staging, "bin"), { recursive: true });
 
-cpSync(process.execPath, join(staging, "bin", "node"));
-execFileSync("strip", ["--strip-unneeded", join(staging, "bin", "node")]);
-execFileSync(join(staging, "bin", "node"), ["--version"]);
-archive(staging, ["bin"], join(out, "node"));
+// Compressing Node takes minutes: it is done once for each Node.
+const packedNode = join(out, "node.json");
+const nodeFacts = JSON.stringify({ version: process.version, bytes: statSync(process.execPath).size });
+if (!existsSync(packedNode) || readFileSync(packedNode, "utf8") !== nodeFacts) {
+  tell(`compressing Node ${process.version} …`);
+  cpSync(process.execPath, join(staging, "bin", "node"));
+  execFileSync("strip", ["--strip-unneeded", join(staging, "bin", "node")]);
+  execFileSync(join(staging, "bin", "node"), ["--version"]);
+  archive(staging, ["bin"], join(out, "node"));
+  writeFileSync(packedNode, nodeFacts);
+}
 
 cpSync(join(root, "dist"), join(staging, "dist"), {
   recursive: true,
@@ -97,28 +123,38 @@ cpSync(join(root, "dist"), join(staging, "dist"), {
 copyPackages(staging);
 archive(staging, ["dist", "node_modules"], join(out, "package"));
 
-tell("the onnx engine's curve …");
-const curveText = execFileSync(
-  process.execPath,
-  [
-    join(root, "bench", "gpu", "curve.mjs"),
-    "--engine",
-    "onnx",
-    "--steps",
-    values["curve-steps"] ?? String(curve.steps),
-  ],
-  { encoding: "utf8", maxBuffer: 2 ** 24 },
-);
-writeFileSync(join(out, "curve-onnx.json"), curveText);
+/** Losses of the onnx engine, which does not run there. */
+function onnxCurve(steps) {
+  const program = [join(here, "curve.mjs"), "--engine", "onnx", "--steps", String(steps)];
+  const lines = execFileSync(process.execPath, program, { encoding: "utf8", maxBuffer: 2 ** 24 })
+    .trim()
+    .split("\n");
+  const made = lines.map((line) => JSON.parse(line)).filter(({ step }) => step !== undefined);
+  return { losses: made.map(({ loss }) => loss), norms: made.map(({ norm }) => norm) };
+}
 
-if (values.data === undefined) tell("no --data: nothing to fine-tune on is taken along.");
-else {
-  const { task, batch, steps } = finetuning;
-  const { text: rows, ending } = await taskFile(values.data, tasks[task], (steps + 1) * batch, 1);
-  writeFileSync(join(out, `${task}${ending}`), rows);
-  const vocab = values.vocab ?? join(values.data, "vocab.txt");
-  if (existsSync(vocab)) cpSync(vocab, join(out, "vocab.txt"));
-  else tell(`there is no vocabulary ${vocab}; name one with --vocab.`);
+const recorded = join(here, "curve-onnx.json");
+if (values["record-curve"]) {
+  tell(`the onnx engine's curve, ${curve.steps} steps …`);
+  const rounded = (numbers) => numbers.map((x) => Number(x.toPrecision(8)));
+  const { losses, norms } = onnxCurve(curve.steps);
+  writeFileSync(recorded, `${JSON.stringify({ losses: rounded(losses), norms: rounded(norms) })}\n`);
+} else {
+  const known = JSON.parse(readFileSync(recorded, "utf8"));
+  const { losses } = onnxCurve(CHECKED_STEPS);
+  const greatest = Math.max(...losses.map((loss, i) => Math.abs(loss - known.losses[i])));
+  tell(
+    `the onnx engine's first ${losses.length} losses are within ${greatest.toExponential(1)} of the recorded curve.`,
+  );
+  if (!(greatest <= CURVE_TOLERANCE)) {
+    tell("the recorded curve is another run's. Record it anew: --record-curve.");
+    process.exit(1);
+  }
+}
+
+if (values.data !== undefined) {
+  writeFileSync(join(out, `${finetuning.task}${examples.ending}`), examples.text);
+  cpSync(vocab, join(out, "vocab.txt"));
 }
 rmSync(staging, { recursive: true });
 

@@ -6,19 +6,14 @@ Nothing is asked of the device within a block: the loss of its last step is read
 (scaled_dot_product_attention, which takes its fused kernels), AdamW its fused one.
 """
 
-import json
 import os
-import re
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
 
+from answers import answer_blocks, say  # noqa: E402
 from pytorch_train import Step, import_torch, parse  # noqa: E402
-
-
-def say(value):
-    print(json.dumps(value), flush=True)
 
 
 def main():
@@ -47,13 +42,7 @@ def main():
 
     first = block(1)
     block(5)
-    say({"ready": True})
-    for line in sys.stdin:
-        found = re.fullmatch(r"steps (\d+)", line.strip())
-        if found:
-            say({"blockMs": block(int(found.group(1)))})
-        elif line.strip():
-            say({"error": f"unknown command {line.strip()!r}; only 'steps N'"})
+    answer_blocks(block)
     say(
         {
             "side": "torch",

@@ -42,7 +42,7 @@ function trainingText({ work, rounds, block, sides, date, machine }) {
     return `| ${side.label} | ${fixed(stepMs, 1)} (${range(side.stepMs, 1)}) | ${fixed(tokensPerSecond)} | ${percent(utilisation)} | ${percent(report.hostShare)} | ${fixed(compiling / 1000, 1)} | ${gibibytes(deviceBytes(report))} |`;
   });
   const lines = [
-    `### ${work.model}, ${work.batch} × ${work.seq}`,
+    `### ${work.model}, ${work.batch} × ${work.seq}${work.attentionDropout === 0 ? ", no dropout of attention" : ""}`,
     "",
     `${rounds} rounds of ${block} steps, in turns; ${date}, ${machine}.`,
     "",
@@ -63,7 +63,10 @@ function trainingText({ work, rounds, block, sides, date, machine }) {
         `${fixed((1000 * work.batch) / stepMs)} sequences/s; ${work.anchor.of}: ${work.anchor.sequencesPerSecond}.`,
       );
     }
-    const { hostShare } = ours.report;
+    const { hostShare, attention } = ours.report;
+    if (attention !== undefined) {
+      lines.push("", `Attention of Firth's step: ${attention.fused} by fused kernels, ${attention.exact} written out.`);
+    }
     if (hostShare > hostLimit)
       lines.push("", `The host works in ${percent(hostShare)} of a step; at most ${percent(hostLimit)} is allowed.`);
   }
@@ -72,27 +75,29 @@ function trainingText({ work, rounds, block, sides, date, machine }) {
   return lines.join("\n");
 }
 
-function curveText({ dtype, steps, greatest, tolerance, losses, expected, date }) {
+function curveText({ dtype, steps, greatest, tolerance, losses, expected, date, failure }) {
+  if (steps === 0) return `| ${dtype} | 0 | – | ${failure} | – | – | ${date} |`;
   const within = greatest <= tolerance ? "within" : "**outside**";
   const last = (values) => fixed(median(values.slice(-10)), 4);
-  return `| ${dtype} | ${steps} | ${greatest.toExponential(1)} | ${within} ${tolerance} | ${last(losses)} | ${last(expected)} | ${date} |`;
+  const stopped = failure === undefined ? "" : ` (${failure})`;
+  return `| ${dtype} | ${steps}${stopped} | ${greatest.toExponential(1)} | ${within} ${tolerance} | ${last(losses)} | ${last(expected)} | ${date} |`;
 }
 
 function finetuningText({ task, batch, dtype, target, sides, date }) {
   const rows = sides.map((side) =>
     side.absent === undefined
-      ? `| ${side.label} | ${fixed((1000 * batch) / side.usual)} | ${fixed(side.usual, 1)} | ${side.slow} (${fixed(side.slowSeconds, 1)} s) |`
-      : `| ${side.label} | – | – | ${side.absent} |`,
+      ? `| ${side.label} | ${fixed((1000 * batch) / side.usual)} | ${fixed(side.usual, 1)} | ${side.stepMs.length} | ${side.compiled} (${fixed(side.compileSeconds, 1)} s) |`
+      : `| ${side.label} | – | – | – | ${side.absent} |`,
   );
   const [ours, peer] = sides;
-  const ratio = ours.usual && peer.usual ? peer.usual / ours.usual : undefined;
+  const ratio = ours?.usual && peer?.usual ? peer.usual / ours.usual : undefined;
   return [
     `### Fine-tuning, ${task}, ${batch} pairs a step, ${dtype}`,
     "",
-    `One side after the other, ${date}. Steps in which a new shape was compiled (over three times the median) are told by themselves.`,
+    `One side after the other, ${date}. Compiling, which comes with each new shape of a batch, is told by itself.`,
     "",
-    "| side | examples/s | ms a step | slow steps |",
-    "|---|---|---|---|",
+    "| side | examples/s | ms a step | steps | steps that compiled |",
+    "|---|---|---|---|---|",
     ...rows,
     ...(ratio === undefined
       ? []
@@ -100,17 +105,45 @@ function finetuningText({ task, batch, dtype, target, sides, date }) {
   ].join("\n");
 }
 
+const greatestOf = (distances) => Math.max(...Object.values(distances)).toExponential(1);
+
+/** What was found of the engine, a line each. */
+function engineLines({ engine, description, gflops, attention, failure, system }) {
+  const versions = Object.entries(system).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
+  const lines = [versions.join(", ")];
+  if (engine !== undefined) {
+    lines.push(`${engine}: ${description}; GFLOPS f32 ${fixed(gflops.f32)}, bf16 ${fixed(gflops.bf16)}`);
+  }
+  if (typeof attention === "string") lines.push(`attention: ${attention}`);
+  else {
+    for (const { shape, hasBias, fusedMs, writtenMs, distances } of attention ?? []) {
+      const name = `attention and gradient, ${shape.join("×")}${hasBias ? ", hidden places" : ""}`;
+      lines.push(
+        `${name}: fused ${fixed(fusedMs, 2)} ms, written out ${fixed(writtenMs, 2)} ms, greatest relative distance ${greatestOf(distances)}`,
+      );
+    }
+  }
+  if (failure !== undefined) lines.push(`**failed**: ${failure.replaceAll("\n", " ").slice(0, 600)}`);
+  return lines;
+}
+
 /** What is printed when a work has been measured. */
 export function summaryLines(record) {
+  if (record.kind === "engine") return engineLines(record).map((line) => `engine | ${line}`);
   if (record.kind === "curve") {
-    const { dtype, steps, greatest, tolerance } = record;
-    return [`curve ${dtype}: ${steps} steps, greatest difference ${greatest.toExponential(2)} of ${tolerance}`];
+    const { dtype, steps, greatest, greatestNorm, tolerance, failure } = record;
+    if (steps === 0) return [`curve ${dtype} | missing: ${failure}`];
+    return [
+      `curve ${dtype} | ${steps} steps | greatest difference of a loss ${greatest.toExponential(2)} of ${tolerance}, of a norm ${greatestNorm.toExponential(2)}`,
+    ];
   }
   const ours = record.sides.find(({ id }) => id.startsWith("firth"));
   return record.sides.map((side) => {
     const name = record.work?.name ?? record.task;
     if (side.absent !== undefined) return `${name} | ${side.label} | missing: ${side.absent}`;
-    if (record.kind === "finetuning") return `${name} | ${side.label} | ${fixed(side.usual, 1)} ms`;
+    if (record.kind === "finetuning") {
+      return `${name} | ${side.label} | ${fixed(side.usual, 1)} ms, median of ${side.stepMs.length} | ${side.compiled} compiled, ${fixed(side.compileSeconds, 1)} s`;
+    }
     const { stepMs, tokensPerSecond, utilisation } = figuresOf(side, ours);
     const ratio = ours?.stepMs === undefined || side === ours ? "" : ` | ${fixed(median(ratiosOf(ours, side)), 2)}×`;
     return `${name} | ${side.label} | ${fixed(stepMs, 2)} ms | ${fixed(tokensPerSecond)} tokens/s | ${percent(utilisation)} of the peak | host ${percent(side.report.hostShare)}${ratio}`;
@@ -133,6 +166,11 @@ Written by \`node bench/gpu/section.mjs\` from what \`bench/gpu/run.sh\` measure
   attention and AdamW; within a block nothing is asked of the device.
 - *Of the peak*: the operations that the tokens need over ${peakTflops} TFLOP/s. *Host*: the share of the time in which Firth's own thread works.
 - *The same graph*: JAX compiles and runs the text that Firth made.
+
+${of("engine")
+  .flatMap(engineLines)
+  .map((line) => `- ${line}`)
+  .join("\n")}
 
 ${of("training").map(trainingText).join("\n\n")}
 

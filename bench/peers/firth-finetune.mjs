@@ -19,6 +19,7 @@ const text = { type: "string" };
 const { values } = parseArgs({
   options: {
     ...{ model: text, train: text, steps: text, batch: text, seed: text, dtype: text, engine: text },
+    ...{ plugin: text, attention: text },
     "max-length": text,
     kind: { type: "string", default: "texts" },
     stride: { type: "string", default: "128" },
@@ -80,14 +81,19 @@ const learning = {
   },
 };
 const clock = new EngineClock();
-const backend = timedBackend(await library.openEngine({ engine: values.engine }), clock);
+const own = Object.entries({ plugin: values.plugin, attention: values.attention }).filter(
+  ([, value]) => value !== undefined,
+);
+const opened = await library.openEngine({ engine: values.engine, ...Object.fromEntries(own) });
+const compiling = new EngineClock();
+const timed = timedBackend(opened, clock);
+const backend = { ...timed, compile: (graph, options) => compiling.during(() => timed.compile(graph, options)) };
 const controller = new AbortController();
 const times = [];
 const outside = [];
 const fill = [];
 const losses = [];
-let began = 0;
-let worked = 0;
+let [began, worked, compiled] = [0, 0, 0];
 const listener = (event) => {
   if (event.kind === "start") {
     say({ ready: true });
@@ -98,10 +104,11 @@ const listener = (event) => {
     outside.push(stepMs - (clock.milliseconds - worked));
     fill.push(event.fillRatio);
     losses.push(event.loss);
-    say({ stepMs, loss: event.loss });
+    say({ stepMs, compileMs: compiling.milliseconds - compiled, loss: event.loss });
     if (!waitForStep()) controller.abort();
   } else return;
   worked = clock.milliseconds;
+  compiled = compiling.milliseconds;
   began = performance.now();
 };
 await learning[values.kind]({

@@ -33,6 +33,8 @@ class Bert:
         self.options, self.torch = options, torch
         self.layers, self.hidden, self.heads = SIZES[options.model]
         self.scored_per_row = self.scored(options.seq)
+        own = options.attention_dropout
+        self.attention_dropout = options.dropout if own is None else own
 
     def scored(self, seq):
         return max(1, int(0.15 * seq))
@@ -47,7 +49,7 @@ class Bert:
             intermediate_size=4 * self.hidden,
             max_position_embeddings=max(512, self.options.seq),
             hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout,
+            attention_probs_dropout_prob=self.attention_dropout,
             attn_implementation=self.options.attention,
         )
 
@@ -98,7 +100,7 @@ class Gpt2(Bert):
             n_positions=max(1024, self.options.seq),
             resid_pdrop=dropout,
             embd_pdrop=dropout,
-            attn_pdrop=dropout,
+            attn_pdrop=self.attention_dropout,
             attn_implementation=self.options.attention,
         )
 
@@ -125,7 +127,7 @@ class Bart(Gpt2):
             decoder_ffn_dim=4 * self.hidden,
             max_position_embeddings=max(1024, self.options.seq),
             dropout=dropout,
-            attention_dropout=dropout,
+            attention_dropout=self.attention_dropout,
             activation_dropout=dropout,
             attn_implementation=self.options.attention,
         )

@@ -15,7 +15,6 @@ Prints one JSON object. With --interactive each line "step" on standard input ma
 """
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -23,6 +22,7 @@ import statistics
 import sys
 import time
 
+from answers import answer_lines, say
 from pytorch_models import SIZES, family_of
 
 
@@ -38,6 +38,7 @@ def parse():
     parser.add_argument("--optimizer", choices=("auto", "fused", "foreach", "loop"), default="auto")
     parser.add_argument("--compile", action="store_true", help="torch.compile (needs a C++ compiler)")
     parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--attention-dropout", type=float, help="of attention's probabilities; --dropout when left out")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
     parser.add_argument("--warmup", type=int, default=2)
@@ -195,16 +196,11 @@ def main():
         return {"stepMs": elapsed, "loss": loss}
 
     if options.interactive:
-        print(json.dumps({"ready": True, "threads": torch.get_num_threads()}), flush=True)
-        for line in sys.stdin:
-            if line.strip() == "step":
-                print(json.dumps(one()), flush=True)
-            elif line.strip():
-                print(json.dumps({"error": f"unknown command {line.strip()!r}; only 'step'"}), flush=True)
+        answer_lines("step", "step", one)
     else:
         for _ in range(options.steps):
             one()
-    print(json.dumps(report(step, times, losses, torch, transformers)), flush=True)
+    say(report(step, times, losses, torch, transformers))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ export interface TrainingTaskOptions {
   readonly batch: number;
   readonly seq: number;
   readonly seed: number;
+  /** Dropout of attention's probabilities, of families that have one; the size's own when left out. */
+  readonly attentionDropout?: number | undefined;
 }
 
 export interface TrainingTask {
@@ -78,9 +80,13 @@ function randomBatch(
  * @throws {ConfigError} all problems of the size together
  */
 export function trainingTask(options: TrainingTaskOptions): TrainingTask {
-  const { model, layers, seq, seed } = options;
+  const { model, layers, seq, seed, attentionDropout } = options;
   const { family, preset } = sizes.get(model)!;
-  const settings = { preset, ...(layers === undefined ? {} : { numHiddenLayers: layers }) };
+  const settings = {
+    preset,
+    ...(layers === undefined ? {} : { numHiddenLayers: layers }),
+    ...(attentionDropout === undefined ? {} : { attentionProbsDropoutProb: attentionDropout }),
+  };
   const vocab = options.vocab ?? family.facts(family.configure(settings)).vocabSize;
   const tokenizer = placeholderTokenizer(vocab);
   let config = family.configure(settings, tokenizer);

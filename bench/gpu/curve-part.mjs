@@ -1,0 +1,32 @@
+// Losses of a short run beside the onnx engine's, which were recorded where that engine runs.
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { here } from "./place.mjs";
+import { curve } from "./works.mjs";
+
+/** @param {import("./place.mjs").Place} place */
+export async function compareCurves(place, lateMs) {
+  const file = join(here, "curve-onnx.json");
+  if (!existsSync(file)) return place.tell(`curves: ${file} is missing; pack.mjs makes it.`);
+  const expected = JSON.parse(readFileSync(file, "utf8"));
+  const steps = place.options.trial ? Math.min(20, expected.losses.length) : expected.losses.length;
+  for (const dtype of place.dtype === "bf16" ? ["f32", "bf16"] : ["f32"]) {
+    const program = place.firth("curve.mjs", "--dtype", dtype, "--steps", steps);
+    const { lines, failure } = await place.lines(process.execPath, program, { lateMs });
+    // One line a step, so that a run that is stopped shows how far it came.
+    const made = lines.filter(({ step }) => step !== undefined);
+    const { seconds } = lines.find((line) => line.seconds !== undefined) ?? {};
+    const losses = made.map(({ loss }) => loss);
+    if (failure !== undefined) place.tell(`curve ${dtype}: ${failure.message}`);
+    const greatest = (name, all) => Math.max(...made.map((one, i) => Math.abs(one[name] - all[i])));
+    place.keep({
+      ...{ kind: "curve", dtype, steps: losses.length, tolerance: curve.tolerance[dtype] },
+      ...(losses.length === 0
+        ? {}
+        : { greatest: greatest("loss", expected.losses), greatestNorm: greatest("norm", expected.norms) }),
+      ...{ seconds, losses, expected: expected.losses.slice(0, losses.length) },
+      ...(failure === undefined ? {} : { failure: failure.message.split("\n")[0] }),
+    });
+  }
+}
