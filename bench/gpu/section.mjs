@@ -39,7 +39,8 @@ function trainingText({ work, rounds, block, sides, date, machine }) {
     const { stepMs, tokensPerSecond, utilisation } = figuresOf(side, ours);
     const { report } = side;
     const compiling = report.compileMs ?? report.firstStepMs;
-    return `| ${side.label} | ${fixed(stepMs, 1)} (${range(side.stepMs, 1)}) | ${fixed(tokensPerSecond)} | ${percent(utilisation)} | ${percent(report.hostShare)} | ${fixed(compiling / 1000, 1)} | ${gibibytes(deviceBytes(report))} |`;
+    const seconds = compiling === undefined ? undefined : compiling / 1000;
+    return `| ${side.label} | ${fixed(stepMs, 1)} (${range(side.stepMs, 1)}) | ${fixed(tokensPerSecond)} | ${percent(utilisation)} | ${percent(report.hostShare)} | ${fixed(seconds, 1)} | ${gibibytes(deviceBytes(report))} |`;
   });
   const lines = [
     `### ${work.model}, ${work.batch} × ${work.seq}${work.attentionDropout === 0 ? ", no dropout of attention" : ""}`,
