@@ -16,7 +16,7 @@ import {
   independentTags,
   type TagDecoder,
 } from "../tasks/tag-decoder.ts";
-import { readTagged, tagWindows, usualOverlap } from "../tasks/tagging-data.ts";
+import { readTagged, tagWindows, unknownTagsNotice, usualOverlap } from "../tasks/tagging-data.ts";
 import { type TaggingResult, taggingResult, type WordTag, wordTags } from "../tasks/tagging-evaluation.ts";
 import { TokenClassifierProgram } from "../tasks/token-classifier-program.ts";
 import { loadTokenizer } from "../tokenizers/load.ts";
@@ -221,6 +221,8 @@ export async function openTagger(tagger: Tagger, options: TagOptions = {}): Prom
     evaluate: async (source, { scheme = schemeOf(labels) } = {}) => {
       check();
       const data = await readTagged(source, { ...encoding, scheme }, labels);
+      const unknown = unknownTagsNotice(data);
+      if (unknown !== undefined) options.onNotice?.(`${data.name}: ${unknown}`);
       return taggingResult(data, await program.logits(data.windows), decoder);
     },
     dispose,

@@ -3,8 +3,7 @@ import { createHash } from "node:crypto";
 import { ConfigError } from "../base/errors.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import type { TokenModel } from "../models/model.ts";
-import { showLabels } from "../tasks/label-name.ts";
-import type { TaggingData } from "../tasks/tagging-data.ts";
+import { type TaggingData, unknownTagsNotice } from "../tasks/tagging-data.ts";
 import { type TaggingResult, taggingFigures, taggingResult } from "../tasks/tagging-evaluation.ts";
 import type { TokenClassificationSettings } from "../tasks/token-classification.ts";
 import { TokenClassifierProgram } from "../tasks/token-classifier-program.ts";
@@ -14,14 +13,13 @@ import { constraintFacts, tagDecoder } from "./tagger.ts";
 
 /** Tells what a file of tagged sentences holds. */
 export function tellTagging(listener: TrainListener | undefined, data: TaggingData): void {
-  const { name, sentences, labels, numDivided, numConverted, unknownTags } = data;
+  const { name, sentences, labels, numDivided, numConverted } = data;
   const say = (message: string) => listener?.({ kind: "notice", message: `${name}: ${message}` });
   const parts = numDivided === 0 ? "" : `, ${numDivided} in several windows`;
   const converted = numConverted === 0 ? "" : `, tags of ${numConverted} converted or mended`;
   say(`${sentences.length} sentences, ${labels.length} tags${parts}${converted}`);
-  if (unknownTags.length > 0) {
-    say(`${showLabels(unknownTags)} are not among the training data's tags: words with them count as wrong`);
-  }
+  const unknown = unknownTagsNotice(data);
+  if (unknown !== undefined) say(unknown);
 }
 
 /** Names data by what is in them. */

@@ -57,7 +57,7 @@ describe("parseQuestions", () => {
       ]),
     ]);
     expect(placesNotice(parseQuestions(value, "f"))).toBe(
-      "f: of 2 places of answers 1 were moved to where the answer stands nearest, 1 answers are not in their text: nothing is learnt from them",
+      'f: of 2 places of answers 1 were moved to where the answer stands nearest, 1 answer is not in its text (question "a"): nothing is learnt from it',
     );
   });
 

@@ -33,15 +33,28 @@ export function noPlaces(): Record<PlaceFinding, number> {
   return { codePoints: 0, utf16: 0, moved: 0, absent: 0, unsaid: 0 };
 }
 
+/** Questions that a notice names. */
+const SHOWN = 3;
+
+/** The first of the questions with an answer that their text does not have. */
+function withoutPlace(questions: readonly Question[]): string {
+  const ids = questions.filter(({ answers }) => answers.some(({ start }) => start === undefined)).map(({ id }) => id);
+  const shown = ids.slice(0, SHOWN).map((id) => JSON.stringify(id));
+  if (shown.length === 0) return "";
+  return ` (${ids.length === 1 ? "question" : "questions"} ${shown.join(", ")}${ids.length > SHOWN ? ", …" : ""})`;
+}
+
 /** What a user should know of the places that a file gives; undefined where all are right. */
-export function placesNotice({ name, places }: Pick<QuestionData, "name" | "places">): string | undefined {
+export function placesNotice({ name, places, questions }: QuestionData): string | undefined {
   const { codePoints, utf16, moved, absent, unsaid } = places;
   if (utf16 + moved + absent + unsaid === 0) return undefined;
   const total = codePoints + utf16 + moved + absent + unsaid;
   const kinds = [
     utf16 === 0 ? "" : `${utf16} are counted in UTF-16 units`,
     moved === 0 ? "" : `${moved} were moved to where the answer stands nearest`,
-    absent === 0 ? "" : `${absent} answers are not in their text: nothing is learnt from them`,
+    absent === 0
+      ? ""
+      : `${absent} ${absent === 1 ? "answer is" : "answers are"} not in ${absent === 1 ? "its" : "their"} text${withoutPlace(questions)}: nothing is learnt from ${absent === 1 ? "it" : "them"}`,
     unsaid === 0 ? "" : `${unsaid} are not said though the answer stands there several times: the first is taken`,
   ];
   return `${name}: of ${total} places of answers ${kinds.filter((kind) => kind !== "").join(", ")}`;

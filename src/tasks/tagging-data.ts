@@ -109,6 +109,12 @@ export interface TaggingData {
   readonly unknownTags: readonly string[];
 }
 
+/** What a user should know of tags that a model does not have; undefined where there are none. */
+export function unknownTagsNotice({ unknownTags }: Pick<TaggingData, "unknownTags">): string | undefined {
+  if (unknownTags.length === 0) return undefined;
+  return `${showLabels(unknownTags)} are not among the training data's tags: words with them count as wrong`;
+}
+
 export interface TaggingReading extends TaggingEncoding {
   /** What entities' tags are converted to; null keeps them. */
   readonly scheme: TagScheme | null;
