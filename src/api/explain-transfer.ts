@@ -22,7 +22,7 @@ import {
 const count = (number: number, unit: string): string => `${number} ${unit}${number === 1 ? "" : "s"}`;
 
 /** How the rate goes, in words. */
-function scheduleText(
+export function scheduleText(
   schedule: ResolvedStrategy["schedule"],
   { learningRate, decay }: TrainOptions,
   { maxSteps, warmupSteps }: RunPlan,

@@ -16,6 +16,7 @@ import { type TokenPooling, tokenPoolings } from "../tasks/pooling.ts";
 import { TextEmbeddingProgram } from "../tasks/text-embedding-program.ts";
 import type { TextTask, TextTaskData } from "../tasks/text-task.ts";
 import { type TrainResult, train } from "../train/trainer.ts";
+import { explainFeaturesIfAsked } from "./explain-features.ts";
 import { type FeatureFacts, type FeatureModel, featureSize, saveFeatureModel } from "./feature-model.ts";
 import { dataHash, tell } from "./finetune.ts";
 import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
@@ -147,7 +148,8 @@ export async function finetuneFeatures<D extends TextTaskData, R extends { reado
   const { outputDir, engine, dtype = "f32", listener, signal, fromScratch = false } = options;
   const { tokenizer, maxSeqLength, ...settings } = task.settings;
   const issues: ConfigIssue[] = [];
-  const { train: trainOptions, selectionFigure } = resolveFinetune({ ...rest, learningRate }, issues, task.figures);
+  const resolved = resolveFinetune({ ...rest, learningRate }, issues, task.figures, { explains: true });
+  const { train: trainOptions, selectionFigure, strategy } = resolved;
   const seed = trainOptions?.seed ?? 0;
   const opened = await openStart(start, seed);
   issues.push(...fitIssues(opened, task.settings));
@@ -171,6 +173,7 @@ export async function finetuneFeatures<D extends TextTaskData, R extends { reado
   const held = tables.eval === undefined ? undefined : await task.read(tables.eval, { labels, framing });
   if (held !== undefined) tell(listener, held, maxSeqLength);
 
+  explainFeaturesIfAsked({ task, data, encoder, features, resolved: { strategy, train: trainOptions } }, options);
   return withEngine(
     engine,
     async (backend) => {

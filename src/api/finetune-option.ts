@@ -71,6 +71,8 @@ export interface FinetuneResolving {
   readonly adapts?: boolean;
   /** Whether the run can learn from texts without labels; false when left out. */
   readonly crossViews?: boolean;
+  /** Whether the run can be explained; as byStrategy when left out. */
+  readonly explains?: boolean;
 }
 
 /** What a task without strategies cannot do. */
@@ -116,12 +118,30 @@ function checkAdapter(
   }
 }
 
+/**
+ * A batch with an auxiliary loss is two: the task's rows, and those that its texts make as language. They are not as many, so
+ * that the two cannot be cut into lanes together: one where the choice is left to a measurement.
+ */
+function withAuxiliaryLanes(
+  train: TrainOptions | undefined,
+  { auxiliary }: ResolvedStrategy,
+  issues: ConfigIssue[],
+): TrainOptions | undefined {
+  if (auxiliary === null || train === undefined || train.lanes === 1) return train;
+  if (train.lanes === 2) {
+    const message =
+      'must be 1 or "auto" with an auxiliary loss, whose rows are others than the task\'s; got 2. Set train.lanes: 1.';
+    issues.push({ path: "lanes", message, code: "LANES_UNSUPPORTED" });
+  }
+  return { ...train, lanes: 1 };
+}
+
 /** Fills in options; problems are added to a list, and then there may be no `train`. */
 export function resolveFinetune(
   options: FinetuneOptions,
   issues: ConfigIssue[],
   figures: readonly string[] = classificationFigures,
-  { byStrategy = false, adapts = byStrategy, crossViews = false }: FinetuneResolving = {},
+  { byStrategy = false, adapts = byStrategy, crossViews = false, explains = byStrategy }: FinetuneResolving = {},
 ): ResolvedFinetune {
   const {
     outputDir: _o,
@@ -154,6 +174,7 @@ export function resolveFinetune(
     if (!(error instanceof ConfigError)) throw error;
     issues.push(...error.issues);
   }
+  train = withAuxiliaryLanes(train, strategy, issues);
   const { freeze } = strategy;
   const adapter = checkAdapter(asked, strategy, issues, adapts);
   const crossView = (views ?? null) === null ? undefined : resolveCrossView(views!, issues);
@@ -164,7 +185,7 @@ export function resolveFinetune(
       code: "STRATEGY_UNSUPPORTED",
     });
   }
-  if (!byStrategy && options[explaining] !== undefined) {
+  if (!explains && options[explaining] !== undefined) {
     issues.push({ path: "explain", message: "is not there for this task.", code: "STRATEGY_UNSUPPORTED" });
   }
   if (!byStrategy) issues.push(...unsupportedIssues(strategy));

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { ConfigError } from "../../base/errors.ts";
 import { formatSpread, spread } from "../../evaluation/index.ts";
 import { type Given, runs } from "../define-command.ts";
 import { table } from "../number-text.ts";
@@ -69,10 +68,6 @@ export function finetuneCommand(command: Command): Command {
     const isTogether = section.tasks !== undefined;
     const recipe = isTogether ? checkTogetherRecipe(section, path!) : checkFinetuneRecipe(section, path!);
     if (given.explain === true) {
-      if ("tasks" in recipe) {
-        const message = "is for recipes of one task. Leave it out.";
-        throw new ConfigError(path!, [{ path: "--explain", message, code: "CONFIG_AMBIGUOUS" }]);
-      }
       const explanation = await explainRecipe(session, recipe);
       session.result(explanation, explanation.text);
       return;

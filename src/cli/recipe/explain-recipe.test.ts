@@ -89,3 +89,34 @@ test("with --json the same as data; problems of recipe and model are told togeth
   const wrong = await run("--set", "transfer.freeze=[5]", "--set", "task.maxSeqLength=64");
   expect(wrong).toMatch(/task\.maxSeqLength[\s\S]*transfer\.freeze\.0/);
 });
+
+test("a head over vectors, and several tasks over one encoder, are told as well (bugs: refused; vectors that are computed)", async () => {
+  const features = (await run("--set", "transfer={features: {layers: [1, 2], pooling: [mean, max]}}"))
+    .trimEnd()
+    .split("\n");
+  // 2 classes from 2 layers, 2 poolings and 16 entries.
+  expect(features[0]).toBe("bert, 5,698 parameters (pre-trained weights; 5,568 of them never trained)");
+  expect(features[4]!.trim().split(/\s{2,}/)).toEqual([
+    ...["stage 1", "1–8", "0–4", "head over vectors (layers 1, 2; mean, max)", "130"],
+    ...["1.0e-2", "1.0e-2", "1.0e-2", "classification"],
+  ]);
+  expect(existsSync(join(folder, "run"))).toBe(false);
+  const one = { name: "textClassification", textColumns: "text", labelColumn: "label", maxSeqLength: 16 };
+  const data = { train: join(folder, "train.tsv") };
+  const several = {
+    ...{ kind: "finetune", outputDir: join(folder, "run"), model: join(folder, "model") },
+    tasks: { first: { task: one, data }, second: { task: one, data } },
+    train: { numEpochs: 2, batchSize: 5 },
+    single: { numEpochs: 1 },
+  };
+  await writeFile(join(folder, "several.yaml"), stringify(several));
+  const single = recipe;
+  recipe = join(folder, "several.yaml");
+  const told = await run();
+  recipe = single;
+  expect(told).toMatch(/20 examples, 5 a step, 8 steps/);
+  expect(told).toMatch(
+    /embeddings, layers 0–1, pooler, head .* classification \| classification|first\.classification/,
+  );
+  expect(existsSync(join(folder, "run"))).toBe(false);
+});

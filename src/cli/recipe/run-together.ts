@@ -104,7 +104,11 @@ function likeTasks({ tasks }: TogetherRecipe): LikeTask {
   return { data: all[0]!.data, tagged: tagging[0], textColumns: texts[0]?.textColumns };
 }
 
-async function togetherSeed(recipe: TogetherRecipe, { session, engine, signal }: SeedPlace): Promise<FinetuneOutcome> {
+/** Carries out a recipe with one seed; its folder has been claimed. */
+export async function togetherSeed(
+  recipe: TogetherRecipe,
+  { session, engine, signal }: SeedPlace,
+): Promise<FinetuneOutcome> {
   const { model, outputDir, train, single, transfer, mixing } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const tasks = togetherTasks(recipe, tokenizer);
