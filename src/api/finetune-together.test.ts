@@ -349,7 +349,7 @@ describe("finetuneTogether", () => {
       "tasks.a b.figure",
       "tasks.agree.head.numSteps",
       "tasks.agree.head.stepDropout",
-      "tasks.long.maxSeqLength",
+      "tasks.long.task.maxSeqLength",
       "tasks.mood",
       "tasks.mood.figure",
       "tasks.mood.head",

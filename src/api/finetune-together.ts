@@ -186,7 +186,9 @@ export async function finetuneTogether(
   issues.push(...adapterIssues(opened.state));
   for (const given of resolvedTasks) {
     const own = taskIssues(opened, given);
-    issues.push(...own.map((issue) => ({ ...issue, path: issue.path.replace(/^task\./, `tasks.${given.name}.`) })));
+    issues.push(
+      ...own.map((issue) => ({ ...issue, path: issue.path.replace(/^task\./, `tasks.${given.name}.task.`) })),
+    );
   }
   const { family, config } = opened.state;
   const source = languageSource(opened, resolvedTasks);

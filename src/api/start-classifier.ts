@@ -101,7 +101,7 @@ export function lengthIssues(
   const { maxPositionEmbeddings, typeVocabSize } = state.family.facts(state.config);
   const issues: ConfigIssue[] = [];
   if (maxSeqLength > maxPositionEmbeddings) {
-    const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}.`;
+    const message = `must be at most the model's maxPositionEmbeddings; got ${maxSeqLength} and ${maxPositionEmbeddings}. Set it to ${maxPositionEmbeddings} at most, or give the model more places (firth positions extend).`;
     issues.push({ path: "task.maxSeqLength", message, code: "SEQUENCE_TOO_LONG" });
   }
   if (pairs !== undefined && state.family.framing.typesSecond && typeVocabSize < 2) {
