@@ -3,7 +3,6 @@ import process from "node:process";
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 import { type FaqAnswer, type FaqBot, openFaqBot } from "../../api/faq-bot.ts";
-import { loadClassifier } from "../../api/load.ts";
 import { withIndex } from "../../api/vector-index.ts";
 import { chunksOf } from "../../data/chunk.ts";
 import { type Given, runs } from "../define-command.ts";
@@ -16,6 +15,7 @@ import {
   CHUNK,
   columnOf,
   computingOptions,
+  givenReranker,
   openingOptions,
   sourceOf,
 } from "./index-option.ts";
@@ -138,7 +138,7 @@ export function askCommand(command: Command): Command {
     await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
       const bot = await openFaqBot(index, {
         ...computingOptions(session, settings),
-        ...(given.reranker === undefined ? {} : { reranker: await loadClassifier(given.reranker as string) }),
+        ...(await givenReranker(given)),
         positiveLabel: given.positive as string | undefined,
         numCandidates: given.candidates as number | undefined,
         isExact: given.exact === true,

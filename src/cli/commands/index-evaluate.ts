@@ -2,7 +2,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { evaluateRetrieval, type RetrievalEvaluation, readQuestions } from "../../api/evaluate-retrieval.ts";
 import { openFaqBot } from "../../api/faq-bot.ts";
-import { loadClassifier } from "../../api/load.ts";
 import { withIndex } from "../../api/vector-index.ts";
 import { defineCommand, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
@@ -12,6 +11,7 @@ import {
   askTable,
   columnOf,
   computingOptions,
+  givenReranker,
   modelOption,
   openingOptions,
   sourceOf,
@@ -88,7 +88,7 @@ export function evaluateCommand(): Command {
     await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
       const bot = await openFaqBot(index, {
         ...computingOptions(session, settings),
-        ...(given.reranker === undefined ? {} : { reranker: await loadClassifier(given.reranker as string) }),
+        ...(await givenReranker(given)),
         positiveLabel: given.positive as string | undefined,
         numCandidates: given.candidates as number,
         isExact: given.exact === true,

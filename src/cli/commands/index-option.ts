@@ -1,7 +1,8 @@
 /** @file What the commands of an index share: its settings, tables and questions. */
-import { loadPretrained } from "../../api/load.ts";
+import { type LoadedClassifier, loadClassifier, loadPretrained } from "../../api/load.ts";
+import { savedTask } from "../../api/saved-task.ts";
 import type { OpenIndexOptions } from "../../api/vector-index.ts";
-import { DataError } from "../../base/errors.ts";
+import { ConfigError, DataError } from "../../base/errors.ts";
 import { cellText, type TableRow, TableSource } from "../../data/table.ts";
 import { defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
@@ -53,6 +54,21 @@ export function computingOptions(session: Session, settings: Computing) {
 export async function openingOptions(session: Session, given: Given, settings: Computing): Promise<OpenIndexOptions> {
   const model = given.model === undefined ? {} : { model: await loadPretrained(given.model as string) };
   return { ...computingOptions(session, settings), ...model };
+}
+
+/**
+ * The re-ranker that `--reranker` names.
+ * @throws {ConfigError} CONFIG_VALUE for a classifier of single texts, which cannot tell whether one answers another
+ */
+export async function givenReranker(given: Given): Promise<{ readonly reranker?: LoadedClassifier }> {
+  if (given.reranker === undefined) return {};
+  const folder = given.reranker as string;
+  const { textColumns } = await savedTask(folder);
+  if (textColumns !== undefined && !(Array.isArray(textColumns) && textColumns.length === 2)) {
+    const message = `must be a classifier of pairs; ${folder} was fine-tuned on single texts (textColumns ${JSON.stringify(textColumns)}). Fine-tune one with two text columns.`;
+    throw new ConfigError("index", [{ path: "--reranker", message, code: "CONFIG_VALUE" }]);
+  }
+  return { reranker: await loadClassifier(folder) };
 }
 
 /** Rows asked together. */

@@ -100,6 +100,7 @@ export type RetrievalTaskSettings = ConfigOf<typeof retrievalTaskTable.fields>;
 
 /** The content of the file beside a model for search: which columns it learnt from. */
 export function retrievalTaskFile(task: RetrievalTaskSettings): readonly [name: string, text: string] {
-  const { name, questionColumn, passageColumn } = task;
+  const { name, textColumn } = task;
+  const [questionColumn, passageColumn] = [textColumn ?? task.questionColumn, textColumn ?? task.passageColumn];
   return ["task.json", formatJson({ task: name, questionColumn, passageColumn })];
 }
