@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { isFeatureModel } from "../api/feature-model.ts";
 import { type LoadedPretrained, loadPretrained } from "../api/load.ts";
+import { readSentenceSettings } from "../api/sentence-files.ts";
 import { CheckpointError } from "../base/errors.ts";
 import { familyOf } from "../models/families.ts";
 import type { PretrainingModel } from "../models/model.ts";
@@ -18,6 +19,10 @@ const kinds = {
   tokenClassification: { is: "a model that tags words", commands: ["predict", "evaluate", "embed"] },
   questionAnswering: { is: "a model that answers questions from a text", commands: ["predict", "evaluate", "embed"] },
   multipleChoice: { is: "a model that chooses between options", commands: ["predict", "evaluate", "embed"] },
+  search: {
+    is: "a model whose vectors are for search",
+    commands: ["index build", "index evaluate", "embed", "finetune"],
+  },
   masked: {
     is: "a pre-trained model that fills in masked words",
     commands: ["fill-mask", "generate", "embed", "finetune"],
@@ -98,7 +103,7 @@ export async function requireFinetuned(command: "predict" | "evaluate", folder: 
   const family = await familyOf(folder);
   if ((await family.purposeOf(folder)) !== "pretraining") return;
   const { module } = await family.loadPretraining(folder, 0);
-  const kind = kindOf(module);
+  const kind = (await readSentenceSettings(folder)) === undefined ? kindOf(module) : kinds.search;
   // What evaluation has for models that write is asked for before.
   const commands = kind.commands.filter((name) => name !== command);
   const need = "one that was fine-tuned for a task (firth finetune)";

@@ -1,8 +1,9 @@
 /** @file The classifier that a command is given: a folder of its own, or one task out of a folder of several. */
+import { existsSync } from "node:fs";
 import { loadClassifier } from "../../api/load.ts";
 import type { TextClassifier } from "../../api/model.ts";
 import { isMultiTaskModel, loadTask, type TaskClassifier } from "../../api/multi-task-model.ts";
-import { ConfigError } from "../../base/errors.ts";
+import { CheckpointError, ConfigError } from "../../base/errors.ts";
 import { requireFinetuned } from "../model-use.ts";
 import { isColumnList, savedColumns, type TaskColumns } from "../settings/task.ts";
 
@@ -20,9 +21,16 @@ export const taskOption = [
   "which task, where the model has learnt several; may be left out where it has learnt one",
 ] as const;
 
-/** @throws {ConfigError} CONFIG_UNSUPPORTED for a task of a model that has only one head */
+/**
+ * @throws {ConfigError} CONFIG_UNSUPPORTED for a task of a model that has only one head
+ * @throws {CheckpointError} FOLDER_MISSING where there is no model at all
+ */
 export function checkTaskOption(folder: string, task: string | undefined): void {
   if (task === undefined || isMultiTaskModel(folder)) return;
+  if (!existsSync(folder)) {
+    const message = "no such folder. Check the name and the working folder.";
+    throw new CheckpointError(message, { code: "FOLDER_MISSING", path: folder });
+  }
   const message = "is for models that have learnt several tasks (firth finetune with tasks:). Leave it out.";
   throw new ConfigError(folder, [{ path: "--task", message, code: "CONFIG_UNSUPPORTED" }]);
 }

@@ -152,6 +152,16 @@ test("what reads no tables refuses their options, in recipes and on the command 
   expect(questions.error).toMatch(/data\.encoding: is for tables; got "latin1", and files of questions are JSON/);
 });
 
+test("evaluate tells of tags that a tagger does not know, and of a model that is not there (bugs: a silence; a wrong option blamed)", async () => {
+  await run("finetune", at("tags.yaml"), "--json");
+  writeFileSync(at("planets.conll"), "good B-x\nfilm B-planet\n\n");
+  const { error, code } = await run("evaluate", at("tags/model"), "--data", at("planets.conll"));
+  expect(error).toMatch(/planets\.conll: "B-planet" are not among the training data's tags/);
+  expect(code).toBeUndefined();
+  const missing = await run("predict", at("nowhere"), "--task", "first", "--data", at("tags.conll"));
+  expect(missing.error).toMatch(/nowhere: no such folder.*FOLDER_MISSING/);
+});
+
 test("evaluate gives a head over vectors the figures of its run, with its rows and page (bug: read as a classifier without classes)", async () => {
   const { out } = await run("finetune", at("features.yaml"), "--json");
   const [{ evaluation }] = (JSON.parse(out) as { runs: [{ evaluation: { pearson: number } }] }).runs;
@@ -169,6 +179,8 @@ test("pairs are drawn from texts with classes, and searched for by class (bug: c
   const [{ evaluation }] = (JSON.parse(out) as { runs: [{ evaluation: { figures: object; numExamples: number } }] })
     .runs;
   expect(evaluation.figures, error).toHaveProperty("mrr");
+  const told = await run("evaluate", at("intents/model"), "--data", at("intents.csv"));
+  expect(told.error).toMatch(/is a model whose vectors are for search.*Use firth index build, firth index evaluate/);
   const scored = await run(
     "finetune",
     at("intents.yaml"),
