@@ -197,6 +197,10 @@ async function placeFor(folder: string, source: string): Promise<"new" | "pendin
   if (isIndex(folder)) {
     const { pending } = await readIndexManifest(folder);
     if (pending === source) return "pending";
+    if (pending !== null) {
+      const message = `holds an index of ${pending} that was broken off, or failed; got ${source}. Build it of that file, which goes on with it, or remove the folder.`;
+      return fail(message, "INDEX_EXISTS");
+    }
     return fail("holds an index already. Add to it (firth index add), or remove the folder.", "INDEX_EXISTS");
   }
   await mkdir(folder, { recursive: true });

@@ -38,6 +38,10 @@ describe("rows as lines", () => {
     expect([formatOfName("a.csv"), formatOfName("b.TXT"), formatOfName("c.jsonl"), formatOfName(undefined)]).toEqual([
       ...["csv", "text", "jsonl", "jsonl"],
     ]);
+    // JSON lines under the name of a table.
+    expect(() => formatOfName("d.tsv")).toThrow(
+      /--output: rows are written as JSON lines, CSV or text; got the name d\.tsv/,
+    );
     expect(rowLines("text", "in")(row({ a: 1 }))).toEqual(["x"]);
     expect(rowLines("jsonl", "in")(row({ a: 1 }, { b: [2] }))).toEqual(['{"a":1,"b":[2]}']);
   });

@@ -1,14 +1,21 @@
 /** @file Where predicted rows go, and in which form. */
 import type { PredictedRow } from "../../api/row-prediction.ts";
-import { DataError } from "../../base/errors.ts";
+import { ConfigError, DataError } from "../../base/errors.ts";
 import { writeLinesAtomic } from "../../formats/write-lines.ts";
 import type { Session } from "../session.ts";
 
 export const outputFormats = ["jsonl", "csv", "text"] as const;
 export type OutputFormat = (typeof outputFormats)[number];
 
-/** The form that a file's name says; JSON lines where it says none. */
+/**
+ * The form that a file's name says; JSON lines where it says none.
+ * @throws {ConfigError} CONFIG_UNSUPPORTED for a table with tabs, which rows are not written as
+ */
 export function formatOfName(file: string | undefined): OutputFormat {
+  if (file !== undefined && /\.tsv$/i.test(file)) {
+    const message = `rows are written as JSON lines, CSV or text; got the name ${file}. Name it .csv, or say --output-format.`;
+    throw new ConfigError("predict", [{ path: "--output", message, code: "CONFIG_UNSUPPORTED" }]);
+  }
   if (file !== undefined && /\.csv$/i.test(file)) return "csv";
   return file !== undefined && /\.txt$/i.test(file) ? "text" : "jsonl";
 }
