@@ -342,4 +342,24 @@ describe("strategies", () => {
       await expect(failure).rejects.toMatchObject({ code: "MODEL_LACKS_PART" });
     });
   });
+
+  it("an auxiliary loss runs in one lane: two are refused, and a measurement is not asked for (bug: a later batch that cannot be cut ends the run)", async () => {
+    const learn = (lanes: 2 | "auto") =>
+      finetune(
+        pretrained,
+        task,
+        { train: tables.train },
+        {
+          engine,
+          maxSteps: 1,
+          batchSize: 8,
+          lanes,
+          ...auxiliaryLanguageModeling(),
+        },
+      );
+    await expect(learn(2)).rejects.toThrow(
+      /lanes: must be 1 or "auto" with an auxiliary loss.*got 2\. Set train\.lanes: 1/,
+    );
+    expect((await learn("auto")).run.steps).toBe(1);
+  });
 });
