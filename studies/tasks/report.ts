@@ -54,8 +54,8 @@ function valuesOf(task: TaskCase, { name, scale = 100 }: Figure, start: string):
 function cell(found: readonly number[]): string {
   if (found.length === 0) return "–";
   const { mean, deviation, count } = spread(found);
-  const short = count === 3 || count === 1 ? "" : ` (${count})`;
-  return count === 1 ? mean.toFixed(1) : `${mean.toFixed(1)} ± ${deviation.toFixed(1)}${short}`;
+  const short = count === 3 ? "" : ` (${count})`;
+  return count === 1 ? `${mean.toFixed(1)}${short}` : `${mean.toFixed(1)} ± ${deviation.toFixed(1)}${short}`;
 }
 
 const has = (task: TaskCase): boolean => starts.some(({ name }) => valuesOf(task, task.figures[0]!, name).length > 0);
@@ -131,6 +131,24 @@ function commandOf(task: TaskCase): string[] {
   return found.command.split("\n").map((line) => `    ${shortened(line)}`);
 }
 
+/** What can be told from the deviations: tasks where the pre-trained start is better than from scratch, or worse. */
+function verdict(start: string): string {
+  const names = (sign: 1 | -1): string[] =>
+    shown.flatMap((task) => {
+      const figure = task.figures[0]!;
+      const [own, scratch] = [start, "scratch"].map((name) => valuesOf(task, figure, name));
+      if (own!.length < 2 || scratch!.length < 2) return [];
+      const [a, b] = [spread(own!), spread(scratch!)];
+      const isClear = sign * (a.mean - b.mean) > 2 * Math.max(a.deviation, b.deviation);
+      return isClear ? [task.title.split(",")[0]!] : [];
+    });
+  const told = (list: readonly string[]): string => (list.length === 0 ? "none" : list.join(", "));
+  return `clearly better (by more than twice the larger deviation) on ${told(names(1))}; clearly worse on ${told(names(-1))}`;
+}
+const verdicts = starts
+  .filter(({ fromScratch }) => !fromScratch)
+  .map(({ name, title }) => `- ${title} against from scratch: ${verdict(name)}`);
+
 const engines = [...new Set(results.flatMap(({ engine }) => engine ?? []))];
 const minutes = starts.map(({ name, title }) => {
   const total = results.filter(({ start }) => start === name).reduce((sum, { seconds = 0 }) => sum + seconds, 0);
@@ -166,6 +184,7 @@ The networks are small and so are the parts of the data (*learnt from*): this sh
 |${"---|".repeat(6 + starts.length)}
 ${rows.join("\n")}
 
+${verdicts.join("\n")}
 ${modelText.join("\n")}
 - peak rate: 3e-4 (tags and Banking77 5e-4), MiniLM a third; AdamW, 10 % warm-up, linear decay, batches of 32 (WikiQA: 8 questions)
 - \`${engines.join("`, `")}\`; ${cpus()[0]!.model.trim()}, ${cpus().length} processors, Node ${process.version}, beside other work: minutes for all runs (${minutes.join(", ")}) are not speeds
