@@ -1,6 +1,6 @@
 /**
  * Fine-tunes every task of the study from every start with every seed. What has its result is left out, so that the same command
- * goes on, and several processes may share the work.
+ * goes on. Processes that run at the same time need a --shard each, or other tasks: a run's folder is for one of them.
  *
  *     npx tsx studies/tasks/prepare.ts DATA
  *     npx tsx studies/tasks/run.ts --here MODEL [--chinese MODEL] [--minilm MODEL] [options]
