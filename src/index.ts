@@ -297,7 +297,7 @@ export {
 } from "./objectives/unified-language-modeling.ts";
 export * from "./report/index.ts";
 export type { Entry, FoundEntry } from "./retrieval/entry-store.ts";
-export { type EngineOptions, openEngine } from "./runtime.ts";
+export { type EngineChoice, type EngineOptions, type GivenEngine, openEngine } from "./runtime.ts";
 // Search, folds, learning curves, comparisons of runs, pages about errors.
 export * from "./selection/index.ts";
 export type { Answer, AnswerCandidate } from "./tasks/answer-span.ts";

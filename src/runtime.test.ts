@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { oneDnn } from "../tests/support/backends.ts";
-import { type EngineOptions, openEngine, withEngine } from "./runtime.ts";
+import { type EngineChoice, type EngineOptions, openEngine, withEngine } from "./runtime.ts";
 
 describe("openEngine", () => {
   test("refuses bf16 where the engine has none, and says what to install (would catch a run in another precision than asked for)", async () => {
@@ -26,6 +26,15 @@ describe("openEngine", () => {
   test("names the nearest engine", async () => {
     const wrong = { engine: "onedn" } as unknown as EngineOptions;
     await expect(openEngine(wrong)).rejects.toThrow(/onedn.*onednn/);
+  });
+
+  test("takes an engine's bare name wherever options may stand, and names the nearest one (bug: a TypeError about `in`)", async () => {
+    expect(await withEngine("reference", async ({ name }) => name)).toBe("reference");
+    const opened = await openEngine("reference");
+    expect(opened.name).toBe("reference");
+    await opened.dispose();
+    const wrong = "onedn" as unknown as EngineChoice;
+    await expect(withEngine(wrong, async () => undefined)).rejects.toThrow(/"onedn".*Use onednn/);
   });
 
   test("auto takes an engine that runs here, and says so", async () => {

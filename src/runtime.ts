@@ -42,6 +42,9 @@ export interface EngineOptions {
   readonly attention?: XlaAttention;
 }
 
+/** An engine that is open and belongs to the caller, how one is to be opened, or just its name. */
+export type GivenEngine = Backend | EngineOptions | EngineChoice;
+
 type Settings = Omit<EngineOptions, "engine">;
 
 /** How much faster oneDNN must multiply f32 matrices to be chosen on a processor without bf16. */
@@ -116,12 +119,16 @@ async function openNamed(engine: EngineChoice, settings: Settings): Promise<Back
 
 /**
  * Opens an engine; dispose it when done.
+ * @param given its name, or all options
  * @param dtype what it must be able to compute in
  * @throws {ConfigError} for an unknown engine; DTYPE_UNSUPPORTED
  * @throws {BackendError} when the engine cannot run here, saying what to install
  */
-export async function openEngine(options: EngineOptions = {}, dtype: ComputeDType = "f32"): Promise<Backend> {
-  const { engine = "onnx", ...settings } = options;
+export async function openEngine(
+  given: EngineOptions | EngineChoice = {},
+  dtype: ComputeDType = "f32",
+): Promise<Backend> {
+  const { engine = "onnx", ...settings } = typeof given === "string" ? { engine: given } : given;
   const backend = await openNamed(engine, settings);
   const problem = lacksDtype(backend, dtype);
   if (problem === undefined) return backend;
@@ -131,10 +138,10 @@ export async function openEngine(options: EngineOptions = {}, dtype: ComputeDTyp
 
 /** An engine that belongs to somebody else, or one opened here. */
 export async function borrowEngine(
-  given: Backend | EngineOptions | undefined,
+  given: GivenEngine | undefined,
   dtype: ComputeDType = "f32",
 ): Promise<{ readonly backend: Backend; readonly release: () => Promise<void> }> {
-  if (given !== undefined && "compile" in given) {
+  if (typeof given === "object" && "compile" in given) {
     const problem = lacksDtype(given, dtype);
     if (problem !== undefined) throw problem;
     return { backend: given, release: async () => undefined };
@@ -145,7 +152,7 @@ export async function borrowEngine(
 
 /** Runs work with an engine: the one given, or a new one that is disposed afterwards. */
 export async function withEngine<T>(
-  given: Backend | EngineOptions | undefined,
+  given: GivenEngine | undefined,
   work: (backend: Backend) => Promise<T>,
   dtype: ComputeDType = "f32",
 ): Promise<T> {

@@ -1,4 +1,3 @@
-import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError, FirthError } from "../base/errors.ts";
 import { Turns } from "../base/turns.ts";
 import type { Batch } from "../data/batch.ts";
@@ -7,7 +6,7 @@ import type { EncoderInputs } from "../models/model.ts";
 import type { ForwardContext } from "../nn/module.ts";
 import { frameOf, tokenTypes } from "../objectives/frame.ts";
 import { integers, rowBatch } from "../objectives/row-batch.ts";
-import type { EngineOptions } from "../runtime.ts";
+import type { GivenEngine } from "../runtime.ts";
 import { softmax } from "../tasks/classification-evaluation.ts";
 import type { Tensors } from "../tensor/trace.ts";
 import { BatchProgram } from "../train/batch-program.ts";
@@ -30,7 +29,7 @@ export interface FilledText {
 }
 
 export interface FillMaskOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
+  readonly engine?: GivenEngine | undefined;
   /** What activations and matrix products are computed in; `f32` by default. */
   readonly dtype?: ComputeDType | undefined;
   /** Candidates for each blank; 5 by default. */

@@ -1,9 +1,8 @@
-import type { Backend } from "../backend/backend.ts";
 import { ConfigError, type ConfigIssue, nearestName } from "../base/errors.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import { type AdapterOptions, type ResolvedAdapter, resolveAdapter } from "../models/adapter/option.ts";
 import { isCarried } from "../models/model.ts";
-import type { EngineOptions } from "../runtime.ts";
+import type { GivenEngine } from "../runtime.ts";
 import { classificationFigures } from "../tasks/classification-evaluation.ts";
 import type { TrainListener } from "../train/event.ts";
 import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
@@ -23,7 +22,7 @@ export const explaining: unique symbol = Symbol("explaining");
 export interface FinetuneOptions extends TrainOptionsInput, Strategy {
   /** Folder for metrics, events and checkpoints. Without it nothing is kept but the result. */
   readonly outputDir?: string | undefined;
-  readonly engine?: Backend | EngineOptions | undefined;
+  readonly engine?: GivenEngine | undefined;
   /**
    * What activations and matrix products are computed in; `f32` by default. Weights, optimizer state, statistics and
    * losses are f32 whatever it says.

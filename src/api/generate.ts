@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend } from "../backend/backend.ts";
 import { ConfigError, FirthError } from "../base/errors.ts";
 import { readJsonObject } from "../formats/json-file.ts";
 import { FeedProgram } from "../generation/feed-program.ts";
@@ -10,7 +9,7 @@ import type { PromptInput } from "../generation/prompt-encoder.ts";
 import { type GenerationInput, settingsFromFile } from "../generation/settings.ts";
 import { type GeneratedText, type GenerateSettings, TextGenerator } from "../generation/text-generator.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
-import type { EngineOptions } from "../runtime.ts";
+import type { GivenEngine } from "../runtime.ts";
 import { type Quantize, quantizeIssues } from "../train/fixed-weights.ts";
 import type { PretrainedModel } from "./model.ts";
 import { type Opened, type OpenedPlace, openModel } from "./opened.ts";
@@ -19,7 +18,7 @@ export type { GeneratedText, GenerateSettings, GenerationInput, LogitsProcessor,
 
 /** Where and how a model writes. */
 export interface GeneratorOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
+  readonly engine?: GivenEngine | undefined;
   /** What activations and matrix products are computed in; `f32` by default. */
   readonly dtype?: ComputeDType | undefined;
   /** `int8`: linear layers in 8 bits, faster, with slightly different scores; `none` by default. */

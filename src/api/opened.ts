@@ -4,13 +4,13 @@ import { FirthError } from "../base/errors.ts";
 import type { ComputeDType } from "../ir/dtype.ts";
 import type { Module } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
-import { borrowEngine, type EngineOptions } from "../runtime.ts";
+import { borrowEngine, type GivenEngine } from "../runtime.ts";
 import { FixedWeights, type Quantize, quantizeNotice } from "../train/fixed-weights.ts";
 import type { DTypePolicy } from "../train/forward-graph.ts";
 
 /** How a model is put into an engine. */
 export interface OpenOptions {
-  readonly engine?: Backend | EngineOptions | undefined;
+  readonly engine?: GivenEngine | undefined;
   /** What activations and matrix products are computed in; `f32` by default. */
   readonly dtype?: ComputeDType | undefined;
   /** `int8`: linear layers in 8 bits, faster, with slightly different scores; `none` by default. */

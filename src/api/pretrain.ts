@@ -15,7 +15,7 @@ import type { ComputeDType } from "../ir/dtype.ts";
 import type { ModelState } from "../models/family.ts";
 import type { PretrainingModel } from "../models/model.ts";
 import type { PretrainingObjective } from "../objectives/objective.ts";
-import { type EngineOptions, withEngine } from "../runtime.ts";
+import { type GivenEngine, withEngine } from "../runtime.ts";
 import { Evaluator } from "../train/evaluator.ts";
 import type { EvaluationEvent, TrainListener } from "../train/event.ts";
 import { type TrainOptions, type TrainOptionsInput, trainOptionsTable } from "../train/options.ts";
@@ -29,7 +29,7 @@ export type CorpusInput = TextSource | ShardedCorpus;
 export interface PretrainOptions extends TrainOptionsInput {
   /** Folder for corpus, metrics, events and checkpoints. Without it nothing is kept but the result. */
   readonly outputDir?: string | undefined;
-  readonly engine?: Backend | EngineOptions | undefined;
+  readonly engine?: GivenEngine | undefined;
   /**
    * What activations and matrix products are computed in; `f32` by default. Weights, optimizer state, statistics and
    * losses are f32 whatever it says.
