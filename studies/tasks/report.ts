@@ -24,6 +24,7 @@ import { type DotRow, dotChartSvg } from "./dot-chart.ts";
 import { featureSection } from "./feature-section.ts";
 import { type CaseResult, readResults } from "./result.ts";
 import { starts as allStarts } from "./start.ts";
+import { vectorSection } from "./vector-section.ts";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({ options: { folder: text, out: text } });
@@ -190,7 +191,7 @@ ${modelText.join("\n")}
 - \`${engines.join("`, `")}\`; ${cpus()[0]!.model.trim()}, ${cpus().length} processors, Node ${process.version}, beside other work: minutes for all runs (${minutes.join(", ")}) are not speeds
 
 DNA begins with the model of English text: its symbols stand for tokens drawn at random, three bases a token.
-${curves}${features}
+${curves}${features}${vectorSection(folder)}
 ## Commands
 
     npx tsx studies/tasks/prepare.ts DATA
