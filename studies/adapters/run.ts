@@ -2,16 +2,24 @@
  * Fine-tunes a pre-trained model for SST-2 in full, by LoRA, by small networks inside the layers, and with the encoder
  * frozen: held-out accuracy, seconds, trained parameters and memory, as lines of JSON and a table.
  *
- *     npx tsx studies/adapters/run.ts MODEL DATA [METHODS] [SEEDS] [EPOCHS] [THREADS]
+ *     npx tsx studies/adapters/run.ts MODEL DATA [--methods full,lora-8] [--seeds 1,2,3] [--epochs 1]
+ *         [--engine onednn --dtype bf16 --threads 1]
  */
 import { join } from "node:path";
 import process from "node:process";
-import { type AdapterOptions, finetune, loadTokenizer, openEngine, textClassification, tsv } from "../../src/index.ts";
+import { parseArgs } from "node:util";
+import { type AdapterOptions, finetune, loadTokenizer, textClassification, tsv } from "../../src/index.ts";
 import { movesWithAdapter } from "../../src/models/adapter/attach.ts";
 import { namedParameters } from "../../src/nn/module.ts";
+import { engineOptions, studyEngine } from "../engine.ts";
 
-const [model = "", data = "../shared/data", chosen = "all", seedList = "1", epochs = "1", threads = "2"] =
-  process.argv.slice(2);
+const text = { type: "string" } as const;
+const { values, positionals } = parseArgs({
+  options: { methods: text, seeds: text, epochs: text, ...engineOptions },
+  allowPositionals: true,
+});
+const [model = "", data = "../shared/data"] = positionals;
+const { methods: chosen = "all", seeds: seedList = "1,2,3", epochs = "1" } = values;
 
 interface Method {
   readonly learningRate: number;
@@ -36,14 +44,14 @@ const tokenizer = await loadTokenizer(model);
 const task = textClassification({ tokenizer, maxSeqLength: 128, textColumns: 0, labelColumn: 1 });
 const table = (name: string) => tsv(join(data, "sst2", name), { header: false });
 const tables = { train: table("train.tsv.gz"), eval: table("dev.tsv") };
-const engine = await openEngine({ threads: Number(threads) });
+const { engine, dtype, told } = await studyEngine(values);
 const rows: string[] = [];
 for (const name of names) {
   const { learningRate, ...method } = methods[name]!;
   for (const seed of seedList.split(",").map(Number)) {
     let memory = "";
     let seconds = 0;
-    const options = { numEpochs: Number(epochs), batchSize: 32, learningRate, seed, engine, ...method };
+    const options = { numEpochs: Number(epochs), batchSize: 32, learningRate, seed, engine, dtype, ...method };
     const { evaluation, module } = await finetune(model, task, tables, {
       ...options,
       listener: (event) => {
@@ -77,4 +85,4 @@ const header = [
   "weights, gradients, moments",
   "activations",
 ];
-process.stdout.write(`| ${header.join(" | ")} |\n|${"---|".repeat(header.length)}\n${rows.join("\n")}\n`);
+process.stdout.write(`${told}\n\n| ${header.join(" | ")} |\n|${"---|".repeat(header.length)}\n${rows.join("\n")}\n`);

@@ -2,25 +2,32 @@
  * Parts of speech of UD English (EWT) from a few labelled sentences: with the labelled ones alone, and with the other
  * training sentences without their tags (cross-view training); accuracy on the development set, as lines of JSON and a table.
  *
- *     npx tsx studies/cross-view/run.ts MODEL [DATA] [LABELLED] [STARTS] [METHODS] [SEEDS] [EPOCHS] [THREADS]
- *
- * STARTS: pre-trained, scratch, or both with a comma between. Both methods make the same labelled steps; cross-view training makes as
+ *     npx tsx studies/cross-view/run.ts MODEL DATA [--labelled 200] [--starts pre-trained,scratch] [--methods supervised,longer,crossView]
+ *         [--seeds 1,2,3] [--epochs 20] [--engine onednn --dtype bf16 --threads 1]
+ * Both methods make the same labelled steps; cross-view training makes as
  * many unlabelled ones beside, and `longer` is the labelled ones alone with as many steps in all.
  */
 import { join } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 import {
   conllU,
   finetuneTagging,
   loadTokenizer,
-  openEngine,
   sentenceTexts,
   type TaggedSource,
   tokenClassification,
 } from "../../src/index.ts";
+import { engineOptions, studyEngine } from "../engine.ts";
 
-const [model = "", data = "../shared/data", labelled = "200", starts = "pre-trained", ...more] = process.argv.slice(2);
-const [methodList = "supervised,longer,crossView", seedList = "1,2,3", epochs = "20", threads = "2"] = more;
+const text = { type: "string" } as const;
+const { values, positionals } = parseArgs({
+  options: { labelled: text, starts: text, methods: text, seeds: text, epochs: text, ...engineOptions },
+  allowPositionals: true,
+});
+const [model = "", data = "../shared/data"] = positionals;
+const { labelled = "200", starts = "pre-trained", methods: methodList = "supervised,longer,crossView" } = values;
+const { seeds: seedList = "1,2,3", epochs = "20" } = values;
 
 /** Some sentences of a source. */
 function part(source: TaggedSource, wanted: (index: number) => boolean): TaggedSource {
@@ -41,7 +48,7 @@ const train = part(file("train"), isLabelled);
 const unlabelled = sentenceTexts(part(file("train"), (index) => !isLabelled(index)));
 const tokenizer = await loadTokenizer(model);
 const task = tokenClassification({ tokenizer, maxSeqLength: 64, overlap: 16 });
-const engine = await openEngine({ threads: Number(threads) });
+const { engine, dtype, told } = await studyEngine(values);
 const rows: string[] = [];
 for (const start of starts.split(",")) {
   for (const method of methodList.split(",")) {
@@ -55,7 +62,7 @@ for (const start of starts.split(",")) {
         task,
         { train, eval: file("dev") },
         {
-          ...{ engine, seed, numEpochs, batchSize: 16, learningRate: 5e-4, warmupRatio: 0.1 },
+          ...{ engine, dtype, seed, numEpochs, batchSize: 16, learningRate: 5e-4, warmupRatio: 0.1 },
           fromScratch: start === "scratch",
           ...(method === "crossView" ? { crossView: { unlabelled } } : {}),
         },
@@ -81,4 +88,6 @@ for (const start of starts.split(",")) {
   }
 }
 await engine.dispose();
-process.stdout.write(`| start | method | accuracy | ± | seconds |\n|---|---|---|---|---|\n${rows.join("\n")}\n`);
+process.stdout.write(
+  `${told}\n\n| start | method | accuracy | ± | seconds |\n|---|---|---|---|---|\n${rows.join("\n")}\n`,
+);

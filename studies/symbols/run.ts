@@ -2,20 +2,27 @@
  * DNA by a model of text whose symbols are random tokens (Kao & Lee 2021, arXiv:2103.07162), beside the same network with new
  * rows for the symbols, and from scratch: UCI's splice junctions (3 classes) or E. coli promoters (2 classes).
  *
- *     npx tsx studies/symbols/run.ts MODEL DATA splice|promoters [SEEDS] [EPOCHS] [PERTOKEN] [START] [THREADS]
+ *     npx tsx studies/symbols/run.ts MODEL DATA splice|promoters [--seeds 1,2,3] [--epochs 5] [--per-token 1] [--start NAME]
+ *         [--engine onednn --dtype bf16 --threads 1]
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
 import { Random } from "../../src/base/random.ts";
-import { finetune, loadTokenizer, openEngine, symbolVocabulary, textClassification } from "../../src/index.ts";
+import { finetune, loadTokenizer, symbolVocabulary, textClassification } from "../../src/index.ts";
 import { testTable } from "../../src/tasks/testing.ts";
+import { engineOptions, studyEngine } from "../engine.ts";
 
-const [model = "", data = "../shared/data", name = "splice", seedList = "1", epochs = "5", width = "1", ...others] =
-  process.argv.slice(2);
-const [chosen = "all", threads = "2"] = others;
+const option = { type: "string" } as const;
+const { values, positionals } = parseArgs({
+  options: { seeds: option, epochs: option, "per-token": option, start: option, ...engineOptions },
+  allowPositionals: true,
+});
+const [model = "", data = "../shared/data", name = "splice"] = positionals;
+const { seeds: seedList = "1,2,3", epochs = "5", "per-token": width = "1", start: chosen = "all" } = values;
 
 type Row = { readonly text: string; readonly label: string };
 
@@ -55,7 +62,7 @@ const starts = {
   "new rows": { rows: "random", fromScratch: false },
   "from scratch": { rows: "random", fromScratch: true },
 } as const;
-const engine = await openEngine({ threads: Number(threads) });
+const { engine, dtype, told } = await studyEngine(values);
 const root = await mkdtemp(join(tmpdir(), "firth-symbols-"));
 const lines: string[] = [];
 try {
@@ -72,7 +79,7 @@ try {
         task,
         { train: testTable("train", train), eval: testTable("test", test) },
         {
-          ...{ numEpochs: Number(epochs), batchSize: 32, learningRate: 3e-4, seed, engine, fromScratch },
+          ...{ numEpochs: Number(epochs), batchSize: 32, learningRate: 3e-4, seed, engine, dtype, fromScratch },
           listener: (event) => {
             if (event.kind === "step") seconds += event.stepSeconds;
           },
@@ -92,7 +99,7 @@ try {
   await rm(root, { recursive: true, force: true });
 }
 process.stdout.write(
-  `${name}: ${train.length} for training, ${test.length} held out, commonest class ${majority.toFixed(3)}\n\n`,
+  `${name}: ${train.length} for training, ${test.length} held out, commonest class ${majority.toFixed(3)}; ${told}\n\n`,
 );
 process.stdout.write(
   `| start | seed | accuracy | Matthews | steps | seconds |\n|${"---|".repeat(6)}\n${lines.join("\n")}\n`,

@@ -12,10 +12,10 @@ import {
   finetuneFeatures,
   jsonLines,
   loadTokenizer,
-  openEngine,
   type TrainListener,
   textClassification,
 } from "../../src/index.ts";
+import { engineOptions, studyEngine } from "../engine.ts";
 import { dataFolder, preparedFile, type TaskCase, usualFolder } from "./case.ts";
 import { casesOf } from "./cases.ts";
 import {
@@ -33,13 +33,10 @@ const text = { type: "string" } as const;
 const { values } = parseArgs({
   options: {
     ...{ here: text, minilm: text, tasks: text, seeds: text, methods: text, epochs: text, folder: text },
-    ...{ engine: text, dtype: text, threads: text },
+    ...engineOptions,
   },
 });
-const { folder = usualFolder, here, minilm, epochs = "20", threads = "1" } = values;
-const dtype = values.dtype === "f32" ? "f32" : "bf16";
-const engineName = values.engine ?? "onednn";
-if (engineName !== "onednn" && engineName !== "onnx") throw new Error("--engine must be onednn or onnx.");
+const { folder = usualFolder, here, minilm, epochs = "20" } = values;
 const models = { here, minilm };
 const names = (values.tasks ?? featureTasks.join()).split(",");
 const seeds = (values.seeds ?? "1,2,3").split(",").map(Number);
@@ -68,7 +65,7 @@ async function countRows(path: string): Promise<number> {
   return count;
 }
 
-const engine = await openEngine({ engine: engineName, threads: Number(threads) });
+const { engine, dtype, told: engineText } = await studyEngine(values);
 
 async function run(task: TaskCase, start: (typeof starts)[number], method: Method, seed: number) {
   const model = start.modelOf(task, models)!;
@@ -110,7 +107,7 @@ for (const task of casesOf("").filter(({ name }) => names.includes(name))) {
         const { evaluation, figure, ...told } = await run(task, start, method, seed);
         const { accuracy, matthews, macro, binary } = evaluation!;
         const figures: Readonly<Record<string, number>> = { accuracy, matthews, f1: (binary ?? macro).f1 };
-        const result: FeatureResult = { ...key, figures, ...told, engine: `${engineName} ${dtype}, ${threads} thread` };
+        const result: FeatureResult = { ...key, figures, ...told, engine: engineText };
         writeFeatureResult(folder, result);
         const total = told.extracting + told.epochSeconds.reduce((sum, value) => sum + value, 0);
         console.error(

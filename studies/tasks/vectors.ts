@@ -6,8 +6,9 @@
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { embed, loadPretrained, openEngine, rankingReport } from "../../src/index.ts";
+import { embed, loadPretrained, rankingReport } from "../../src/index.ts";
 import { initialWeights } from "../../src/nn/weights.ts";
+import { engineOptions, studyEngine } from "../engine.ts";
 import { preparedFile, usualFolder } from "./case.ts";
 import { casesOf } from "./cases.ts";
 import { linesOf } from "./part.ts";
@@ -16,12 +17,9 @@ import { type VectorRow, writeVectorRows } from "./vector-section.ts";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({
-  options: { here: text, minilm: text, folder: text, engine: text, dtype: text, threads: text },
+  options: { here: text, minilm: text, folder: text, ...engineOptions },
 });
-const { folder = usualFolder, here, minilm, threads = "1" } = values;
-const dtype = values.dtype === "f32" ? "f32" : "bf16";
-const engineName = values.engine ?? "onednn";
-if (engineName !== "onednn" && engineName !== "onnx") throw new Error("--engine must be onednn or onnx.");
+const { folder = usualFolder, here, minilm } = values;
 const search = casesOf("").find(({ name }) => name === "faq")!;
 
 interface FaqRow {
@@ -58,7 +56,7 @@ function searched(questions: readonly Float32Array[], texts: readonly Float32Arr
   return { mrr: rankingReport(ranked).mrr, meanCosine: sum / questions.length };
 }
 
-const engine = await openEngine({ engine: engineName, threads: Number(threads) });
+const { engine, dtype, told: engineText } = await studyEngine(values);
 const rows: VectorRow[] = [];
 for (const start of starts) {
   const model = start.modelOf(search, { here, minilm });
@@ -86,4 +84,4 @@ for (const start of starts) {
   }
 }
 await engine.dispose();
-writeVectorRows(folder, { engine: `${engineName} ${dtype}`, rows });
+writeVectorRows(folder, { engine: engineText, rows });
