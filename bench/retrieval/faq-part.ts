@@ -15,7 +15,7 @@ import type { TextClassifier } from "../../src/api/model.ts";
 import { buildIndex, type VectorIndex } from "../../src/api/vector-index.ts";
 import { count } from "../../src/cli/number-text.ts";
 import type { RankingReport } from "../../src/evaluation/index.ts";
-import { fixed } from "../section.mjs";
+import { fixed, load } from "../section.mjs";
 import { crossEncoderOf, siameseOf } from "./models.ts";
 import { kept, type Place } from "./place.ts";
 import { type FaqEntry, faqOf, memoryTable } from "./texts.ts";
@@ -39,6 +39,7 @@ type Thresholds = Pick<RetrievalEvaluation, "threshold" | "heldOutThreshold">;
 export interface FaqFacts {
   readonly numEntries: number;
   readonly numTrain: number;
+  readonly load: string;
   readonly rows: readonly Row[];
   readonly gaps: readonly (Thresholds & { readonly name: string; readonly numUnanswerable: number })[];
 }
@@ -126,10 +127,10 @@ export async function measureFaq(place: Place): Promise<FaqFacts> {
     const { threshold, heldOutThreshold } = evaluation;
     gaps.push({ name, numUnanswerable, threshold, heldOutThreshold });
   }
-  return { numEntries: entries.length, numTrain: train.length, rows, gaps };
+  return { numEntries: entries.length, numTrain: train.length, load: load(), rows, gaps };
 }
 
-export function faqPage({ numEntries, numTrain, rows, gaps }: FaqFacts): string {
+export function faqPage({ numEntries, numTrain, load: atEnd, rows, gaps }: FaqFacts): string {
   const shown = rows.map(({ name, ranking, latency, numQuestions }) => {
     const at = (k: number) => ranking.at.find((figures) => figures.k === k)!;
     const figures = [ranking.mrr, at(1).recall, at(5).recall, at(10).recall, at(10).ndcg].map((value) =>
@@ -149,7 +150,8 @@ export function faqPage({ numEntries, numTrain, rows, gaps }: FaqFacts): string 
 
 DataTalks: ${count(numEntries)} entries, ${count(numTrain)} questions to learn from; the others are held out. All networks begin with the same model. A
 question's words are looked for in the entries' questions and answers. The cross-encoder reads every pair of a question and an
-entry, so it is asked fewer questions; beside it the Siamese network on the same ones.
+entry, so it is asked fewer questions; beside it the Siamese network on the same ones. It learns from each right pair, from a wrong one that the Siamese network takes
+for right, and from one with any other entry. Load average at the end ${atEnd}.
 
 | | questions | MRR | recall@1 | recall@5 | recall@10 | nDCG@10 | ms a question |
 |---|---|---|---|---|---|---|---|

@@ -8,6 +8,7 @@ import { loadClassifier, loadPretrained } from "../../src/api/load.ts";
 import { mineNegatives } from "../../src/api/mine-negatives.ts";
 import type { TextClassifier } from "../../src/api/model.ts";
 import type { Backend } from "../../src/backend/backend.ts";
+import { Random } from "../../src/base/random.ts";
 import type { ComputeDType } from "../../src/ir/dtype.ts";
 import { retrieval } from "../../src/tasks/retrieval.ts";
 import { textClassification } from "../../src/tasks/text-classification.ts";
@@ -58,7 +59,10 @@ export async function siameseOf({ start, work, engine, dtype, train }: MakingPla
   return loadPretrained(folder);
 }
 
-/** The cross-encoder: right pairs, and wrong ones that the Siamese network takes for right. */
+/**
+ * The cross-encoder: for each right pair a wrong one that the Siamese network takes for right, and one with any other answer. With
+ * hard ones alone it would never learn that most answers have nothing to do with a question.
+ */
 export async function crossEncoderOf({ start, work, engine, dtype, train }: MakingPlace): Promise<TextClassifier> {
   const folder = join(work, "cross-encoder");
   if (!existsSync(folder)) {
@@ -67,13 +71,16 @@ export async function crossEncoderOf({ start, work, engine, dtype, train }: Maki
       train.map((pair) => ({ ...pair })),
     );
     const mined = await mineNegatives(await loadPretrained(join(work, "siamese")), pairs, {
-      ...{ groupColumn: "id", numNegatives: 2, ranks: [1, 30], engine, dtype },
+      ...{ groupColumn: "id", numNegatives: 1, ranks: [1, 30], engine, dtype },
     });
+    const random = new Random(1, "other answers");
     const labelled: Record<string, unknown>[] = [];
     for await (const { fields } of mined.rows()) {
-      const { question, answer, negatives } = fields as { question: string; answer: string; negatives: string[] };
+      const { id, question, answer, negatives } = fields as FaqPair & { negatives: string[] };
+      const others = train.filter((other) => other.id !== id);
+      const any = others[random.nextInt(others.length)]!.answer;
       labelled.push({ question, answer, label: "yes" });
-      for (const other of negatives) labelled.push({ question, answer: other, label: "no" });
+      for (const other of [...negatives, any]) labelled.push({ question, answer: other, label: "no" });
     }
     console.error("fine-tuning the cross-encoder");
     const task = textClassification({
