@@ -69,6 +69,7 @@ export class ProgramInstance {
     const { library } = engine;
     this.activations = port();
     engine.arena.reserve(program.arenaBytes);
+    engine.arena.attach(this.activations);
     this.constants = program.constants.map(({ data }) => {
       const block = allocateBlock(library, data.byteLength, "constants");
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
@@ -135,6 +136,7 @@ export class ProgramInstance {
 
   /** Frees everything native; the instance must not run any more. */
   dispose(): void {
+    this.engine.arena.detach(this.activations);
     const { common } = this.engine.library;
     for (const primitive of this.ownedPrimitives) common.dnnl_primitive_destroy(primitive);
     this.ownedPrimitives.length = 0;
