@@ -93,14 +93,14 @@ describe("an index", () => {
     ]);
     await using(path, async (index) => {
       expect(await failure(index.add(changed))).toMatchObject({ code: "ID_TAKEN" });
-      expect(await index.info()).toMatchObject({ numEntries: 60, pending: null });
+      expect(await index.info()).toMatchObject({ numEntries: 60, pending: [] });
       expect(await index.add(changed, { existing: "replace" })).toMatchObject({ added: 2 });
       const best = (await index.search(["ask9 my"], { count: 1 }))[0]![0]!;
       expect(best).toMatchObject({ id: "5", text: "ask9 my", fields: { answer: "other" } });
       expect(best.score).toBeCloseTo(1, 4);
     });
     expect(await removeFromIndex(path, ["5", "it's new", "nobody"])).toBe(2);
-    expect(await indexInfo(path)).toMatchObject({ numEntries: 59, pending: null });
+    expect(await indexInfo(path)).toMatchObject({ numEntries: 59, pending: [] });
     const left = await using(path, (index) => index.search(["ask9 my"], { count: 100 }));
     expect(left[0]!.map(({ id }) => id)).not.toContain("5");
     expect(left[0]).toHaveLength(59);
@@ -215,7 +215,7 @@ describe("an index with several writers", () => {
     await own.setThreshold({ value: 0.5, reranker: null, aim: "test" });
     expect(await other.add(more)).toMatchObject({ added: 1 });
     // What the first one kept was not overwritten by what the second one knew.
-    expect(await indexInfo(path)).toMatchObject({ numEntries: 62, pending: null, threshold: { value: 0.5 } });
+    expect(await indexInfo(path)).toMatchObject({ numEntries: 62, pending: [], threshold: { value: 0.5 } });
     expect((await other.search(["ask2"], { count: 62 }))[0]!.map(({ id }) => id)).toContain("slow");
     await Promise.all([own.dispose(), other.dispose()]);
   });
@@ -250,13 +250,14 @@ describe("columns that are not named", () => {
     const error = await failure(build(path, manyEntries, { textColumn: "id", idColumn: null }));
     expect(error).toMatchObject({ code: "INDEX_SETTINGS_MISMATCH" });
     expect(error.message).toContain("textColumn text there and id now, idColumn id there and line now");
-    // One that has no entry yet is begun anew.
+    // One that could not be begun leaves nothing that would be in the way.
     const empty = newFolder();
     const broken = memoryTable("faq.jsonl", [
       { id: "a", text: "ask1", other: "ask2" },
       { id: "b", text: "", other: "ask3" },
     ]);
     expect(await failure(build(empty, broken))).toMatchObject({ code: "TEXT_EMPTY" });
+    expect(existsSync(empty)).toBe(false);
     const { index, result } = await build(empty, broken, { textColumn: "other", model: pairedModel(3, 48) });
     expect(result).toMatchObject({ added: 2, isWhole: true });
     await index.dispose();
@@ -271,13 +272,13 @@ describe("a broken-off index", () => {
     const first = await build(path, manyEntries, options);
     await first.index.dispose();
     expect(first.result).toEqual({ added: 4_096, kept: 0, isWhole: false });
-    expect((await indexInfo(path)).pending).toBe("many.jsonl");
+    expect((await indexInfo(path)).building).toBe("many.jsonl");
     // Another file's index must not be mixed with it.
     expect(await failure(build(path, table))).toMatchObject({ code: "INDEX_EXISTS" });
     const second = await build(path, manyEntries);
     await second.index.dispose();
     expect(second.result).toEqual({ added: numEntries - 4_096, kept: 4_096, isWhole: true });
-    expect(await indexInfo(path)).toMatchObject({ numEntries, pending: null });
+    expect(await indexInfo(path)).toMatchObject({ numEntries, building: null, pending: [] });
   });
 
   it("has all that was written when it is killed, and goes on (catches a half-written part, or a lost one)", async () => {
@@ -308,7 +309,7 @@ describe("a broken-off index", () => {
     setTimeout(() => child.kill("SIGKILL"), Math.random() * 200);
     expect(await ended, errors).toBe("SIGKILL");
     const broken = await indexInfo(path);
-    expect(broken.pending).toBe("many.jsonl");
+    expect(broken.building).toBe("many.jsonl");
     expect(broken.numEntries).toBeGreaterThanOrEqual(told);
     expect(broken.numEntries % 4_096 === 0 || broken.numEntries === numEntries).toBe(true);
     const { index, result } = await build(path, manyEntries);

@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { ConfigError, DataError } from "../base/errors.ts";
 import { withFirstRow } from "../data/first-row.ts";
 import type { ColumnRef, TableRow, TableSource } from "../data/table.ts";
-import { type Added, type AddOptions, beginIndex, EntryIndex, type IndexInfo } from "../retrieval/entry-index.ts";
+import { type BegunIndex, beginIndex } from "../retrieval/begin-index.ts";
+import { type Added, type AddOptions, EntryIndex, type IndexInfo } from "../retrieval/entry-index.ts";
 import { type EntryColumns, entryOf } from "../retrieval/entry-row.ts";
 import type { Entry, FoundEntry } from "../retrieval/entry-store.ts";
 import type { IndexLock } from "../retrieval/index-lock.ts";
@@ -51,10 +52,11 @@ export interface VectorIndex {
   readonly folder: string;
   info(): Promise<IndexInfo>;
   /**
-   * Adds the rows of a table, in constant memory. What was written stays when the program is killed; the same call then
-   * passes over what is there. While it goes on nobody else can change the index.
+   * Adds the rows of a table. All of them are looked at before the first is put in (those of a stream as they come), in memory
+   * for their ids. What was written stays when the program is killed; the same call then passes over what is there. While it
+   * goes on nobody else can change the index.
    * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
-   * @throws {CheckpointError} INDEX_LOCKED, INDEX_LOCK_LOST
+   * @throws {CheckpointError} INDEX_UNFINISHED, INDEX_LOCKED, INDEX_LOCK_LOST, DISK_FULL, NOT_WRITABLE
    */
   add(source: TableSource, options?: AddOptions): Promise<Added>;
   /** Vectors of texts, as the index's own are made. @throws {DataError} TEXT_EMPTY */
@@ -71,9 +73,9 @@ export interface VectorIndex {
   dispose(): Promise<void>;
 }
 
-/** An index whose next rows are added under a lock that the caller has. */
+/** An index that can be made under a lock that the caller has. */
 interface OpenedIndex extends VectorIndex {
-  addUnder(lock: IndexLock, source: TableSource, options: AddOptions): Promise<Added>;
+  build(source: TableSource, options: AddOptions, lock: IndexLock): Promise<Added>;
 }
 
 async function openWhole(folder: string, { model: given, ...engine }: OpenIndexOptions): Promise<OpenedIndex> {
@@ -89,7 +91,7 @@ async function openWhole(folder: string, { model: given, ...engine }: OpenIndexO
     folder,
     info: () => own.info(),
     add: (source, options) => own.add(source, embed, options),
-    addUnder: (lock, source, options) => own.add(source, embed, options, lock),
+    build: (source, options, lock) => own.build(source, embed, options, lock),
     embed,
     search: async (texts, { count = 10, isExact = false } = {}) => {
       if (!(Number.isInteger(count) && count >= 1)) {
@@ -147,11 +149,12 @@ function columnsIn(
 }
 
 /**
- * Makes an index of a table's texts, or goes on with one whose making was broken off.
+ * Makes an index of a table's texts, or goes on with one whose making was broken off. A failure before anything was put in
+ * leaves nothing behind; later ones leave what the same call goes on with.
  * @param folder new, empty, or that of the same source's unfinished index
  * @returns the index, open
- * @throws {CheckpointError} INDEX_EXISTS, OUTPUT_EXISTS, INDEX_LOCKED, INDEX_SETTINGS_MISMATCH, INDEX_MODEL_MISMATCH and
- * those of {@link openIndex}
+ * @throws {CheckpointError} INDEX_EXISTS, OUTPUT_EXISTS, INDEX_LOCKED, INDEX_SETTINGS_MISMATCH, INDEX_MODEL_MISMATCH,
+ * INDEX_SOURCE_CHANGED, DISK_FULL, NOT_WRITABLE and those of {@link openIndex}
  * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, COLUMN_NEEDED, naming file and line
  */
 export async function buildIndex(
@@ -169,10 +172,10 @@ export async function buildIndex(
   await embedder.dispose();
   const learnt = typeof given === "string" ? await learntTextColumn(given) : undefined;
   const { first, whole, close } = await withFirstRow(source);
-  let lock: IndexLock | undefined;
+  let begun: BegunIndex | undefined;
   let index: OpenedIndex | undefined;
   try {
-    lock = await beginIndex(folder, source.name, {
+    begun = await beginIndex(folder, source.name, {
       model: {
         fingerprint: modelFingerprint(model, settings),
         family: model.family.name,
@@ -183,13 +186,16 @@ export async function buildIndex(
       ...columnsIn(first, source.name, { textColumn, idColumn }, learnt),
     });
     index = await openWhole(folder, { ...engine, model });
-    return { index, result: await index.addUnder(lock, whole, { neighbours, onProgress, signal }) };
+    const result = await index.build(whole, { neighbours, onProgress, signal }, begun.lock);
+    await begun.end();
+    return { index, result };
   } catch (error) {
     await index?.dispose();
+    // The reason of the failure is what must be told.
+    await begun?.end().catch(() => undefined);
     throw error;
   } finally {
     await close();
-    await lock?.release();
   }
 }
 

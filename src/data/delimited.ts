@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { type CsvError, parse } from "csv-parse";
 import { DataError } from "../base/errors.ts";
-import { fileBlocks, fileLines } from "./file-lines.ts";
+import { fileBlocks, wholeLines } from "./file-lines.ts";
 import { type DelimitedOptions, type TableRow, TableSource, type TextColumnOptions } from "./table.ts";
 
 /** A row of cells, before columns have names. */
@@ -30,15 +30,35 @@ export function csv(file: string, options: DelimitedOptions & TextColumnOptions 
 
 async function* plainRows(file: string, options: DelimitedOptions): AsyncGenerator<CellRow> {
   const { delimiter = "\t" } = options;
-  for await (const { text, line } of fileLines(file, options)) {
+  for await (const { text, line } of wholeLines(file, options)) {
+    if (line === 1 && text.includes("\r")) throw returnsAlone(file);
     if (text !== "") yield { cells: text.split(delimiter), line };
   }
 }
 
+function returnsAlone(file: string): DataError {
+  return new DataError(
+    "line 1: has a carriage return inside; lines must end in \\n or \\r\\n. Save the file with such line ends, or read it as CSV.",
+    { code: "LINE_ENDS", path: file, details: { line: 1 } },
+  );
+}
+
+/** What ends the rows of a file, by its beginning: both usual line ends, which may be mixed, or those of old Macs. */
+function lineEnds(beginning: string): string[] {
+  return beginning.includes("\n") || !beginning.includes("\r") ? ["\r\n", "\n"] : ["\r"];
+}
+
 async function* quotedRows(file: string, options: DelimitedOptions): AsyncGenerator<CellRow> {
   const { delimiter = "," } = options;
-  const parser = parse({ delimiter, relax_column_count: true, skip_empty_lines: true, info: true });
-  const blocks = Readable.from(texts(file, options));
+  const read = texts(file, options);
+  const { value: first } = await read.next();
+  if (first === undefined) return;
+  const parser = parse({
+    ...{ delimiter, relax_column_count: true, skip_empty_lines: true, info: true },
+    // Left to itself it takes the first line's end for that of all.
+    record_delimiter: lineEnds(first),
+  });
+  const blocks = Readable.from(joined(first, read));
   blocks.on("error", (error) => parser.destroy(error));
   blocks.pipe(parser);
   // csv-parse's own line numbers count a CRLF inside quotes twice.
@@ -61,8 +81,14 @@ async function* quotedRows(file: string, options: DelimitedOptions): AsyncGenera
   }
 }
 
-async function* texts(file: string, options: DelimitedOptions): AsyncGenerator<string> {
+async function* texts(file: string, options: DelimitedOptions): AsyncGenerator<string, undefined> {
   for await (const { text } of fileBlocks(file, options)) yield text;
+  return undefined;
+}
+
+async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
 }
 
 /** Gives cells their column names and checks that every row has as many as the first. */

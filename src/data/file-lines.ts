@@ -53,14 +53,29 @@ function readError(file: string, cause: unknown): unknown {
     });
   }
   if (!/^E[A-Z]+$/.test(code)) return cause;
-  return new DataError(`cannot be read: ${(cause as Error).message}.`, { code: "FILE_UNREADABLE", path: file, cause });
+  const message =
+    code === "EISDIR"
+      ? "is a folder, where a file is wanted. Name the file itself."
+      : code === "EACCES" || code === "EPERM"
+        ? "may not be read by this user. Change its permissions, or copy it."
+        : `cannot be read: ${(cause as Error).message}. Check the disk and the name.`;
+  return new DataError(message, { code: "FILE_UNREADABLE", path: file, cause });
 }
 
 /**
  * A file as decoded blocks of whole lines, without a byte order mark; line ends stay as they are.
  * @throws {DataError} as {@link fileBytes}, ENCODING_UNKNOWN, TEXT_IS_UTF16, TEXT_NOT_UTF8, TEXT_INVALID
  */
-export async function* fileBlocks(file: string, options: DecodeOptions = {}): AsyncGenerator<TextBlock> {
+export function fileBlocks(file: string, options: DecodeOptions = {}): AsyncGenerator<TextBlock> {
+  return decodedBlocks(file, fileBytes(file), options);
+}
+
+/** Bytes that come from anywhere, as the blocks of a file are. @param file what messages call it */
+async function* decodedBlocks(
+  file: string,
+  source: AsyncIterable<Buffer>,
+  options: DecodeOptions,
+): AsyncGenerator<TextBlock> {
   checkEncoding(options.encoding ?? "utf-8", file);
   let rest: Buffer = Buffer.alloc(0);
   let byte = 0;
@@ -74,7 +89,7 @@ export async function* fileBlocks(file: string, options: DecodeOptions = {}): As
     for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) line++;
     return block;
   };
-  for await (const chunk of fileBytes(file)) {
+  for await (const chunk of source) {
     const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     if (first) refuseUtf16(bytes, file);
     let end = bytes.lastIndexOf(10) + 1;
@@ -115,22 +130,53 @@ export function cutBetweenCharacters(bytes: Buffer, options: DecodeOptions): num
   return end;
 }
 
+/** A line without its line end (`\n` or `\r\n`), or a piece of an overlong one. */
+export interface TextLine {
+  readonly text: string;
+  /** From 1. */
+  readonly line: number;
+  /** False for a piece that the line goes on behind. */
+  readonly isWhole: boolean;
+}
+
 /**
- * The lines of a file without their line ends (`\n` or `\r\n`), with their numbers from 1.
+ * The lines of a file, with their numbers.
  * @throws {DataError} as {@link fileBlocks}
  */
-export async function* fileLines(
+export function fileLines(file: string, options: DecodeOptions = {}): AsyncGenerator<TextLine> {
+  return linesIn(fileBlocks(file, options));
+}
+
+/**
+ * Lines that each mean something as a whole: those of a file, or of bytes that come from elsewhere.
+ * @param file what messages call it
+ * @throws {DataError} LINE_TOO_LONG, and as {@link fileBlocks}
+ */
+export async function* wholeLines(
   file: string,
   options: DecodeOptions = {},
-): AsyncGenerator<{ readonly text: string; readonly line: number }> {
+  bytes: AsyncIterable<Buffer> = fileBytes(file),
+): AsyncGenerator<TextLine> {
+  for await (const own of linesIn(decodedBlocks(file, bytes, options))) {
+    if (own.isWhole) yield own;
+    else {
+      throw new DataError(
+        `line ${own.line}: is longer than ${longestLine >> 21} million characters. Divide it, or check the file's line ends.`,
+        { code: "LINE_TOO_LONG", path: file, details: { line: own.line } },
+      );
+    }
+  }
+}
+
+async function* linesIn(blocks: AsyncIterable<TextBlock>): AsyncGenerator<TextLine> {
   let held: { text: string; line: number } | undefined;
-  for await (const block of fileBlocks(file, options)) {
+  for await (const block of blocks) {
     let line = block.line;
     let at = 0;
     const { text } = block;
     for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", at)) {
       const whole: string = held === undefined ? text.slice(at, end) : held.text + text.slice(at, end);
-      yield { text: withoutReturn(whole), line: held?.line ?? line };
+      yield { text: withoutReturn(whole), line: held?.line ?? line, isWhole: true };
       held = undefined;
       line++;
       at = end + 1;
@@ -138,12 +184,12 @@ export async function* fileLines(
     if (at < text.length) {
       held = { text: (held?.text ?? "") + text.slice(at), line: held?.line ?? line };
       if (held.text.length >= longestLine / 2) {
-        yield held;
+        yield { ...held, isWhole: false };
         held = undefined;
       }
     }
   }
-  if (held !== undefined) yield { text: withoutReturn(held.text), line: held.line };
+  if (held !== undefined) yield { text: withoutReturn(held.text), line: held.line, isWhole: true };
 }
 
 function withoutReturn(text: string): string {

@@ -2,8 +2,7 @@
 import { type TableRow, TableSource } from "./table.ts";
 
 /**
- * The first row of a table, which is read no further, and the whole of it. The whole can be read once: what is read may be a
- * stream.
+ * The first row of a table, which is read no further, and the whole of it; that of a stream can be read once.
  * @throws {DataError} TABLE_EMPTY, and the file's own errors
  */
 export async function withFirstRow(
@@ -12,13 +11,18 @@ export async function withFirstRow(
   const rows = source.rows();
   const { value } = await rows.next();
   const first = value as TableRow;
+  const close = async (): Promise<void> => void (await rows.return(undefined));
+  if (!source.isReadOnce) {
+    await close();
+    return { first, whole: source, close };
+  }
   const whole = new TableSource(
     source.name,
     async function* (): AsyncGenerator<TableRow> {
       yield first;
       yield* rows;
     },
-    {},
+    { isReadOnce: true },
   );
-  return { first, whole, close: async () => void (await rows.return(undefined)) };
+  return { first, whole, close };
 }

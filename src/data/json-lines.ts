@@ -1,6 +1,6 @@
 import { DataError } from "../base/errors.ts";
 import type { DecodeOptions } from "./encoding.ts";
-import { fileLines } from "./file-lines.ts";
+import { wholeLines } from "./file-lines.ts";
 import { type ColumnRef, type TableRow, TableSource, type TextColumnOptions } from "./table.ts";
 
 /** How a JSON Lines file is read. */
@@ -16,7 +16,7 @@ export function jsonLines(file: string, options: JsonLinesOptions = {}): TableSo
 }
 
 async function* jsonRows(file: string, options: DecodeOptions): AsyncGenerator<TableRow> {
-  for await (const { text, line } of fileLines(file, options)) {
+  for await (const { text, line } of wholeLines(file, options)) {
     if (text.trim() === "") continue;
     yield { fields: parseJsonLine(text, file, line), line };
   }

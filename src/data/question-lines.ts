@@ -2,7 +2,7 @@
 import { DataError } from "../base/errors.ts";
 import { TextPositions } from "./alignment.ts";
 import { placeAnswer } from "./answer-place.ts";
-import { fileLines } from "./file-lines.ts";
+import { wholeLines } from "./file-lines.ts";
 import { parseJsonLine } from "./json-lines.ts";
 import { type GivenAnswer, noPlaces, type Question, type QuestionData } from "./question.ts";
 
@@ -152,7 +152,7 @@ class LineReader {
  */
 export async function questionLines(file: string): Promise<QuestionData> {
   const reader = new LineReader(file);
-  for await (const { text, line } of fileLines(file)) {
+  for await (const { text, line } of wholeLines(file)) {
     if (text.trim() !== "") reader.read(parseJsonLine(text, file, line), line);
   }
   const { questions, places, hasUnanswerable } = reader;

@@ -67,6 +67,27 @@ describe("tsv", () => {
   });
 });
 
+describe("lines", () => {
+  it("that end as on old Macs are refused by name where they cannot be told from texts (bug: a table of one row)", async () => {
+    const error = await failure(tsv(await file("text\tlabel\rgood\t1\rbad\t0\r")));
+    expect(error).toMatchObject({ code: "LINE_ENDS" });
+    expect(error.message).toContain("line 1: has a carriage return inside");
+    expect(await rows(tsv(await file("text\tlabel\r\ngood\t1\r\n")))).toEqual([
+      { fields: { text: "good", label: "1" }, line: 2 },
+    ]);
+  });
+
+  it("of some megabytes are rows, longer ones are refused by their number (bug: a row cut into two)", async () => {
+    const long = "long ".repeat(250_000);
+    expect(await rows(jsonLines(await file(`${JSON.stringify({ text: long })}\n`)))).toEqual([
+      { fields: { text: long }, line: 1 },
+    ]);
+    const tooLong = await failure(jsonLines(await file(`{"text":"a"}\n${JSON.stringify({ text: long.repeat(5) })}\n`)));
+    expect(tooLong).toMatchObject({ code: "LINE_TOO_LONG" });
+    expect(tooLong.message).toContain("line 2: is longer than 2 million characters");
+  });
+});
+
 describe("csv", () => {
   it("reads quoted commas, quotes and line ends, with the line each row begins at (bug: line of its end)", async () => {
     const path = await file('text,label\r\n"two\r\nlines, ""quoted""",1\r\nplain,0\r\n');
@@ -74,6 +95,21 @@ describe("csv", () => {
       { fields: { text: 'two\r\nlines, "quoted"', label: "1" }, line: 2 },
       { fields: { text: "plain", label: "0" }, line: 4 },
     ]);
+  });
+
+  it("takes both usual line ends, mixed too, and those of old Macs (bug: the first one taken for all; labels that end in \\r)", async () => {
+    const rowsOf = async (content: string) => rows(csv(await file(content)));
+    const wanted = [
+      { fields: { text: "a, b", label: "x" }, line: 2 },
+      { fields: { text: "c", label: "y" }, line: 3 },
+    ];
+    expect(await rowsOf('text,label\n"a, b",x\r\nc,y\n')).toEqual(wanted);
+    expect(await rowsOf('text,label\r\n"a, b",x\nc,y')).toEqual(wanted);
+    expect(await rowsOf('text,label\r"a, b",x\rc,y\r')).toEqual(wanted);
+    // One inside a text stays.
+    expect(await rowsOf("text,label\na\rb,x\n")).toEqual([{ fields: { text: "a\rb", label: "x" }, line: 2 }]);
+    expect(await failure(csv(await file("text,label\n")))).toMatchObject({ code: "TABLE_EMPTY" });
+    expect(await failure(csv(await file("")))).toMatchObject({ code: "TABLE_EMPTY" });
   });
 
   it("points to tsv when quoting is broken", async () => {

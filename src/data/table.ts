@@ -36,18 +36,27 @@ export interface TextColumnOptions extends DocumentOptions {
 
 const sentenceOptions = ["sentences", "locale", "unwrap"] as const;
 
+/** What there is to know of a table beside its rows. */
+export interface TableSourceOptions extends TextColumnOptions {
+  /** Whether the rows come once only, as those of a stream do; false by default. */
+  readonly isReadOnce?: boolean;
+}
+
 /** Reads the rows of one file from the beginning. */
 export type RowReader = () => AsyncIterable<TableRow>;
 
 /** Rows of a file for labelled tasks; also a corpus of the texts in one column, each a document. */
 export class TableSource extends BlockSource {
   readonly name: string;
+  /** Whether the rows come once only. */
+  readonly isReadOnce: boolean;
   private readonly read: RowReader;
   private readonly options: TextColumnOptions;
 
-  constructor(name: string, read: RowReader, options: TextColumnOptions) {
+  constructor(name: string, read: RowReader, options: TableSourceOptions) {
     super();
     this.name = name;
+    this.isReadOnce = options.isReadOnce ?? false;
     this.read = read;
     this.options = options;
   }

@@ -2,7 +2,7 @@
 import { DataError } from "../base/errors.ts";
 import { fitsWords, TextPositions, type TextSpan, touchedBy, wordSpans } from "./alignment.ts";
 import type { DecodeOptions } from "./encoding.ts";
-import { fileLines } from "./file-lines.ts";
+import { wholeLines } from "./file-lines.ts";
 import { parseJsonLine } from "./json-lines.ts";
 import type { TaggedSentence, TaggedSource } from "./tagged-sentence.ts";
 
@@ -135,7 +135,7 @@ export function taggedLines(file: string, options: TaggedLinesOptions = {}): Tag
     name: file,
     sentences: async function* (): AsyncGenerator<TaggedSentence> {
       let isEmpty = true;
-      for await (const { text, line } of fileLines(file, decoding)) {
+      for await (const { text, line } of wholeLines(file, decoding)) {
         if (text.trim() === "") continue;
         isEmpty = false;
         const fields = parseJsonLine(text, file, line);

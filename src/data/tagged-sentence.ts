@@ -1,7 +1,7 @@
 /** @file Sentences whose words have tags, from CoNLL-U and from CoNLL columns. */
 import { DataError } from "../base/errors.ts";
 import type { DecodeOptions } from "./encoding.ts";
-import { fileLines } from "./file-lines.ts";
+import { wholeLines } from "./file-lines.ts";
 
 export interface TaggedSentence {
   readonly words: readonly string[];
@@ -46,7 +46,7 @@ async function* sentencesOf(file: string, options: DecodeOptions, read: LineRead
     line: first,
   });
   let isEmpty = true;
-  for await (const { text, line } of fileLines(file, options)) {
+  for await (const { text, line } of wholeLines(file, options)) {
     const found = read(text, line);
     if (found === "skip") continue;
     if (found !== "end") {

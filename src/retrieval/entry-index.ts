@@ -1,17 +1,15 @@
 /** @file An index in its folder: what it says of itself, its entries, and one writer at a time. */
-import { mkdir, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { chunksOf } from "../data/chunk.ts";
 import type { TableSource } from "../data/table.ts";
-import { entriesOf, missingEntries } from "./entry-row.ts";
-import { type Entry, EntryStore, type FoundEntry, storeFolder } from "./entry-store.ts";
-import { type IndexLock, isLockFile, lockIndex } from "./index-lock.ts";
+import { type ExistingRule, entriesOf, missingEntries, sourceChanged } from "./entry-row.ts";
+import { type Entry, EntryStore, type FoundEntry } from "./entry-store.ts";
+import { type IndexLock, lockIndex } from "./index-lock.ts";
 import {
   type IndexManifest,
   type IndexThreshold,
-  isIndex,
   readIndexManifest,
+  sameSource,
   writeIndexManifest,
 } from "./index-manifest.ts";
 import { measuredNeighbours } from "./neighbours.ts";
@@ -27,7 +25,7 @@ export interface AddOptions {
   /** `auto` (the default): an index of nearest neighbours from 20,000 entries on. */
   readonly neighbours?: "auto" | "always" | "never" | undefined;
   readonly onProgress?: ((progress: IndexProgress) => void) | undefined;
-  /** Ends the work after the part in progress; the same call goes on from there. */
+  /** Ends the work after the part in progress; the same call goes on from there. Its reason is thrown where there is none yet. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,6 +53,13 @@ export interface IndexInfo extends IndexManifest {
 
 /** Vectors of texts, in their order. */
 export type EmbedTexts = (texts: readonly string[]) => Promise<readonly Float32Array[]>;
+
+/** How rows are put in, and how far that is. */
+interface Putting extends AddOptions {
+  readonly rule: ExistingRule;
+  readonly lock: IndexLock;
+  readonly progress: { added: number; kept: number };
+}
 
 /** An index that knows no model; close it when done. */
 export class EntryIndex {
@@ -106,55 +111,107 @@ export class EntryIndex {
   }
 
   /**
-   * Adds the rows of a table, in constant memory. What was written stays when the program is killed; the same call then
-   * passes over what is there.
-   * @param given the lock, where the caller has it
+   * Adds the rows of a table. All of them are looked at before the first is put in (those of a stream as they come), in memory
+   * for their ids. What was written stays when the program is killed; the same call then passes over what is there.
    * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
-   * @throws {CheckpointError} INDEX_LOCKED, INDEX_LOCK_LOST
+   * @throws {CheckpointError} INDEX_UNFINISHED, INDEX_LOCKED, INDEX_LOCK_LOST, DISK_FULL, NOT_WRITABLE
    */
-  add(source: TableSource, embed: EmbedTexts, options: AddOptions = {}, given?: IndexLock): Promise<Added> {
-    return this.writing((lock) => this.addRows(source, embed, options, lock), given);
+  add(source: TableSource, embed: EmbedTexts, options: AddOptions = {}): Promise<Added> {
+    return this.writing(async (lock) => {
+      const { building, pending } = this.manifest;
+      if (building !== null) {
+        const message = `is still being made of ${building}: that was broken off. Build it of ${building}, which goes on, or remove the folder.`;
+        throw new CheckpointError(message, { code: "INDEX_UNFINISHED", path: this.folder });
+      }
+      const others = pending.filter((name) => !sameSource(name, source.name));
+      const goesOn = others.length < pending.length;
+      if (!goesOn) await this.change({ pending: [...pending, source.name] });
+      const progress = { added: 0, kept: 0 };
+      try {
+        const rule = { ...this.rule(options), goesOn, isBuilding: false };
+        const isWhole = await this.putRows(source, embed, { ...options, rule, lock, progress });
+        if (isWhole) await this.change({ pending: others });
+        return { ...progress, isWhole };
+      } catch (error) {
+        // Nothing was put in: there is nothing to go on with. The reason of the failure is what must be told.
+        if (progress.added === 0 && !goesOn) await this.change({ pending }).catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Puts in the rows that the index is made of, or what is missing of them where that was broken off, as {@link add} does.
+   * @param lock the lock of the making, which the caller has
+   * @throws as {@link add}; {CheckpointError} INDEX_SOURCE_CHANGED where the rows are others than those it was begun with
+   */
+  build(source: TableSource, embed: EmbedTexts, options: AddOptions, lock: IndexLock): Promise<Added> {
+    return this.writing(async () => {
+      const goesOn = (await this.store.count()) > 0;
+      const progress = { added: 0, kept: 0 };
+      const rule = { ...this.rule({}), goesOn, isBuilding: true };
+      const isWhole = await this.putRows(source, embed, { ...options, rule, lock, progress });
+      if (isWhole) await this.change({ building: null });
+      return { ...progress, isWhole };
+    }, lock);
   }
 
   close(): void {
     this.store.close();
   }
 
-  private async addRows(source: TableSource, embed: EmbedTexts, options: AddOptions, lock: IndexLock): Promise<Added> {
-    const { existing = "error", neighbours = "auto", onProgress, signal } = options;
+  private rule({ existing = "error" }: AddOptions): Pick<ExistingRule, "isByLine" | "isReplacing"> {
+    return { isByLine: this.manifest.idColumn === null, isReplacing: existing === "replace" };
+  }
+
+  /** Puts rows in that are not there yet. @returns false where it was ended early */
+  private async putRows(source: TableSource, embed: EmbedTexts, putting: Putting): Promise<boolean> {
+    const { neighbours = "auto", onProgress, signal, rule, lock, progress } = putting;
     const { store } = this;
-    const file = source.name;
-    const { pending: before, idColumn } = this.manifest;
-    // What is there of a broken-off run is passed over; a run that begins refuses every id that is there.
-    const goesOn = before === file && (await store.count()) > 0;
-    const rule = { isByLine: idColumn === null, isReplacing: existing === "replace", goesOn };
-    if (before !== file) await this.change({ pending: file });
-    let [added, kept] = [0, 0];
-    try {
-      for await (const rows of chunksOf(source.rows(), CHUNK)) {
-        if (signal?.aborted === true) return { added, kept, isWhole: false };
-        const all = entriesOf(rows, this.manifest, file);
-        const there = await store.find(all.map(({ entry }) => entry.id));
-        const entries = missingEntries(all, there, file, rule);
-        if (entries.length > 0) {
-          const vectors = await embed(entries.map(({ text }) => text));
-          const whole = entries.map((entry, i) => ({ ...entry, vector: vectors[i]! }));
-          await lock.check();
-          await (rule.isReplacing ? store.put(whole) : store.add(whole));
-        }
-        added += entries.length;
-        kept += rows.length - entries.length;
-        onProgress?.({ done: added + kept });
+    if (!source.isReadOnce) await this.checkRows(source, rule, signal);
+    for await (const rows of chunksOf(source.rows(), CHUNK)) {
+      if (signal?.aborted === true) {
+        if (progress.added + progress.kept === 0) signal.throwIfAborted();
+        return false;
       }
-    } catch (error) {
-      // Nothing was put in: there is nothing to go on with.
-      if (added === 0 && before !== file) await this.change({ pending: before });
-      throw error;
+      const all = entriesOf(rows, this.manifest, source.name);
+      const there = await store.find(all.map(({ entry }) => entry.id));
+      const entries = missingEntries(all, there, source.name, rule);
+      if (entries.length > 0) {
+        const vectors = await embed(entries.map(({ text }) => text));
+        const whole = entries.map((entry, i) => ({ ...entry, vector: vectors[i]! }));
+        await lock.check();
+        await (rule.isReplacing ? store.put(whole) : store.add(whole));
+      }
+      progress.added += entries.length;
+      progress.kept += rows.length - entries.length;
+      onProgress?.({ done: progress.added + progress.kept });
     }
+    await this.checkBuilt(source.name, rule, progress.added + progress.kept);
     await store.optimize();
-    const found = await this.neighboursFor(neighbours);
-    await this.change({ pending: null, neighbours: found });
-    return { added, kept, isWhole: true };
+    await this.change({ neighbours: await this.neighboursFor(neighbours) });
+    return true;
+  }
+
+  /** Looks at rows before any of them is put in: what is wrong with the last one must not be found after an hour. */
+  private async checkRows(source: TableSource, rule: ExistingRule, signal: AbortSignal | undefined): Promise<void> {
+    const lines = new Map<string, number>();
+    const isEmpty = (await this.store.count()) === 0;
+    let kept = 0;
+    for await (const rows of chunksOf(source.rows(), CHUNK)) {
+      signal?.throwIfAborted();
+      const all = entriesOf(rows, this.manifest, source.name, lines);
+      if (isEmpty) continue;
+      const there = await this.store.find(all.map(({ entry }) => entry.id));
+      kept += rows.length - missingEntries(all, there, source.name, rule).length;
+    }
+    if (rule.goesOn) await this.checkBuilt(source.name, rule, kept);
+  }
+
+  /** An index that is made of rows must have no others. @throws {CheckpointError} INDEX_SOURCE_CHANGED */
+  private async checkBuilt(file: string, { isBuilding }: ExistingRule, numRows: number): Promise<void> {
+    const others = isBuilding ? (await this.store.count()) - numRows : 0;
+    if (others > 0) throw sourceChanged(`${others} entries of the index are not in it any more`, file, { others });
   }
 
   /** The index of neighbours that there should be now. */
@@ -183,71 +240,5 @@ export class EntryIndex {
     } finally {
       if (given === undefined) await lock.release();
     }
-  }
-}
-
-/** What an index is begun with. */
-export type IndexBeginning = Omit<IndexManifest, "pending" | "neighbours" | "threshold">;
-
-/** Whether a folder is free for a source's index, or holds its unfinished one. @throws {CheckpointError} INDEX_EXISTS, OUTPUT_EXISTS */
-async function placeFor(folder: string, source: string): Promise<"new" | "pending"> {
-  const fail = (message: string, code: string): never => {
-    throw new CheckpointError(message, { code, path: folder });
-  };
-  if (isIndex(folder)) {
-    const { pending } = await readIndexManifest(folder);
-    if (pending === source) return "pending";
-    if (pending !== null) {
-      const message = `holds an index of ${pending} that was broken off, or failed; got ${source}. Build it of that file, which goes on with it, or remove the folder.`;
-      return fail(message, "INDEX_EXISTS");
-    }
-    return fail("holds an index already. Add to it (firth index add), or remove the folder.", "INDEX_EXISTS");
-  }
-  await mkdir(folder, { recursive: true });
-  const names = (await readdir(folder)).filter((name) => !isLockFile(name));
-  if (names.length === 0) return "new";
-  const shown = names.slice(0, 3).join(", ");
-  return fail(`exists already and holds no index (${shown}). Choose another folder.`, "OUTPUT_EXISTS");
-}
-
-/** Settings that an unfinished index was begun with must be those of now. */
-function requireSame(folder: string, there: IndexManifest, wanted: IndexBeginning): void {
-  const keys = ["textColumn", "idColumn"] as const;
-  const differing = keys.filter((key) => there[key] !== wanted[key]);
-  if (differing.length === 0) return;
-  const shown = differing.map((key) => `${key} ${there[key] ?? "line"} there and ${wanted[key] ?? "line"} now`);
-  throw new CheckpointError(
-    `was begun with other columns: ${shown.join(", ")}. Go on with the same, or remove the folder and begin anew.`,
-    { code: "INDEX_SETTINGS_MISMATCH", path: folder },
-  );
-}
-
-/**
- * Takes a folder for the index of a source: a new one, or the same source's unfinished one. One without any entries is
- * begun anew.
- * @returns the lock of the index, which is the caller's to free
- * @throws {CheckpointError} INDEX_EXISTS, OUTPUT_EXISTS, INDEX_LOCKED, INDEX_SETTINGS_MISMATCH
- */
-export async function beginIndex(folder: string, source: string, wanted: IndexBeginning): Promise<IndexLock> {
-  await placeFor(folder, source);
-  const lock = await lockIndex(folder);
-  try {
-    // Somebody may have been quicker.
-    if ((await placeFor(folder, source)) === "pending") {
-      const there = await readIndexManifest(folder);
-      const store = await EntryStore.open(folder, there.model.dimension);
-      const numEntries = await store.count();
-      store.close();
-      if (numEntries > 0) {
-        requireSame(folder, there, wanted);
-        return lock;
-      }
-      await rm(join(folder, storeFolder), { recursive: true, force: true });
-    }
-    await writeIndexManifest(folder, { ...wanted, pending: source, neighbours: null, threshold: null });
-    return lock;
-  } catch (error) {
-    await lock.release();
-    throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** @file Rows of a table as entries of an index: their ids and texts, checked. */
-import { DataError } from "../base/errors.ts";
+import { CheckpointError, DataError } from "../base/errors.ts";
 import { type ColumnRef, cellText, type TableRow } from "../data/table.ts";
 import type { Entry, StoredText } from "./entry-store.ts";
 
@@ -13,29 +13,45 @@ export interface EntryColumns {
 /** An entry whose vector is still to be made. */
 export type PlainEntry = Omit<Entry, "vector">;
 
-/** A row as an entry. @throws {DataError} ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, CELL_NOT_TEXT */
+/** An entry and where it stands. */
+export interface EntryLine {
+  readonly entry: PlainEntry;
+  readonly line: number;
+}
+
+/**
+ * A row as an entry. Halves of surrogate pairs, which JSON can hold and files cannot, are U+FFFD in its id and its text, as they
+ * are for tokenizers; the fields keep them.
+ * @throws {DataError} ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, CELL_NOT_TEXT
+ */
 export function entryOf(row: TableRow, { idColumn, textColumn }: EntryColumns, file: string): PlainEntry {
   const fail = (what: string, code: string): never => {
     const message = `line ${row.line}: ${what}. Fill it in, or remove the row.`;
     throw new DataError(message, { code, path: file, details: { line: row.line } });
   };
-  const id = idColumn === null ? String(row.line) : cellText(row, idColumn, file).trim();
-  const text = cellText(row, textColumn, file);
+  const id = idColumn === null ? String(row.line) : cellText(row, idColumn, file).toWellFormed().trim();
+  const text = cellText(row, textColumn, file).toWellFormed();
   if (id === "") fail(`the id in column ${idColumn} is empty`, "ID_EMPTY");
   if (text.trim() === "") fail(`the text in column ${textColumn} is empty`, "TEXT_EMPTY");
   return { id, text, fields: row.fields };
 }
 
-/** Rows as entries, with their lines. @throws {DataError} ID_TWICE and those of {@link entryOf} */
+/**
+ * Rows as entries, with their lines.
+ * @param lines where ids stand that were read before; those of the rows are added
+ * @throws {DataError} ID_TWICE and those of {@link entryOf}
+ */
 export function entriesOf(
   rows: readonly TableRow[],
   columns: EntryColumns,
   file: string,
-): readonly { readonly entry: PlainEntry; readonly line: number }[] {
-  const lines = new Map<string, number>();
+  lines: Map<string, number> = new Map(),
+): readonly EntryLine[] {
   return rows.map((row) => {
     const { line } = row;
     const entry = entryOf(row, columns, file);
+    // Numbers of lines differ.
+    if (columns.idColumn === null) return { entry, line };
     const first = lines.get(entry.id);
     if (first !== undefined) {
       const message = `line ${line}: the id ${JSON.stringify(entry.id)} stands in line ${first} too. Ids must differ; correct the file.`;
@@ -54,25 +70,61 @@ export interface ExistingRule {
   readonly isReplacing: boolean;
   /** Whether the same entry there is one that a broken-off run has put in. */
   readonly goesOn: boolean;
+  /** Whether all that is in the index comes from the rows: it is being made of them. */
+  readonly isBuilding: boolean;
 }
 
-/** Of some entries those that are still to be put in. @throws {DataError} ID_TAKEN */
+/** The error of an index that was begun with other rows than its source has now. */
+export function sourceChanged(what: string, file: string, details: Readonly<Record<string, unknown>>): CheckpointError {
+  return new CheckpointError(
+    `has changed since the index of it was begun: ${what}. Remove the folder of the index, and build it anew.`,
+    { code: "INDEX_SOURCE_CHANGED", path: file, details },
+  );
+}
+
+function taken(
+  { entry: { id }, line }: EntryLine,
+  file: string,
+  { isByLine, isBuilding, goesOn }: ExistingRule,
+): never {
+  const told = JSON.stringify(id);
+  const details = { line, id };
+  if (isBuilding && goesOn)
+    throw sourceChanged(`line ${line} has another text or field for the id ${told}`, file, details);
+  const fix = isByLine
+    ? "The index takes numbers of lines for ids, which begin anew in every file: build it with a column of ids (--id), or replace entries (--replace)."
+    : "Give it another id, or replace entries (--replace).";
+  throw isBuilding
+    ? new DataError(
+        `line ${line}: the id ${told} stands earlier in the file, too. Ids must differ; correct the file.`,
+        {
+          code: "ID_TWICE",
+          path: file,
+          details,
+        },
+      )
+    : new DataError(`line ${line}: the id ${told} is in the index or earlier in the file. ${fix}`, {
+        code: "ID_TAKEN",
+        path: file,
+        details,
+      });
+}
+
+/**
+ * Of some entries those that are still to be put in.
+ * @throws {DataError} ID_TAKEN, ID_TWICE; {CheckpointError} INDEX_SOURCE_CHANGED
+ */
 export function missingEntries(
-  entries: ReturnType<typeof entriesOf>,
+  entries: readonly EntryLine[],
   there: ReadonlyMap<string, StoredText>,
   file: string,
-  { isByLine, isReplacing, goesOn }: ExistingRule,
+  rule: ExistingRule,
 ): PlainEntry[] {
-  return entries.flatMap(({ entry, line }) => {
-    const { id, text, fields } = entry;
+  return entries.flatMap((own) => {
+    const { id, text, fields } = own.entry;
     const stored = there.get(id);
-    if (stored === undefined) return [entry];
-    if (goesOn && stored.text === text && stored.fields === JSON.stringify(fields)) return [];
-    if (isReplacing) return [entry];
-    const fix = isByLine
-      ? "The index takes numbers of lines for ids, which begin anew in every file: build it with a column of ids (--id), or replace entries (--replace)."
-      : "Give it another id, or replace entries (--replace).";
-    const message = `line ${line}: the id ${JSON.stringify(id)} is in the index or earlier in the file. ${fix}`;
-    throw new DataError(message, { code: "ID_TAKEN", path: file, details: { line, id } });
+    if (stored === undefined) return [own.entry];
+    if (rule.goesOn && stored.text === text && stored.fields === JSON.stringify(fields)) return [];
+    return rule.isReplacing ? [own.entry] : taken(own, file, rule);
   });
 }

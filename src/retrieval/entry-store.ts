@@ -1,18 +1,15 @@
 /** @file The entries of an index in LanceDB, which lies in a folder: every change is a new version that appears whole. */
-import { createRequire } from "node:module";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import type { Connection, Table } from "@lancedb/lancedb";
 import type { Schema } from "apache-arrow";
-import { BackendError, CheckpointError, DataError } from "../base/errors.ts";
+import { CheckpointError, DataError } from "../base/errors.ts";
+import { systemCode } from "../formats/file-failure.ts";
+import { type Entry, entrySchema, entryTable, VECTOR } from "./entry-table.ts";
+import { type Libraries, loadLance } from "./lance.ts";
+import { isRefusal, storeFailure, storeMessage } from "./store-failure.ts";
 
-/** A text with its vector. */
-export interface Entry {
-  readonly id: string;
-  readonly text: string;
-  /** The row's own fields. */
-  readonly fields: Readonly<Record<string, unknown>>;
-  /** f32 `[H]`, of length 1. */
-  readonly vector: Float32Array;
-}
+export type { Entry } from "./entry-table.ts";
 
 /** An entry found, and the cosine of its vector with what was looked for. */
 export interface FoundEntry extends Omit<Entry, "vector"> {
@@ -22,36 +19,15 @@ export interface FoundEntry extends Omit<Entry, "vector"> {
 /** What stands under an id. */
 export type StoredText = Pick<Entry, "text"> & { readonly fields: string };
 
-type Libraries = { readonly lance: typeof import("@lancedb/lancedb"); readonly arrow: typeof import("apache-arrow") };
-
 const TABLE = "entries";
 /** The folder of the entries in that of the index. */
 export const storeFolder = `${TABLE}.lance`;
+/** The folder in which LanceDB keeps the names of its tables. */
+const CATALOG = "__manifest";
 /** Seconds after which a reader looks whether others have changed the entries. */
 const CONSISTENT_WITHIN = 5;
-const VECTOR = "vector";
 /** Ids in one condition. */
 const IDS_AT_ONCE = 2_000;
-
-let libraries: Promise<Libraries> | undefined;
-
-/** Loads the libraries when an index is first opened: their binary is large. @throws {BackendError} VECTOR_STORE_MISSING */
-async function load(): Promise<Libraries> {
-  // LanceDB knows tables by their classes: they must be those of the copy that it loads itself, which is CommonJS.
-  libraries ??= import("@lancedb/lancedb").then((lance) => ({
-    lance,
-    arrow: createRequire(import.meta.url)("apache-arrow") as Libraries["arrow"],
-  }));
-  try {
-    return await libraries;
-  } catch (cause) {
-    libraries = undefined;
-    throw new BackendError(
-      `the packages @lancedb/lancedb and apache-arrow cannot be loaded: ${(cause as Error).message.split("\n")[0]} Install them (npm install @lancedb/lancedb apache-arrow); there are binaries for Linux, macOS on ARM and Windows.`,
-      { code: "VECTOR_STORE_MISSING", path: "index", cause },
-    );
-  }
-}
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
@@ -72,6 +48,32 @@ export interface EntrySearch {
   readonly count: number;
   /** Partitions of the index of nearest neighbours to look into; all entries are compared when left out. */
   readonly numProbes?: number | undefined;
+}
+
+/** Whether a change was ever committed: a program that was killed at its first leaves a folder that cannot be opened. */
+async function hasVersion(folder: string): Promise<boolean> {
+  try {
+    return (await readdir(join(folder, storeFolder, "_versions"))).some((name) => name.endsWith(".manifest"));
+  } catch (cause) {
+    if (systemCode(cause) === "ENOENT") return false;
+    throw cause;
+  }
+}
+
+/** Removes all that the store has in a folder. */
+export async function removeStore(folder: string): Promise<void> {
+  for (const name of [storeFolder, CATALOG]) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** How many entries a folder holds; 0 where none were ever put in. @throws as {@link EntryStore.open} */
+export async function committedEntries(folder: string, dimension: number): Promise<number> {
+  if (!(await hasVersion(folder))) return 0;
+  const store = await EntryStore.open(folder, dimension);
+  try {
+    return await store.count();
+  } finally {
+    store.close();
+  }
 }
 
 /** Entries in a folder; close it when done. */
@@ -102,16 +104,11 @@ export class EntryStore {
   /**
    * Opens the entries of a folder, or makes a place for them.
    * @param dimension entries of a vector
-   * @throws {CheckpointError} INDEX_DAMAGED, DIMENSION_MISMATCH; {BackendError} VECTOR_STORE_MISSING
+   * @throws {CheckpointError} INDEX_DAMAGED, DIMENSION_MISMATCH, DISK_FULL, NOT_WRITABLE; {BackendError} VECTOR_STORE_MISSING
    */
   static async open(folder: string, dimension: number): Promise<EntryStore> {
-    const loaded = await load();
-    const { Field, FixedSizeList, Float32, Schema, Utf8 } = loaded.arrow;
-    const item = new Field("item", new Float32(), true);
-    const schema = new Schema([
-      ...["id", "text", "fields"].map((name) => new Field(name, new Utf8(), false)),
-      new Field(VECTOR, new FixedSizeList(dimension, item), false),
-    ]);
+    const loaded = await loadLance();
+    const schema = entrySchema(loaded.arrow, dimension);
     const connection = await loaded.lance.connect(folder, { readConsistencyInterval: CONSISTENT_WITHIN });
     let table: Table;
     try {
@@ -122,10 +119,12 @@ export class EntryStore {
         : await connection.createEmptyTable(TABLE, schema, { existOk: true });
     } catch (cause) {
       connection.close();
-      throw new CheckpointError(
-        `the entries cannot be opened: ${(cause as Error).message.split("\n")[0]} Build the index again.`,
-        { code: "INDEX_DAMAGED", path: folder, cause },
-      );
+      if (isRefusal(cause)) throw await storeFailure(cause, folder);
+      throw new CheckpointError(`the entries cannot be opened: ${storeMessage(cause)}. Build the index again.`, {
+        code: "INDEX_DAMAGED",
+        path: folder,
+        cause,
+      });
     }
     const { fields } = await table.schema();
     const type = fields.find(({ name }) => name === VECTOR)?.type as { readonly listSize?: number } | undefined;
@@ -160,25 +159,29 @@ export class EntryStore {
     return found;
   }
 
-  /** Adds entries whose ids are not there yet: all of them appear, or none. */
-  async add(entries: readonly Entry[]): Promise<void> {
-    await this.table.add(this.arrowTable(entries));
+  /**
+   * Adds entries whose ids are not there yet: all of them appear, or none.
+   * @throws {CheckpointError} DISK_FULL, NOT_WRITABLE, WRITE_FAILED, as all changes do
+   */
+  add(entries: readonly Entry[]): Promise<void> {
+    return this.changing(async () => void (await this.table.add(this.arrowTable(entries))));
   }
 
   /** Adds entries, in the place of those with the same ids. */
-  async put(entries: readonly Entry[]): Promise<void> {
-    await this.table
-      .mergeInsert("id")
-      .whenMatchedUpdateAll()
-      .whenNotMatchedInsertAll()
-      .execute(this.arrowTable(entries));
+  put(entries: readonly Entry[]): Promise<void> {
+    return this.changing(async () => {
+      const merge = this.table.mergeInsert("id").whenMatchedUpdateAll().whenNotMatchedInsertAll();
+      await merge.execute(this.arrowTable(entries));
+    });
   }
 
   /** Takes entries away. @returns how many there were */
-  async remove(ids: readonly string[]): Promise<number> {
-    const before = await this.count();
-    for (const condition of idConditions(ids)) await this.table.delete(condition);
-    return before - (await this.count());
+  remove(ids: readonly string[]): Promise<number> {
+    return this.changing(async () => {
+      const before = await this.count();
+      for (const condition of idConditions(ids)) await this.table.delete(condition);
+      return before - (await this.count());
+    });
   }
 
   /** The entries nearest to a vector, best first. @throws {DataError} DIMENSION_MISMATCH */
@@ -215,19 +218,28 @@ export class EntryStore {
   }
 
   /** Joins the small parts that changes have left, puts new entries into the index of neighbours, drops old versions. */
-  async optimize(keepMilliseconds = 3_600_000): Promise<void> {
-    await this.table.optimize({ cleanupOlderThan: new Date(Date.now() - keepMilliseconds) });
+  optimize(keepMilliseconds = 3_600_000): Promise<void> {
+    const cleanupOlderThan = new Date(Date.now() - keepMilliseconds);
+    return this.changing(async () => void (await this.table.optimize({ cleanupOlderThan })));
   }
 
   /** Divides the vectors into partitions, of which a search looks into a few. */
-  async buildNeighbours(numPartitions: number): Promise<void> {
+  buildNeighbours(numPartitions: number): Promise<void> {
     const config = this.libraries.lance.Index.ivfFlat({ numPartitions, distanceType: "cosine" });
-    await this.table.createIndex(VECTOR, { config, replace: true });
+    return this.changing(() => this.table.createIndex(VECTOR, { config, replace: true }));
   }
 
   close(): void {
     this.table.close();
     this.connection.close();
+  }
+
+  private async changing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      throw await storeFailure(cause, this.folder);
+    }
   }
 
   private async *rows(columns: string[], condition?: string): AsyncGenerator<Readonly<Record<string, unknown>>> {
@@ -246,37 +258,7 @@ export class EntryStore {
   }
 
   private arrowTable(entries: readonly Entry[]) {
-    const {
-      Field,
-      FixedSizeList,
-      Float32,
-      makeData,
-      Table: ArrowTable,
-      Utf8,
-      Vector,
-      vectorFromArray,
-    } = this.libraries.arrow;
-    const { dimension } = this;
-    const flat = new Float32Array(entries.length * dimension);
-    entries.forEach(({ vector, id }, i) => {
-      if (vector.length !== dimension) {
-        throw new DataError(`the vector of ${JSON.stringify(id)} has ${vector.length} entries, not ${dimension}.`, {
-          code: "DIMENSION_MISMATCH",
-          path: this.folder,
-        });
-      }
-      flat.set(vector, i * dimension);
-    });
-    const texts = (values: readonly string[]) => vectorFromArray(values, new Utf8());
-    const item = new Field("item", new Float32(), true);
-    const child = makeData({ type: new Float32(), length: flat.length, nullCount: 0, data: flat });
-    const type = new FixedSizeList(dimension, item);
-    const vectors = new Vector([makeData({ type, length: entries.length, nullCount: 0, child })]);
-    return new ArrowTable(this.schema, {
-      id: texts(entries.map(({ id }) => id)),
-      text: texts(entries.map(({ text }) => text)),
-      fields: texts(entries.map(({ fields }) => JSON.stringify(fields))),
-      [VECTOR]: vectors,
-    });
+    const { libraries, schema, dimension, folder } = this;
+    return entryTable(libraries.arrow, { schema, dimension, folder }, entries);
   }
 }

@@ -1,6 +1,7 @@
 /** @file What an index says of itself, in a file beside its entries. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { CheckpointError } from "../base/errors.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
 import { formatJson, readJsonObject } from "../formats/json-file.ts";
@@ -9,6 +10,8 @@ import type { JsonObject } from "../formats/json-text.ts";
 /** The format that this program writes; it reads this one and earlier ones. */
 export const INDEX_FORMAT = 1;
 const FILE = "index.json";
+/** Names that a killed writer of the file may have left beside it. */
+const LEFTOVER = /^\.index\.json\.(partial|replaced)-/;
 const KIND = "firth-index";
 
 /** The model whose vectors an index holds. */
@@ -53,8 +56,10 @@ export interface IndexManifest {
   /** Column of the ids; null: numbers of lines. */
   readonly idColumn: string | number | null;
   readonly textColumn: string | number;
-  /** The source whose rows are being put in; null when none is. */
-  readonly pending: string | null;
+  /** The source that the index is being made of; null when it holds the whole of it. */
+  readonly building: string | null;
+  /** Sources whose adding has not come to its end: it goes on, or was broken off. */
+  readonly pending: readonly string[];
   readonly neighbours: NeighbourIndex | null;
   readonly threshold: IndexThreshold | null;
 }
@@ -64,6 +69,16 @@ function damaged(folder: string, what: string): never {
     code: "INDEX_DAMAGED",
     path: join(folder, FILE),
   });
+}
+
+/** Whether a name in an index's folder is what a killed writer has left of the manifest. */
+export function isManifestLeftover(name: string): boolean {
+  return LEFTOVER.test(name);
+}
+
+/** Whether two names of sources mean the same: files may be named from here or from the root. */
+export function sameSource(one: string, other: string): boolean {
+  return one === other || resolve(one) === resolve(other);
 }
 
 /** Whether a folder holds an index. */
@@ -95,7 +110,20 @@ export async function readIndexManifest(folder: string): Promise<IndexManifest> 
   const isWhole =
     typeof model?.fingerprint === "string" && typeof model.dimension === "number" && typeof model.pooling === "string";
   if (!isWhole) damaged(folder, "does not say which model its vectors are of");
-  return manifest as unknown as IndexManifest;
+  return { ...(manifest as unknown as IndexManifest), ...unfinished(manifest) };
+}
+
+/** What is not whole; earlier programs kept the name of one source, and not what was being done with it. */
+function unfinished({ building = null, pending }: JsonObject): Pick<IndexManifest, "building" | "pending"> {
+  const names = typeof pending === "string" ? [pending] : ((pending ?? []) as readonly string[]);
+  return { building: building as string | null, pending: names };
+}
+
+/** Removes what says that a folder holds an index. */
+export async function removeIndexManifest(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name === FILE || isManifestLeftover(name)) await rm(join(folder, name), { force: true });
+  }
 }
 
 /** Writes the manifest; readers see the old one or the new one. */

@@ -93,7 +93,8 @@ describe("from pairs to answers", () => {
     });
     expect(place.json("index", "info", "faq.index")).toMatchObject({
       numEntries: 20,
-      pending: null,
+      building: null,
+      pending: [],
       textColumn: "text",
     });
     expect(place.run("index", "info", "faq.index").stdout).toMatch(/entries +20\nmodel +bert/);

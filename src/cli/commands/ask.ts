@@ -17,6 +17,8 @@ import {
   computingOptions,
   givenReranker,
   openingOptions,
+  parseCount,
+  sayUnfinished,
   sourceOf,
 } from "./index-option.ts";
 
@@ -126,16 +128,17 @@ export function askCommand(command: Command): Command {
     )
     .option("--reranker <folder>", "a cross-encoder for the second stage: a classifier of pairs")
     .option("--positive <label>", "class of the re-ranker that says that a text answers; its last one")
-    .option("--candidates <number>", "entries that the index gives; 50 with a re-ranker, 10 without", Number)
+    .option("--candidates <number>", "entries that the index gives; 50 with a re-ranker, 10 without", parseCount)
     .option("--threshold <score>", "least score of an answer, or none; that kept with the index", parseThreshold)
     .option("--answer <field>", "field of an entry that is the answer; answer, or else the text that is searched by")
-    .option("-k, --count <number>", "candidates shown", Number, SHOWN)
+    .option("-k, --count <number>", "candidates shown", parseCount, SHOWN)
     .option("--exact", "compare all entries, also where there is an index of nearest neighbours")
     .option("-m, --model <folder>", "the index's model, where it is not at its place any more");
   addFieldOptions(command, askFields);
   return runs(command, async (session, given, [folder, ...questions]) => {
     const settings = askTable.resolve(fieldValues(given, askFields));
     await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
+      await sayUnfinished(session, index);
       const bot = await openFaqBot(index, {
         ...computingOptions(session, settings),
         ...(await givenReranker(given)),

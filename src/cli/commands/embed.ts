@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import { embedRows } from "../../api/embed.ts";
 import { loadPretrained } from "../../api/load.ts";
 import { DataError } from "../../base/errors.ts";
-import { TableSource } from "../../data/table.ts";
 import { booleanField, choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import { poolings } from "../../tasks/pooling.ts";
@@ -12,7 +11,7 @@ import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { givenEngine, ownLengthField, useFields } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
 import { givenColumns } from "./given-column.ts";
-import { standardInput } from "./standard-input.ts";
+import { standardTable } from "./standard-input.ts";
 
 const fields = defineFields({
   pooling: nullableField(
@@ -62,7 +61,7 @@ export function embedCommand(command: Command): Command {
     } = settings;
     const textColumns = givenColumns(given.text as string[] | undefined) ?? "text";
     const { data, as } = given as { readonly data: string; readonly as: string };
-    const source = data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
+    const source = data === "-" ? standardTable(reading) : openTable(data, reading);
     const options = {
       ...(pooling === null ? {} : { pooling }),
       normalize,

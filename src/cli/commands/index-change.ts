@@ -36,17 +36,28 @@ const buildFields = defineFields({
 const buildTable = defineConfig({ name: "index", fields: buildFields });
 const addTable = defineConfig({ name: "index", fields: addFields });
 
-/** Shows how adding goes on; says how to go on where it was ended. */
+/** Shows how adding goes on; says what a failure has left to go on with. */
 async function watched(
   session: Session,
-  label: string,
+  { label, folder }: { readonly label: string; readonly folder: string },
   work: (onProgress: (progress: { readonly done: number }) => void, signal: AbortSignal) => Promise<Added>,
 ): Promise<Added & { readonly seconds: number }> {
   const began = performance.now();
-  const result = await session.stoppable((signal) =>
-    session.watch({ label, unit: "entries" }, (display) => work(({ done }) => display.update(done), signal)),
-  );
-  return { ...result, seconds: (performance.now() - began) / 1000 };
+  let last = 0;
+  try {
+    const result = await session.stoppable((signal) =>
+      session.watch({ label, unit: "entries" }, (display) =>
+        work(({ done }) => {
+          last = done;
+          display.update(done);
+        }, signal),
+      ),
+    );
+    return { ...result, seconds: (performance.now() - began) / 1000 };
+  } catch (error) {
+    if (last > 0) session.say(`${folder}: the first ${count(last)} entries are in it; the same command goes on.`);
+    throw error;
+  }
 }
 
 function addedText(info: IndexInfo, { added, kept, isWhole, seconds }: Added & { readonly seconds: number }): string {
@@ -87,7 +98,7 @@ export function buildCommand(): Command {
     const settings = buildTable.resolve(fieldValues(given, buildFields));
     const { pooling, layer, maxSeqLength, neighbours, ...rest } = settings;
     let built: VectorIndex | undefined;
-    const result = await watched(session, "Indexing", async (onProgress, signal) => {
+    const result = await watched(session, { label: "Indexing", folder: folder! }, async (onProgress, signal) => {
       const { index, result: done } = await buildIndex(folder!, sourceOf(given.data as string, rest), {
         ...computingOptions(session, rest),
         ...{ layer, neighbours, onProgress, signal },
@@ -126,7 +137,7 @@ export function addCommand(): Command {
     await withIndex(folder!, await openingOptions(session, given, rest), async (index) => {
       const source = sourceOf(given.data as string, rest);
       const existing = given.replace === true ? "replace" : "error";
-      const result = await watched(session, "Adding", (onProgress, signal) =>
+      const result = await watched(session, { label: "Adding", folder: folder! }, (onProgress, signal) =>
         index.add(source, { existing, neighbours, onProgress, signal }),
       );
       await tellAdded(session, index, result);

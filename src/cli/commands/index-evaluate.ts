@@ -14,6 +14,8 @@ import {
   givenReranker,
   modelOption,
   openingOptions,
+  parseCount,
+  sayUnfinished,
   sourceOf,
 } from "./index-option.ts";
 
@@ -71,7 +73,7 @@ export function evaluateCommand(): Command {
     .option("--relevant <column>", "column of the id, or list of ids, of what answers; empty where nothing does", "id")
     .option("--reranker <folder>", "a cross-encoder for the second stage: a classifier of pairs")
     .option("--positive <label>", "class of the re-ranker that says that a text answers; its last one")
-    .option("--candidates <number>", "entries that the index gives", Number, 100)
+    .option("--candidates <number>", "entries that the index gives", parseCount, 100)
     .option("--precision <share>", "choose the threshold for this precision instead of the best F1", parsePrecision)
     .option("--keep-threshold", "keep the threshold with the index: firth ask takes it")
     .option("--exact", "compare all entries, also where there is an index of nearest neighbours")
@@ -86,6 +88,7 @@ export function evaluateCommand(): Command {
     });
     const precision = given.precision as number | undefined;
     await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
+      await sayUnfinished(session, index);
       const bot = await openFaqBot(index, {
         ...computingOptions(session, settings),
         ...(await givenReranker(given)),

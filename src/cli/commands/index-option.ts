@@ -1,17 +1,20 @@
 /** @file What the commands of an index share: its settings, tables and questions. */
+import { existsSync, statSync } from "node:fs";
+import { InvalidArgumentError } from "commander";
 import { type LoadedClassifier, loadClassifier, loadPretrained } from "../../api/load.ts";
 import { savedTask } from "../../api/saved-task.ts";
-import type { OpenIndexOptions } from "../../api/vector-index.ts";
+import type { OpenIndexOptions, VectorIndex } from "../../api/vector-index.ts";
 import { ConfigError, DataError } from "../../base/errors.ts";
 import { cellText, type TableRow, TableSource } from "../../data/table.ts";
 import { defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
 import type { Given } from "../define-command.ts";
 import { parseWord } from "../field-option.ts";
+import { count } from "../number-text.ts";
 import type { Session } from "../session.ts";
 import { givenEngine, useFields } from "../settings/engine.ts";
 import { openTable, tableFields } from "../settings/text.ts";
-import { standardInput } from "./standard-input.ts";
+import { standardTable } from "./standard-input.ts";
 
 /** How models compute. */
 export const computing = defineFields({
@@ -29,7 +32,12 @@ export const modelOption = [
 
 /** A table by its file's name, or JSON lines of standard input. */
 export function sourceOf(data: string, reading: Parameters<typeof openTable>[1]): TableSource {
-  return data === "-" ? new TableSource("standard input", standardInput, {}) : openTable(data, reading);
+  if (data === "-") return standardTable(reading);
+  const table = openTable(data, reading);
+  const found = existsSync(data) ? statSync(data) : undefined;
+  // What comes through a pipe is gone when it is read.
+  const isPipe = found?.isFIFO() === true || found?.isCharacterDevice() === true;
+  return isPipe ? new TableSource(data, () => table.rows(), { isReadOnce: true }) : table;
 }
 
 /** A column by name, or by number from 0. */
@@ -69,6 +77,24 @@ export async function givenReranker(given: Given): Promise<{ readonly reranker?:
     throw new ConfigError("index", [{ path: "--reranker", message, code: "CONFIG_VALUE" }]);
   }
   return { reranker: await loadClassifier(folder) };
+}
+
+/** Says so where the making or adding of a source was broken off: what is searched is not all. */
+export async function sayUnfinished(session: Session, index: VectorIndex): Promise<void> {
+  const { folder, building, pending, numEntries } = await index.info();
+  if (building !== null) {
+    session.say(
+      `${folder}: making it of ${building} was broken off; these are its first ${count(numEntries)} entries.`,
+    );
+  }
+  for (const source of pending) session.say(`${folder}: adding ${source} was broken off; a part of it is missing.`);
+}
+
+/** A count of the command line. */
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError("must be a whole number, 1 at least.");
 }
 
 /** Rows asked together. */

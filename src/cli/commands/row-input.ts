@@ -1,12 +1,10 @@
 /** @file Tables that rows are predicted of: files by their names, or lines on standard input. */
 
-import process from "node:process";
-import { createInterface } from "node:readline";
 import { ConfigError } from "../../base/errors.ts";
 import { fileLines } from "../../data/file-lines.ts";
 import { type TableRow, TableSource } from "../../data/table.ts";
 import { openTable, type TableSettings } from "../settings/text.ts";
-import { standardInput } from "./standard-input.ts";
+import { inputLines, standardTable } from "./standard-input.ts";
 
 export const inputFormats = ["auto", "jsonl", "csv", "tsv", "text"] as const;
 export type InputFormat = (typeof inputFormats)[number];
@@ -18,13 +16,6 @@ async function* textRows(
   lines: AsyncIterable<{ readonly text: string; readonly line: number }>,
 ): AsyncGenerator<TableRow> {
   for await (const { text, line } of lines) if (text.trim() !== "") yield { fields: { text }, line };
-}
-
-async function* standardLines(): AsyncGenerator<{ readonly text: string; readonly line: number }> {
-  let line = 0;
-  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-    yield { text, line: ++line };
-  }
 }
 
 /** Whether each line is a text. */
@@ -39,13 +30,13 @@ export function areLines(file: string, format: InputFormat): boolean {
  */
 export function openRows(file: string, format: InputFormat, reading: Reading): TableSource {
   if (file === "-") {
-    const name = "standard input";
     if (format === "csv" || format === "tsv") {
       const message = `must be jsonl or text on standard input; got ${format}. Give a file, as /dev/stdin.`;
       throw new ConfigError("predict", [{ path: "input", message, code: "CONFIG_UNSUPPORTED" }]);
     }
-    if (format === "text") return new TableSource(name, () => textRows(standardLines()), {});
-    return new TableSource(name, standardInput, {});
+    const table = standardTable(reading);
+    if (format !== "text") return table;
+    return new TableSource(table.name, () => textRows(inputLines(reading)), { isReadOnce: true });
   }
   if (areLines(file, format)) {
     return new TableSource(file, () => textRows(fileLines(file, reading)), {});

@@ -17,6 +17,8 @@ import {
   columnOf,
   modelOption,
   openingOptions,
+  parseCount,
+  sayUnfinished,
   sourceOf,
 } from "./index-option.ts";
 
@@ -33,7 +35,7 @@ function searchCommand(): Command {
     .option("-d, --data <file>", "table of texts, or - for JSON lines on standard input; written as JSON lines")
     .option("--text <column>", "column of the text, by name or number from 0", "text")
     .option("--as <field>", "field for what is found", "found")
-    .option("-k, --count <number>", "entries wanted for each text", Number, 10)
+    .option("-k, --count <number>", "entries wanted for each text", parseCount, 10)
     .option("--exact", "compare all entries, also where there is an index of nearest neighbours")
     .option(...modelOption);
   addFieldOptions(command, askFields);
@@ -45,6 +47,7 @@ function searchCommand(): Command {
     }
     const options = { count: given.count as number, isExact: given.exact === true };
     await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
+      await sayUnfinished(session, index);
       if (texts.length > 0) {
         const found = await index.search(texts, options);
         const results = texts.map((text, i) => ({ text, found: found[i]! }));
@@ -78,7 +81,7 @@ function thresholdText(threshold: IndexInfo["threshold"]): string {
 }
 
 function infoText(info: IndexInfo): string {
-  const { model, neighbours, threshold, pending } = info;
+  const { model, neighbours, threshold, building, pending } = info;
   return table([
     ["index", info.folder],
     ["entries", count(info.numEntries)],
@@ -95,7 +98,8 @@ function infoText(info: IndexInfo): string {
         : `${neighbours.numProbes} of ${neighbours.numPartitions} partitions, recall ${percent(neighbours.recall)}`,
     ],
     ["threshold", thresholdText(threshold)],
-    ...(pending === null ? [] : [["broken off", `adding ${pending}; the same command goes on`] as const]),
+    ...(building === null ? [] : [["not whole", `being made of ${building}; the same command goes on`] as const]),
+    ...pending.map((source) => ["not whole", `adding ${source}; the same command goes on`] as const),
   ]);
 }
 
