@@ -29,7 +29,8 @@ import { type ScoreEvaluation, scoreEvaluation } from "./predict-score.ts";
 import { type PredictOptions, resolvePredict } from "./text-scorer.ts";
 
 const settingsName = "feature_head.json";
-const weightsName = "feature_head.safetensors";
+/** The file of a head's weights. */
+export const featureWeightsFile = "feature_head.safetensors";
 const FORMAT = 1;
 
 /** What is read off an encoder, and what is put upon it, with values. */
@@ -178,9 +179,38 @@ export async function saveFeatureModel(
       data,
       dtype: "F32" as const,
     }));
-    await writeSafetensors(join(temporary, weightsName), tensors);
+    await writeSafetensors(join(temporary, featureWeightsFile), tensors);
     await write(temporary);
   });
+}
+
+/** What a folder says of its head over vectors. */
+export interface FeatureSettings extends Pick<FeatureModel, "labels" | "facts"> {
+  readonly features: FeatureFacts;
+}
+
+/**
+ * Reads what a folder says of its head over vectors.
+ * @throws {CheckpointError} MISSING_FILE, FILE_CORRUPT
+ */
+export async function featureSettings(folder: string): Promise<FeatureSettings> {
+  const path = join(folder, settingsName);
+  const { format, labels, facts, ...features } = await readJsonObject(path);
+  if (format !== FORMAT || !Array.isArray(labels)) {
+    const message = `has format ${JSON.stringify(format)}; this version reads ${FORMAT}. Train the head again.`;
+    throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
+  }
+  const { layers, poolings } = features;
+  const isFilled = (list: unknown, isRight: (item: unknown) => boolean): boolean =>
+    Array.isArray(list) && list.length > 0 && list.every(isRight);
+  const isLayer = (item: unknown): boolean => Number.isInteger(item) && Number(item) >= 0;
+  const isPooling = (item: unknown): boolean => tokenPoolings.some((known) => known === item);
+  if (!isFilled(layers, isLayer) || !isFilled(poolings, isPooling)) {
+    const message = `must name layers from 0 on and poolings (${tokenPoolings.join(", ")}); got ${JSON.stringify({ layers, poolings })}. Train the head again.`;
+    throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
+  }
+  const said = facts === null || facts === undefined ? {} : { facts: facts as TaskFacts };
+  return { labels: labels.map(String), features: features as unknown as FeatureFacts, ...said };
 }
 
 /**
@@ -188,27 +218,16 @@ export async function saveFeatureModel(
  * @throws {CheckpointError} MISSING_FILE, FILE_CORRUPT, MISSING_TENSOR, TENSOR_MISMATCH
  */
 export async function loadFeatureModel(folder: string): Promise<FeatureModel> {
-  const path = join(folder, settingsName);
-  const { format, labels, facts, ...features } = await readJsonObject(path);
-  if (format !== FORMAT || !Array.isArray(labels)) {
-    const message = `has format ${JSON.stringify(format)}; this version reads ${FORMAT}. Train the head again.`;
-    throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
-  }
+  const { labels, facts, features: own } = await featureSettings(folder);
   const { tokenizer, newParameters, ...encoder } = await loadPretrained(folder);
-  const { layers, poolings } = features;
   const depth = encoder.module.encoder.numHiddenLayers;
-  const isFilled = (list: unknown, isRight: (item: unknown) => boolean): boolean =>
-    Array.isArray(list) && list.length > 0 && list.every(isRight);
-  const isLayer = (item: unknown): boolean => Number.isInteger(item) && Number(item) >= 0 && Number(item) <= depth;
-  const isPooling = (item: unknown): boolean => tokenPoolings.some((known) => known === item);
-  if (!isFilled(layers, isLayer) || !isFilled(poolings, isPooling)) {
-    const message = `must name layers from 0 to ${depth} and poolings (${tokenPoolings.join(", ")}); got ${JSON.stringify({ layers, poolings })}. Train the head again.`;
-    throw new CheckpointError(message, { code: "FILE_CORRUPT", path });
+  if (own.layers.some((layer) => layer > depth)) {
+    const message = `must name layers from 0 to ${depth}; got ${own.layers.join(", ")}. Train the head again.`;
+    throw new CheckpointError(message, { code: "FILE_CORRUPT", path: join(folder, settingsName) });
   }
-  const own = features as unknown as FeatureFacts;
   const size = featureSize(own, encoder.module.encoder);
   const head = new FeatureHead({ ...own, size, numLabels: labels.length });
-  const file = await openSafetensors(join(folder, weightsName));
+  const file = await openSafetensors(join(folder, featureWeightsFile));
   const weights = new Map<string, Float32Array>();
   try {
     for (const [name, { shape }] of namedParameters(head)) {
@@ -220,7 +239,6 @@ export async function loadFeatureModel(folder: string): Promise<FeatureModel> {
     await file.close();
   }
   const room = Math.min(encoder.module.encoder.maxPositionEmbeddings, await maxLengthIn(folder));
-  const said = facts === null || facts === undefined ? {} : { facts: facts as TaskFacts };
-  const names = { labels: labels.map(String), ...said };
+  const names = { labels, ...(facts === undefined ? {} : { facts }) };
   return { encoder, newParameters, features: own, head, weights, tokenizer, maxSeqLength: room, ...names };
 }

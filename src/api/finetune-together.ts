@@ -17,6 +17,7 @@ import { type FinetuneOptions, resolveFinetune } from "./finetune-option.ts";
 import {
   headsOf,
   keptWeights,
+  type LearntTask,
   type MultiTaskTextModel,
   saveMultiTask,
   type TaskClassifier,
@@ -146,6 +147,15 @@ function taskIssues(opened: Pretraining, given: ResolvedTask): ConfigIssue[] {
 /** Scores of neighbouring tags learn faster than the rest. */
 const rateOf = (name: string): number => chainRate(name.replace(/^heads\.[^.]+\./, ""));
 
+/** The figures of one task among those of all. */
+function judgedBy(
+  { name, figure }: OpenTask,
+  means: Readonly<Record<string, number>> | undefined,
+): LearntTask["judged"] {
+  const own = Object.entries(means ?? {}).filter(([key]) => key.startsWith(`${name}.`));
+  return { figure, figures: Object.fromEntries(own.map(([key, value]) => [key.slice(name.length + 1), value])) };
+}
+
 /** What a start must not have: the weights of an adapter are neither the encoder's nor a head's. */
 function adapterIssues(state: object): ConfigIssue[] {
   if (!("adapter" in state) || state.adapter === undefined) return [];
@@ -250,7 +260,8 @@ export async function finetuneTogether(
     options,
   );
   const means = outcome.evaluation && held?.figures(outcome.evaluation).means;
-  const model: MultiTaskTextModel = { ...state, weights: outcome.weights, tokenizer, tasks: learnt };
+  const judgedTasks = open.map((task) => ({ ...task.learnt, judged: judgedBy(task, means) }));
+  const model: MultiTaskTextModel = { ...state, weights: outcome.weights, tokenizer, tasks: judgedTasks };
   return {
     ...model,
     ...outcome,

@@ -41,6 +41,8 @@ export interface LearntTask {
   readonly facts: TaskFacts;
   /** Further settings of its kind. */
   readonly settings: JsonObject;
+  /** What decided which weights were best, and the figures on held-out data when it was learnt; none without such data. */
+  readonly judged?: { readonly figure: string; readonly figures: Readonly<Record<string, number>> } | undefined;
 }
 
 /** A model of several tasks. */
@@ -59,7 +61,8 @@ export interface TaskTagger extends Tagger {
 }
 
 const TASKS_FILE = "tasks.json";
-const HEADS_FILE = "heads.safetensors";
+/** The file of the heads' weights. */
+export const headsFile = "heads.safetensors";
 
 /** Whether a folder holds a model of several tasks. */
 export function isMultiTaskModel(folder: string): boolean {
@@ -161,7 +164,7 @@ function* headTensors({ module, weights }: MultiTaskTextModel): Generator<Tensor
 export async function saveMultiTask(folder: string, model: MultiTaskTextModel): Promise<void> {
   const { tasks, ...all } = model;
   await saveCarried(folder, all, async (temporary) => {
-    await writeSafetensors(join(temporary, HEADS_FILE), headTensors(model));
+    await writeSafetensors(join(temporary, headsFile), headTensors(model));
     await writeFileAtomic(join(temporary, TASKS_FILE), formatJson({ tasks: tasks as unknown as JsonValue }));
   });
 }
@@ -200,7 +203,7 @@ export async function readTasks(folder: string): Promise<readonly LearntTask[]> 
 
 /** The weights of heads, for a network; strictly all of them and in their shapes. */
 async function readHeads(folder: string, module: MultiTaskModel): Promise<Map<string, Float32Array>> {
-  const file = await openSafetensors(join(folder, HEADS_FILE));
+  const file = await openSafetensors(join(folder, headsFile));
   try {
     const wanted = [...namedParameters(module)].filter(([name]) => !isCarried(name));
     const problems = wanted.flatMap(([name, { shape }]) => {

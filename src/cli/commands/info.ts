@@ -16,12 +16,7 @@ import { count, table } from "../number-text.ts";
 import { formatBytes, formatFigure } from "../progress/index.ts";
 import { readRecipe } from "../recipe/read-recipe.ts";
 import { recipeFile } from "../recipe/run-recipe.ts";
-
-/** A machine-readable description, and the same for people. */
-interface Description {
-  readonly facts: Readonly<Record<string, unknown>>;
-  readonly rows: readonly (readonly [string, string | number])[];
-}
+import { type Description, describeHeads } from "./info-head.ts";
 
 /** Weights, gradients and AdamW's two moments, 4 bytes each; activations come on top. */
 const trainingBytesPerParameter = 16;
@@ -36,9 +31,19 @@ async function describeModel(folder: string): Promise<Description> {
     const tokenizer = hasTokenizer(folder) ? await loadTokenizer(folder) : undefined;
     const labels = typeof config.id2label === "object" ? Object.values(config.id2label ?? {}) : undefined;
     const memory = { weightBytes: 4 * parameters, trainingBytes: trainingBytesPerParameter * parameters };
+    const heads = await describeHeads(folder);
     const size = ["num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size"];
     return {
-      facts: { kind: "model", config, parameters, numTensors: tensors.length, dtypes, ...memory, labels },
+      facts: {
+        kind: "model",
+        config,
+        parameters,
+        numTensors: tensors.length,
+        dtypes,
+        ...memory,
+        labels,
+        ...heads.facts,
+      },
       rows: [
         ["model", folder],
         ["architecture", [config.architectures].flat().join(", ") || String(config.model_type)],
@@ -54,6 +59,7 @@ async function describeModel(folder: string): Promise<Description> {
           tokenizer === undefined ? "none" : `${count(tokenizer.vocabSize)} entries, ${tokenizer.hash.slice(0, 16)}`,
         ],
         ...(labels === undefined ? [] : [["classes", labels.join(", ")] as const]),
+        ...heads.rows,
       ],
     };
   } finally {
