@@ -32,7 +32,7 @@ test("marks of any kind, overlapping too, change no letter and close what they o
       fc.array(mark, { maxLength: 4 }),
       (text, marks) => {
         const html = rendered([{ title: "x", texts: [{ text, marks }] }]);
-        const sentence = /<p class="sentence marked">(.*?)<\/p>/s.exec(html)![1]!;
+        const sentence = /<p class="sentence marked" dir="auto">(.*?)<\/p>/s.exec(html)![1]!;
         expect(plain(sentence)).toBe(text);
         expect(sentence.match(/<mark/g)?.length ?? 0).toBe(sentence.match(/<\/mark>/g)?.length ?? 0);
         expect(html).not.toContain("<b>");

@@ -46,8 +46,10 @@ function guessRow({ name, probability, isTrue }: NonNullable<Example["guesses"]>
 
 function example({ title, texts, guesses = [], facts = [] }: Example): string {
   const shown = texts.map((item) => {
-    const label = item.label === undefined ? "" : `<b>${escapeText(item.label)}</b> `;
-    return `<p class="sentence marked">${label}${markedText(item)}</p>`;
+    const text = markedText(item);
+    // A text runs in the direction of its own first letter; what stands before it does not decide that.
+    if (item.label === undefined) return `<p class="sentence marked" dir="auto">${text}</p>`;
+    return `<p class="sentence marked"><b>${escapeText(item.label)}</b> <bdi>${text}</bdi></p>`;
   });
   const rows = facts.map(([name, value]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd>`);
   const list = guesses.length === 0 ? "" : `<ol class="guesses">${guesses.map(guessRow).join("")}</ol>`;

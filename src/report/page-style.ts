@@ -76,7 +76,7 @@ mark.wrong{background:color-mix(in srgb,var(--series-1) 34%,transparent)}
 mark.missed{background:none;border-bottom:2px dashed var(--series-0)}
 mark.wrong.missed{background:color-mix(in srgb,var(--series-1) 34%,transparent)}
 mark.right.wrong,mark.right.missed{background:color-mix(in srgb,var(--series-2) 30%,transparent)}
-.marked small{font-size:.72rem;color:var(--muted);margin:0 .35em 0 .15em;white-space:nowrap}
+.marked small{font-size:.72rem;color:var(--muted);margin:0 .35em 0 .15em;white-space:nowrap;direction:ltr;unicode-bidi:isolate}
 .facts{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.3rem 0;font-size:.9rem}
 .facts dd{overflow-wrap:anywhere}
 @media (max-width:40rem){

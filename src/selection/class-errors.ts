@@ -85,8 +85,18 @@ export function reliabilitySection({ error, bins }: Calibration, what: string): 
   };
 }
 
+/** UTF-16 units of a long text that are shown. */
+const SHOWN = 2_000;
+
+/** The place itself, or the one before it where it lies inside a character. */
+export function betweenCharacters(text: string, place: number): number {
+  const isInside = (text.charCodeAt(place) & 0xfc00) === 0xdc00 && (text.charCodeAt(place - 1) & 0xfc00) === 0xd800;
+  return isInside ? place - 1 : place;
+}
+
+/** A text without marks; of a long one its beginning. */
 export const unmarked = (text: string, label?: string): MarkedText => ({
-  text,
+  text: text.length <= SHOWN ? text : `${text.slice(0, betweenCharacters(text, SHOWN))} …`,
   marks: [],
   ...(label === undefined ? {} : { label }),
 });

@@ -34,6 +34,14 @@ describe("a page of errors", () => {
     expect(main(errorReport(rows.slice(0, 1)))).toContain("Nothing is wrong here.");
   });
 
+  test("shows the beginning of long texts, cut between characters, each in its own direction (bugs: megabytes of one row; half an emoji)", () => {
+    const long = { ...classRow(1, "pos", "neg", 0.6), texts: [`x${"😀".repeat(5_000)}`, "שלום"] };
+    const page = main(errorReport([long]));
+    expect(page).toContain(`<p class="sentence marked" dir="auto">x${"😀".repeat(999)} …</p>`);
+    expect(page).toContain('<p class="sentence marked" dir="auto">שלום</p>');
+    expect(page).not.toContain("\uFFFD");
+  });
+
   test("of numbers: a scatter, the farthest first", () => {
     const row = (line: number, label: number, prediction: number): JudgedRow => ({
       ...{ task: "textRegression", line, texts: ["a", EVIL], label, prediction },

@@ -2,7 +2,15 @@
 import { joinWords } from "../data/alignment.ts";
 import { areEntityTags, calibration, entitiesOf, entityReport } from "../evaluation/index.ts";
 import type { Example, MarkedText, ReportSection, TextMark } from "../report/index.ts";
-import { asPercent, confusionSections, numeric, reliabilitySection, unmarked, worst } from "./class-errors.ts";
+import {
+  asPercent,
+  betweenCharacters,
+  confusionSections,
+  numeric,
+  reliabilitySection,
+  unmarked,
+  worst,
+} from "./class-errors.ts";
 import { judgedFigures } from "./judged-figure.ts";
 import type { JudgedOf } from "./judged-row.ts";
 
@@ -99,8 +107,8 @@ function answerMarks({ context, label, prediction, start, end }: JudgedOf<"quest
   const AROUND = 400;
   const places = marks.flatMap((mark) => [mark.start, mark.end]);
   // Where nothing is marked the text is shown from its beginning.
-  const from = places.length === 0 ? 0 : Math.max(0, Math.min(...places) - AROUND);
-  const to = Math.min(context.length, Math.max(...places, 2 * AROUND) + AROUND);
+  const from = places.length === 0 ? 0 : betweenCharacters(context, Math.max(0, Math.min(...places) - AROUND));
+  const to = betweenCharacters(context, Math.min(context.length, Math.max(...places, 2 * AROUND) + AROUND));
   const [before, after] = [from > 0 ? "… " : "", to < context.length ? " …" : ""];
   const shift = before.length - from;
   return {

@@ -80,7 +80,11 @@ export function predictCommand(command: Command): Command {
     try {
       const format = outputFormat ?? formatOfName(output);
       const rows = predictor.predictRows(source);
-      const numRows = await writeRows(session, rows, { format, output, source: source.name });
+      const place = { format, output, source: source.name };
+      // Standard output shows what there is: it may end anywhere. A file may not.
+      const numRows = await (output === undefined
+        ? writeRows(session, rows, place)
+        : session.stoppable((signal) => writeRows(session, rows, { ...place, signal })));
       if (output !== undefined) session.say(`${output}: ${count(numRows)} rows`);
     } finally {
       await predictor.dispose();

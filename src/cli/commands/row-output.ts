@@ -61,12 +61,20 @@ export async function writeRows(
     format,
     output,
     source,
-  }: { readonly format: OutputFormat; readonly output: string | undefined; readonly source: string },
+    signal,
+  }: {
+    readonly format: OutputFormat;
+    readonly output: string | undefined;
+    readonly source: string;
+    /** Ends the writing between two rows: its reason is thrown, and no file is left. */
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<number> {
   const linesOf = rowLines(format, source);
   let count = 0;
   const lines = async function* (): AsyncGenerator<string> {
     for await (const row of rows) {
+      signal?.throwIfAborted();
       yield* linesOf(row);
       count++;
     }
