@@ -44,7 +44,8 @@ const typesOnly = [
   { from: "generation", to: "models" },
 ];
 
-const tests = "\\.test\\.ts$|/testing\\.ts$";
+const testing = "/testing(\\.ts$|/)";
+const tests = `\\.test\\.ts$|${testing}`;
 const top = "^src/(runtime|index)\\.ts$";
 const forbidden = [
   { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
@@ -92,6 +93,13 @@ const forbidden = [
     severity: "error",
     from: { path: "^src/", pathNot: "^src/hub/" },
     to: { path: "@huggingface/hub" },
+  },
+  {
+    name: "only-tests-import-what-serves-tests",
+    severity: "error",
+    comment: "what serves tests is not built",
+    from: { path: "^src/", pathNot: tests },
+    to: { path: testing },
   },
   {
     name: "nobody-imports-programs",

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { env } from "node:process";
 import type { Backend } from "../../src/backend/backend.ts";
 import { createOneDnnBackend } from "../../src/backend/onednn/onednn-backend.ts";
@@ -48,7 +49,10 @@ export const oneDnn = tested("onednn", 1e-4, () => createOneDnnBackend({ threads
 /** The file that `FIRTH_TEST_XLA` names: a PJRT plugin, or TensorFlow's libtensorflow_cc.so.2. */
 const xlaLibrary = env.FIRTH_TEST_XLA;
 
-export const openXla = () => createXlaBackend({ plugin: xlaLibrary, threads: 2 });
+/** Threads are a processor's: devices of other platforms take no number of them. */
+const xlaThreads = /cuda|rocm|tpu/.test(basename(xlaLibrary ?? "")) ? {} : { threads: 2 };
+
+export const openXla = () => createXlaBackend({ plugin: xlaLibrary, ...xlaThreads });
 
 /** XLA, where a library is named. */
 export const xla = tested(

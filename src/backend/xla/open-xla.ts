@@ -12,7 +12,7 @@ export interface XlaOptions {
   readonly platform?: XlaPlatform | undefined;
   /** The file of a PJRT plugin, or TensorFlow's libtensorflow_cc.so.2; searched when left out. */
   readonly plugin?: string | undefined;
-  /** Threads on the CPU, where the library can be told (TensorFlow's); all processors when left out. */
+  /** Threads on the CPU; all processors when left out. Devices of other platforms take no such number. */
   readonly threads?: number | undefined;
   /** Devices of one plugin that share training steps; 1 when left out. */
   readonly devices?: number | undefined;
@@ -28,11 +28,16 @@ async function openLibrary(
   { threads, devices = 1 }: XlaOptions,
 ): Promise<XlaExecutor> {
   // A CPU has as many devices as its client is told.
-  if (kind === "pjrt") return openPjrt(devices === 1 ? { plugin: path } : { plugin: path, platform, devices });
+  if (kind === "pjrt") {
+    return openPjrt({ plugin: path, threads, ...(devices === 1 ? {} : { platform, devices }) });
+  }
   if (devices === 1) return openTensorFlow({ libraryPath: path, threads });
   const message = `TensorFlow's library computes on one device; got engine.devices: ${devices}. Use 1, or a PJRT plugin (engine.plugin).`;
   throw new BackendError(message, { code: "XLA_DEVICES", path: "engine.devices" });
 }
+
+/** Errors that say what of the request no library of a platform can do: another platform is not what was asked for. */
+const refusals: readonly string[] = ["XLA_THREADS", "XLA_DEVICES", "PJRT_DEVICES"];
 
 /** @throws {BackendError} XLA_PLATFORM when a library is for another platform than was asked for */
 async function requirePlatform(executor: XlaExecutor, library: XlaLibrary): Promise<XlaExecutor> {
@@ -46,7 +51,7 @@ async function requirePlatform(executor: XlaExecutor, library: XlaLibrary): Prom
 
 /**
  * Opens XLA as an engine.
- * @throws {BackendError} XLA_LIBRARY_MISSING saying what to install; XLA_PLATFORM; what the library's opening says
+ * @throws {BackendError} XLA_LIBRARY_MISSING saying what to install; XLA_PLATFORM; XLA_THREADS; what the library's opening says
  */
 export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBackend> {
   const { platform, plugin, threads, attention } = options;
@@ -69,6 +74,7 @@ export async function createXlaBackend(options: XlaOptions = {}): Promise<XlaBac
     } catch (error) {
       // Without a platform in mind, a plugin whose device is not there is passed over.
       if (platform !== undefined || plugin !== undefined || !(error instanceof BackendError)) throw error;
+      if (refusals.includes(error.code)) throw error;
       problems.push(error.message);
     }
   }

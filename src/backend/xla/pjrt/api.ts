@@ -51,6 +51,8 @@ export class PjrtApi {
   readonly path: string;
   private readonly table: readonly Address[];
   private readonly functions = new Map<FunctionName, StructFunction>();
+  /** Arguments of calls in this thread, to be written again: one that is under way is not among them. */
+  private readonly idle = new Map<FunctionName, NativeStruct>();
   private readonly destroyed = new Map<FunctionName, NativeStruct>();
   /** What calls under way point to. */
   private readonly kept = new Set<readonly object[]>();
@@ -92,12 +94,16 @@ export class PjrtApi {
     values: Partial<FunctionValues<N>>,
     ...kept: readonly object[]
   ): FunctionValues<N> {
-    const struct = this.argument(name, values);
+    const struct = this.rewritten(name, values);
     this.kept.add(kept);
-    const error = this.functionNamed(name)(struct.address);
-    this.kept.delete(kept);
-    this.raise(name, error);
-    return this.result(name, struct);
+    try {
+      const error = this.functionNamed(name)(struct.address);
+      this.raise(name, error);
+      return this.result(name, struct);
+    } finally {
+      this.kept.delete(kept);
+      this.idle.set(name, struct);
+    }
   }
 
   /** Calls a function in another thread. @throws {PjrtFailure} with the plugin's words */
@@ -142,6 +148,23 @@ export class PjrtApi {
 
   private argument<N extends FunctionName>(name: N, values: Partial<FunctionValues<N>>): NativeStruct {
     return nativeStruct(this.native, argumentLayouts[name], values as Readonly<Record<string, number | boolean>>);
+  }
+
+  /** An argument in memory that an earlier call had, where there is some. */
+  private rewritten<N extends FunctionName>(name: N, values: Partial<FunctionValues<N>>): NativeStruct {
+    const struct = this.idle.get(name);
+    if (struct === undefined) return this.argument(name, values);
+    this.idle.delete(name);
+    const { view } = struct;
+    new Uint8Array(view.buffer).fill(0);
+    writeStruct(
+      argumentLayouts[name] as StructLayout,
+      values as Readonly<Record<string, number>>,
+      view,
+      0,
+      view.byteLength,
+    );
+    return struct;
   }
 
   private result<N extends FunctionName>(name: N, { view }: NativeStruct): FunctionValues<N> {

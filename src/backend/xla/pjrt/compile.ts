@@ -1,4 +1,5 @@
 /** @file Compiles StableHLO text with a plugin, or loads what it compiled before. */
+import { BackendError } from "../../../base/errors.ts";
 import type { XlaProgram } from "../executor.ts";
 import { nativeStruct } from "./api.ts";
 import { programLayout } from "./api-table.ts";
@@ -12,8 +13,17 @@ import { PjrtExecutable } from "./pjrt-executable.ts";
 export interface CompileContext {
   readonly client: PjrtClient;
   readonly devices: readonly PjrtDevice[];
+  /** Flags that were asked for. */
   readonly flags: Readonly<Record<string, CompilerFlag>>;
+  /** Flags that Firth sets where the compiler has them; one that it does not have is taken out. */
+  readonly ownFlags: Map<string, CompilerFlag>;
   readonly cache: CompileCache | undefined;
+}
+
+/** The flag that a compiler says it does not have. */
+function unknownFlag(error: unknown): string | undefined {
+  if (!(error instanceof BackendError) || error.code !== "XLA_COMPILE_FAILED") return undefined;
+  return /No such compile option: '(\w+)'/.exec(error.message)?.[1];
 }
 
 /** What to try when a text does not compile. */
@@ -90,13 +100,26 @@ export async function compileProgram(context: CompileContext, program: XlaProgra
 }
 
 async function compileOrLoad(context: CompileContext, program: XlaProgram): Promise<PjrtExecutable> {
-  const { client, devices, flags, cache } = context;
+  // Another program that is compiled meanwhile may take the flag out first.
+  const given = new Set(context.ownFlags.keys());
+  try {
+    return await compileWithFlags(context, program);
+  } catch (error) {
+    const name = unknownFlag(error);
+    if (name === undefined || !given.has(name)) throw error;
+    context.ownFlags.delete(name);
+    return compileOrLoad(context, program);
+  }
+}
+
+async function compileWithFlags(context: CompileContext, program: XlaProgram): Promise<PjrtExecutable> {
+  const { client, devices, flags, ownFlags, cache } = context;
   const used = devices.slice(0, program.partitions);
   const options = encodeCompileOptions({
     partitions: program.partitions,
     devices: used.map(({ id }) => id),
     usesShardy: program.text.includes("sdy."),
-    flags,
+    flags: { ...Object.fromEntries(ownFlags), ...flags },
   });
   const key = cache?.key(program.text, options);
   const stored = key === undefined ? undefined : cache?.read(key);

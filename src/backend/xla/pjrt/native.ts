@@ -43,7 +43,9 @@ export class Native {
   private readonly dlsym: (handle: Address, name: string) => Address;
   private readonly dlerror: () => string | null;
   private readonly memcpy: (target: Address, source: Address, bytes: number) => Address;
+  private readonly getenv: (name: string) => string | null;
   private readonly setenv: (name: string, value: string, overwrite: number) => number;
+  private readonly unsetenv: (name: string) => number;
 
   private constructor(koffi: Koffi) {
     this.koffi = koffi;
@@ -54,7 +56,9 @@ export class Native {
     this.dlsym = self.func("dlsym", "size_t", ["size_t", "str"]);
     this.dlerror = self.func("dlerror", "str", []);
     this.memcpy = self.func("memcpy", "size_t", ["size_t", "size_t", "size_t"]);
+    this.getenv = self.func("getenv", "str", ["str"]);
     this.setenv = self.func("setenv", "int", ["str", "str", "int"]);
+    this.unsetenv = self.func("unsetenv", "int", ["str"]);
   }
 
   /** @throws {BackendError} PJRT_PLATFORM on systems without dlopen; PJRT_STACK */
@@ -114,6 +118,17 @@ export class Native {
   /** Sets a variable of the process, as native code sees it, unless it is set. */
   suggestVariable(name: string, value: string): void {
     this.setenv(name, value, 0);
+  }
+
+  /** A variable of the process, as native code sees it; undefined where it is not set. */
+  variable(name: string): string | undefined {
+    return this.getenv(name) ?? undefined;
+  }
+
+  /** Sets a variable of the process, as native code sees it; undefined takes it away. */
+  setVariable(name: string, value: string | undefined): void {
+    if (value === undefined) this.unsetenv(name);
+    else this.setenv(name, value, 1);
   }
 
   /** The address of a buffer's byte; whoever uses it must keep the buffer. 0 for an empty buffer. */

@@ -8,6 +8,7 @@ import type { XlaPlatform } from "../plugin/library.ts";
 import { selfTestXla } from "../self-test.ts";
 import { PjrtApi } from "./api.ts";
 import { PjrtClient, type PjrtDevice } from "./client.ts";
+import { createWithThreads, requireProcessor, requireThreadCount } from "./client-threads.ts";
 import { type CompileContext, compileProgram } from "./compile.ts";
 import { CompileCache } from "./compile-cache.ts";
 import type { CompilerFlag } from "./compile-options.ts";
@@ -28,6 +29,8 @@ export interface ExecutorOptions {
   readonly options?: CreateOptions;
   /** How many of the devices are used; 1 when left out. */
   readonly devices?: number;
+  /** Threads of a client for a CPU; as many as there are processors when left out. */
+  readonly threads?: number | undefined;
   /** Flags of the compiler, as `XLA_FLAGS` has them without the dashes. */
   readonly flags?: Readonly<Record<string, CompilerFlag>>;
   /** A folder that keeps compiled programs; none when left out. */
@@ -80,6 +83,9 @@ function standardOptions({ platform, devices = 1, host }: ExecutorOptions): Crea
   }
 }
 
+/** Fast minima and maxima of a number and NaN are the number: a network that has diverged would look sound. */
+const processorFlags: readonly (readonly [string, CompilerFlag])[] = [["xla_cpu_enable_fast_min_max", false]];
+
 /** One use of a plugin's devices. */
 class PjrtExecutor implements XlaExecutor {
   readonly facts: ExecutorFacts;
@@ -130,33 +136,43 @@ class PjrtExecutor implements XlaExecutor {
   }
 }
 
+function requireDevices({ api, devices }: PjrtClient, wanted: number): void {
+  if (wanted >= 1 && wanted <= devices.length) return;
+  throw new BackendError(
+    `devices must be from 1 to ${devices.length}, which ${api.path} has; got ${wanted}. Use fewer.`,
+    { code: "PJRT_DEVICES", path: "xla" },
+  );
+}
+
 /**
  * Opens the devices of a plugin.
- * @throws {BackendError} PJRT_OPEN_FAILED with the plugin's words; OUT_OF_MEMORY; PJRT_NO_DEVICE; PJRT_DEVICES
+ * @throws {BackendError} PJRT_OPEN_FAILED with the plugin's words; OUT_OF_MEMORY; PJRT_NO_DEVICE; PJRT_DEVICES; XLA_THREADS
  */
 export async function openExecutor(api: PjrtApi, options: ExecutorOptions = {}): Promise<XlaExecutor> {
-  const { host, devices: wanted = 1 } = options;
+  const { host, devices: wanted = 1, threads } = options;
+  requireThreadCount(threads);
   const callbacks = host === undefined ? undefined : keyValueCallbacks(api.native, host.store);
+  const given = { ...standardOptions(options), ...options.options };
   let client: PjrtClient;
   try {
-    client = await PjrtClient.create(api, { ...standardOptions(options), ...options.options }, callbacks);
+    client = await createWithThreads(api.native, threads, () => PjrtClient.create(api, given, callbacks));
   } catch (error) {
     throw failureOf(error, "PJRT_OPEN_FAILED", `the plugin ${api.path} opens no devices`, "See the plugin's words.");
   }
   const devices = client.devices.slice(0, wanted);
-  if (devices.length < wanted || wanted < 1) {
-    const found = client.devices.length;
+  try {
+    requireProcessor(client, threads);
+    requireDevices(client, wanted);
+  } catch (error) {
     await client.close();
-    throw new BackendError(`devices must be from 1 to ${found}, which ${api.path} has; got ${wanted}. Use fewer.`, {
-      code: "PJRT_DEVICES",
-      path: "xla",
-    });
+    throw error;
   }
   const { toolFolder } = nvidiaLibraries(api.path);
   const flags = { ...(toolFolder === undefined ? {} : { xla_gpu_cuda_data_dir: toolFolder }), ...options.flags };
-  const facts = [api.version, client.platform, client.platformVersion, devices[0]!.kind, fileFacts(api.path)];
+  const facts = [api.version, client.platform, client.platformVersion, devices[0]!.kind, threads, fileFacts(api.path)];
   const cache = options.compileCache === undefined ? undefined : new CompileCache(options.compileCache, facts);
-  return new PjrtExecutor(client, devices, { client, devices, flags, cache });
+  const ownFlags = new Map(client.platform === "cpu" ? processorFlags : []);
+  return new PjrtExecutor(client, devices, { client, devices, flags, ownFlags, cache });
 }
 
 /** What changes when another file takes a plugin's place. */

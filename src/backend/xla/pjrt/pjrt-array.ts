@@ -63,6 +63,7 @@ export class PjrtArray implements DeviceArray {
   on(devices: readonly PjrtDevice[]): readonly DeviceBuffer[] {
     const [first] = this.buffers;
     if (first === undefined) throw disposed();
+    if (this.buffers.length === devices.length) return this.buffers;
     if (this.sharding === "replicated") {
       for (const device of devices.slice(this.buffers.length)) this.buffers.push(first.copyTo(device));
     }

@@ -11,14 +11,26 @@ import { type NamedValue, readNamedValues } from "./named-value.ts";
 import type { Address } from "./native.ts";
 import { PjrtArray } from "./pjrt-array.ts";
 
+const WORD = 2 ** 32;
+
 /** A list of addresses in native memory. */
 class AddressList {
-  readonly values: BigUint64Array<ArrayBuffer>;
   readonly address: Address;
+  /** Two words an address: BigInts would have to be allocated. */
+  private readonly words: Uint32Array<ArrayBuffer>;
 
   constructor({ api }: PjrtClient, length: number) {
-    this.values = new BigUint64Array(new ArrayBuffer(8 * Math.max(1, length)));
-    this.address = api.native.addressOf(this.values.buffer);
+    this.words = new Uint32Array(new ArrayBuffer(8 * Math.max(1, length)));
+    this.address = api.native.addressOf(this.words.buffer);
+  }
+
+  set(index: number, address: Address): void {
+    this.words[2 * index] = address % WORD;
+    this.words[2 * index + 1] = Math.floor(address / WORD);
+  }
+
+  get(index: number): Address {
+    return this.words[2 * index + 1]! * WORD + this.words[2 * index]!;
   }
 }
 
@@ -69,7 +81,7 @@ export class PjrtExecutable implements XlaExecutable, Owned {
     const pointers = (to: readonly AddressList[]): AddressList => {
       const list = new AddressList(client, to.length);
       to.forEach(({ address }, i) => {
-        list.values[i] = BigInt(address);
+        list.set(i, address);
       });
       return list;
     };
@@ -80,7 +92,7 @@ export class PjrtExecutable implements XlaExecutable, Owned {
     this.nonDonatable = new AddressList(client, kept.length);
     this.numNonDonatable = kept.length;
     kept.forEach((index, i) => {
-      this.nonDonatable.values[i] = BigInt(index);
+      this.nonDonatable.set(i, index);
     });
     const { memory, numOutputs } = this.described((executable) => ({
       memory: memoryOf(client, executable),
@@ -193,7 +205,7 @@ export class PjrtExecutable implements XlaExecutable, Owned {
       if (parts.length !== devices.length)
         refuse(program, "XLA_INPUTS", `input ${input} lies on ${parts.length} devices.`);
       parts.forEach((address, device) => {
-        this.inputs[device]!.values[input] = BigInt(address);
+        this.inputs[device]!.set(input, address);
       });
     });
     const options = nativeStruct(client.api.native, executeOptionsLayout, {
@@ -221,11 +233,9 @@ export class PjrtExecutable implements XlaExecutable, Owned {
       );
       throw failureOf(failure, "XLA_RUN_FAILED", `the program ${program.name} does not run`, "See the plugin's words.");
     }
-    client.nowRunning(Array.from(this.events.values.subarray(0, devices.length), Number));
+    client.nowRunning(devices.map((_, i) => this.events.get(i)));
     return program.outputs.map((type, output) => {
-      const parts = devices.map(
-        (device, i) => new DeviceBuffer(client, device, Number(this.outputs[i]!.values[output]!)),
-      );
+      const parts = devices.map((device, i) => new DeviceBuffer(client, device, this.outputs[i]!.get(output)));
       return new PjrtArray(type, program.outputShardings[output] ?? "replicated", parts);
     });
   }

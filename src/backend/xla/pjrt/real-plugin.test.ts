@@ -1,7 +1,7 @@
 /** @file What the fake cannot show: a compiler of StableHLO behind the interface. `FIRTH_TEST_PJRT`, or `FIRTH_TEST_XLA`, names a CPU plugin's file. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { platform, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -158,6 +158,25 @@ describe.skipIf(!isHere)("a real CPU plugin (FIRTH_TEST_PJRT)", () => {
     const error = await failure(openPjrt({ plugin, platform: "cpu", host: { index: 0, count: 2, store } }));
     expect(error.code).toBe("PJRT_OPEN_FAILED");
     expect(error.message).toMatch(/Unexpected option name passed to PJRT_Client_Create: (num_nodes|node_id)/);
+  });
+
+  // Catches a number of threads that does not reach the client: it has no option for it, and takes all processors.
+  it.skipIf(platform() !== "linux")("computes with as many threads as it is told", async () => {
+    const computing = (): number =>
+      readdirSync("/proc/self/task").filter((task) => {
+        const name = readFileSync(join("/proc/self/task", task, "comm"), "utf8");
+        return name.includes("XLAEigen");
+      }).length;
+    const before = computing();
+    for (const threads of [1, 3]) {
+      const other = await openPjrt({ plugin, platform: "cpu", threads });
+      expect(computing() - before).toBe(threads);
+      const step = await other.compile(update);
+      const ones = Float32Array.of(1, 1, 1, 1);
+      const [next] = await step.run([other.upload(ones, row(4)), other.upload(ones, row(4))]);
+      expect(await next!.read()).toEqual(new Float32Array(4));
+      await other.dispose();
+    }
   });
 
   it("passes its self-test", async () => {

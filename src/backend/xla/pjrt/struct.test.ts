@@ -50,4 +50,28 @@ describe("struct layouts", () => {
     expect(view.getBigUint64(0, true)).toBe(48n);
     expect(readStruct(layout, view)).toEqual(values);
   });
+
+  // Catches halves of 64 bits that are put together with the wrong sign, or a carry that is lost between them.
+  it.each([
+    0,
+    1,
+    -1,
+    -5,
+    2 ** 31,
+    2 ** 32 - 1,
+    2 ** 32,
+    -(2 ** 32),
+    -(2 ** 32) - 1,
+    2 ** 47 + 16,
+    2 ** 53 - 1,
+    1 - 2 ** 53,
+  ])("%i has the bits that C gives it", (value) => {
+    const layout = structLayout({ a: "i64", b: "pointer", c: "size" });
+    const view = new DataView(new ArrayBuffer(layout.stride));
+    const address = Math.abs(value);
+    writeStruct(layout, { a: value, b: address, c: address }, view);
+    expect(view.getBigInt64(16, true)).toBe(BigInt(value));
+    expect(view.getBigUint64(24, true)).toBe(BigInt(address));
+    expect(readStruct(layout, view)).toEqual({ a: value, b: address, c: address });
+  });
 });

@@ -16,10 +16,19 @@ const typeBytes: Readonly<Record<FieldType, number>> = { pointer: 8, size: 8, i6
 /** `struct_size` and `extension_start`. */
 export const HEADER_BYTES = 16;
 
+/** A field and where it lies. */
+interface FieldPlace {
+  readonly name: string;
+  readonly type: FieldType;
+  readonly offset: number;
+}
+
 /** Where the fields of a struct lie. */
 export interface StructLayout<F extends Fields = Fields> {
   readonly fields: F;
   readonly offsets: { readonly [K in keyof F]: number };
+  /** The fields in order. */
+  readonly places: readonly FieldPlace[];
   /** Up to the end of the last field: what `struct_size` says. */
   readonly bytes: number;
   /** From one struct to the next in an array. */
@@ -31,18 +40,28 @@ const roundUp = (bytes: number, multiple: number): number => Math.ceil(bytes / m
 /** Lays fields out as C does on 64-bit machines. */
 export function structLayout<const F extends Fields>(fields: F): StructLayout<F> {
   const offsets: Record<string, number> = {};
+  const places: FieldPlace[] = [];
   let end = HEADER_BYTES;
   for (const [name, type] of Object.entries(fields)) {
     const offset = roundUp(end, typeBytes[type]);
     offsets[name] = offset;
+    places.push({ name, type, offset });
     end = offset + typeBytes[type];
   }
-  return { fields, offsets: offsets as StructLayout<F>["offsets"], bytes: end, stride: roundUp(end, 8) };
+  return { fields, offsets: offsets as StructLayout<F>["offsets"], places, bytes: end, stride: roundUp(end, 8) };
+}
+
+const WORD = 2 ** 32;
+
+/** Writes a safe integer as 64 bits; BigInts would have to be allocated. */
+function writeInteger(view: DataView, at: number, value: number): void {
+  const high = Math.floor(value / WORD);
+  view.setUint32(at, value - high * WORD, true);
+  view.setInt32(at + 4, high, true);
 }
 
 function writeField(view: DataView, at: number, type: FieldType, value: number | boolean): void {
-  if (type === "pointer" || type === "size") view.setBigUint64(at, BigInt(value), true);
-  else if (type === "i64") view.setBigInt64(at, BigInt(value), true);
+  if (type === "pointer" || type === "size" || type === "i64") writeInteger(view, at, Number(value));
   else if (type === "i32") view.setInt32(at, Number(value), true);
   else if (type === "f32") view.setFloat32(at, Number(value), true);
   else view.setUint8(at, Number(value));
@@ -52,9 +71,9 @@ function readField(view: DataView, at: number, type: FieldType): number | boolea
   switch (type) {
     case "pointer":
     case "size":
-      return Number(view.getBigUint64(at, true));
+      return view.getUint32(at + 4, true) * WORD + view.getUint32(at, true);
     case "i64":
-      return Number(view.getBigInt64(at, true));
+      return view.getInt32(at + 4, true) * WORD + view.getUint32(at, true);
     case "i32":
       return view.getInt32(at, true);
     case "f32":
@@ -75,7 +94,7 @@ export function writeStruct<F extends Fields>(
   at = 0,
   structBytes = layout.bytes,
 ): void {
-  view.setBigUint64(at, BigInt(structBytes), true);
+  writeInteger(view, at, structBytes);
   for (const [name, value] of Object.entries(values)) {
     const type = layout.fields[name];
     const offset = layout.offsets[name];
@@ -85,9 +104,7 @@ export function writeStruct<F extends Fields>(
 }
 
 export function readStruct<F extends Fields>(layout: StructLayout<F>, view: DataView, at = 0): FieldValues<F> {
-  const entries = Object.entries(layout.fields).map(([name, type]) => [
-    name,
-    readField(view, at + layout.offsets[name as keyof F], type),
-  ]);
-  return Object.fromEntries(entries) as FieldValues<F>;
+  const values: Record<string, number | boolean> = {};
+  for (const { name, type, offset } of layout.places) values[name] = readField(view, at + offset, type);
+  return values as FieldValues<F>;
 }

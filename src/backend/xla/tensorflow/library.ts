@@ -66,8 +66,10 @@ async function load(path: string): Promise<TensorFlowLibrary> {
   ) as Readonly<Record<FunctionName, NativeFunction>>;
   const readText = (address: Address): string => (address === 0 ? "" : koffi.decode.string(BigInt(address)));
   const version = readText(functions.TF_Version());
-  // The compiler reads its flags when it is first used. What people have set stays.
-  if (hasYnn(version)) native.suggestVariable("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=");
+  // The compiler reads its flags when it is first used. What people have set stays. Its fast minima and maxima lose NaNs.
+  const flags = ["--xla_cpu_enable_fast_min_max=false"];
+  if (hasYnn(version)) flags.push("--xla_cpu_experimental_ynn_fusion_type=");
+  native.suggestVariable("XLA_FLAGS", flags.join(" "));
   return { path, version, functions, native, readText };
 }
 
