@@ -49,12 +49,14 @@ export function cyclicExamples(numExamples = 64, longest = 11): Examples<Pretrai
   };
 }
 
-export function tinyBert(options: { readonly dropout?: number; readonly seed?: number } = {}) {
-  const { dropout = 0.1, seed = 1 } = options;
+export function tinyBert(
+  options: { readonly dropout?: number; readonly seed?: number; readonly layers?: number } = {},
+) {
+  const { dropout = 0.1, seed = 1, layers = 2 } = options;
   const config = bertConfig({
     vocabSize: tinyTokenizer.vocabSize,
     hiddenSize: 16,
-    numHiddenLayers: 2,
+    numHiddenLayers: layers,
     numAttentionHeads: 2,
     intermediateSize: 32,
     maxPositionEmbeddings: 16,
