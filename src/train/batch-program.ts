@@ -7,12 +7,17 @@ import { optimize } from "../ir/pass/optimize.ts";
 import { sizeOf } from "../ir/shape.ts";
 import { decompose } from "../tensor/decompose/decompose.ts";
 
+/** Gives the buffer of an input or output that is not the program's own. */
+type Place = (section: string) => Buffer;
+
 interface Compiled {
   readonly executable: Executable;
   /** Buffers of inputs that are not parameters, by input name. */
   readonly inputs: ReadonlyMap<string, Buffer>;
   /** Buffers of outputs that are read back, by output name. */
   readonly outputs: ReadonlyMap<string, Buffer>;
+  /** Where all inputs and outputs lie, in the graph's order: a step has hundreds, whose names are read once. */
+  readonly places: { readonly inputs: readonly Place[]; readonly outputs: readonly Place[] };
 }
 
 export interface BatchProgramOptions {
@@ -50,11 +55,15 @@ export interface StartedRun {
  * `gradient.<name>` that sum, `state.<section>.<name>` and `next.<section>.<name>` are of any section, `held.<name>` and
  * `carried.<name>` are what the caller has.
  */
-function storedBuffer({ store, held }: BatchProgramOptions, { name, value }: NamedValue, section: string): Buffer {
+function placeOf({ store, held }: BatchProgramOptions, { name, value }: NamedValue): Place {
   const [kind, ...rest] = name.split(".") as [string, ...string[]];
-  if (kind === "held" || kind === "carried") return held!(name, value);
-  if (kind === "state" || kind === "next") return store.buffer(rest[0]!, rest.slice(1).join("."));
-  return store.buffer(kind === "parameter" ? "value" : section, rest.join("."));
+  if (kind === "held" || kind === "carried") return () => held!(name, value);
+  if (kind === "state" || kind === "next") {
+    const [section, own] = [rest[0]!, rest.slice(1).join(".")];
+    return () => store.buffer(section, own);
+  }
+  const own = rest.join(".");
+  return kind === "parameter" ? () => store.buffer("value", own) : (section) => store.buffer(section, own);
 }
 
 /** Inputs and outputs that do not lie in the store. */
@@ -115,11 +124,19 @@ export class BatchProgram {
     const donations = backend.donates === true ? donationsOf(graph) : undefined;
     const allocated = (values: readonly NamedValue[], shardings: Partitioning["inputs"]): Map<string, Buffer> =>
       new Map(notStored(values).map(({ name, value }) => [name, backend.allocate(value, shardings?.get(name))]));
-    return {
-      executable: await backend.compile(graph, { fixed: fixed?.(batch), lanes, lane, donations, partitioning }),
-      inputs: allocated(graph.inputs, partitioning?.inputs),
-      outputs: allocated(graph.outputs, partitioning?.outputs),
+    const executable = await backend.compile(graph, { fixed: fixed?.(batch), lanes, lane, donations, partitioning });
+    const inputs = allocated(graph.inputs, partitioning?.inputs);
+    const outputs = allocated(graph.outputs, partitioning?.outputs);
+    const placed = (values: readonly NamedValue[], own: ReadonlyMap<string, Buffer>): Place[] =>
+      values.map((value) => {
+        const buffer = own.get(value.name);
+        return buffer === undefined ? placeOf(this.options, value) : () => buffer;
+      });
+    const places = {
+      inputs: placed(executable.graph.inputs, inputs),
+      outputs: placed(executable.graph.outputs, outputs),
     };
+    return { executable, inputs, outputs, places };
   }
 
   /**
@@ -131,16 +148,15 @@ export class BatchProgram {
     const signature = batchSignature(batch);
     const pending = this.compiled.get(signature) ?? this.compile(batch);
     this.compiled.set(signature, pending);
-    const { executable, inputs, outputs } = await pending;
+    const { executable, inputs, outputs, places } = await pending;
     for (const [name, buffer] of inputs) {
       const data = name.startsWith("batch.") ? batch.tensors[name.slice("batch.".length)]?.data : given[name];
       if (data === undefined) throw internalError(`the graph's input "${name}" is not given`);
       buffer.write(data);
     }
-    const { graph } = executable;
     await executable.run(
-      graph.inputs.map((input) => inputs.get(input.name) ?? storedBuffer(this.options, input, section)),
-      graph.outputs.map((output) => outputs.get(output.name) ?? storedBuffer(this.options, output, section)),
+      places.inputs.map((place) => place(section)),
+      places.outputs.map((place) => place(section)),
     );
     // Asked for at once: where runs end before their results are there, the next one may overwrite the buffers.
     const reading = [...outputs].map(

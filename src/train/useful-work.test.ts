@@ -46,3 +46,13 @@ test("padding, and pairs of tokens that may not meet, are no use (bug: attention
 test("work inside a checkpoint is found (bug: a wrapped layer counts for nothing)", () => {
   expect(flopsByGrowth(graphOf(true))).toEqual(flopsByGrowth(graphOf(false)));
 });
+
+test("a sequence that lies in pieces is one (bug: pairs counted within each piece)", () => {
+  const graph = graphOf(false);
+  const sequenceIds = { dtype: "i32", shape: [rows, width] } as const;
+  const data = Int32Array.from([1, 2, 1, 2, 2, 0, 1, 0, 0, 0, 3, 3, 0, 3, 0, 0]);
+  const scattered = { ...batch, numTokens: 9, tensors: { sequenceIds: { ...sequenceIds, data } } };
+  const { usefulFlops } = workOf(scattered, flopsByGrowth(graph), flopsByGrowth(graph));
+  const [products, perPair] = [2 * 16 * hidden * hidden, 2 * 2 * hidden];
+  expect(usefulFlops).toBe((products * 9) / 16 + perPair * (9 + 9 + 9));
+});

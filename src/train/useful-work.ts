@@ -19,7 +19,15 @@ function pairShare(batch: Batch): number {
   let pairs = 0;
   for (let start = 0; start < ids.data.length; start += width) {
     const lengths = new Map<number, number>();
-    for (const id of ids.data.subarray(start, start + width)) if (id !== 0) lengths.set(id, (lengths.get(id) ?? 0) + 1);
+    const end = Math.min(start + width, ids.data.length);
+    // Tokens of one sequence lie together: they are counted at once.
+    for (let from = start; from < end; ) {
+      const id = ids.data[from]!;
+      let to = from + 1;
+      while (to < end && ids.data[to] === id) to++;
+      if (id !== 0) lengths.set(id, (lengths.get(id) ?? 0) + to - from);
+      from = to;
+    }
     for (const length of lengths.values()) pairs += length * length;
   }
   return pairs / (ids.data.length * width);

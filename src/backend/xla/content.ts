@@ -52,9 +52,19 @@ export class Content {
     else source.dispose();
   }
 
+  /** Whether its caller is the only holder. */
+  get isSole(): boolean {
+    return this.holders === 1;
+  }
+
   /** Resolves when its caller is the only holder. */
   async whenSole(): Promise<void> {
     while (this.holders > 1) await new Promise<void>((resolve) => this.waiting.push(resolve));
+  }
+
+  /** The array on the devices, where it is there already: a step has hundreds, and waiting for each takes its time. */
+  get present(): DeviceArray | undefined {
+    return this.source instanceof Promise ? undefined : this.source;
   }
 
   /** The array on the devices; zeros are written now. @throws {BackendError} OUT_OF_MEMORY */

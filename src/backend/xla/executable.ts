@@ -2,7 +2,7 @@ import { BackendError, internalError, ShapeError } from "../../base/errors.ts";
 import type { Graph, NamedValue } from "../../ir/graph.ts";
 import { formatType, sameType } from "../../ir/shape.ts";
 import type { Buffer, Executable } from "../backend.ts";
-import { requireOwn, type XlaBuffer } from "./buffer.ts";
+import { requireOwn, XlaBuffer } from "./buffer.ts";
 import { Content } from "./content.ts";
 import type { DeviceArray, Sharding, XlaExecutor } from "./executor.ts";
 import type { CachedProgram } from "./program-cache.ts";
@@ -28,12 +28,13 @@ function checkSide(
     });
   }
   return expected.map(({ name, value }, i) => {
-    const path = `${where}, ${side} "${name}"`;
-    const buffer = requireOwn(buffers[i]!, path);
+    const path = (): string => `${where}, ${side} "${name}"`;
+    const given = buffers[i]!;
+    const buffer = given instanceof XlaBuffer ? given : requireOwn(given, path());
     if (!sameType(value, buffer)) {
       throw new ShapeError(
         `the graph has ${formatType(value)}, the buffer ${formatType(buffer)}. Pass a buffer of the graph's type.`,
-        { code: "BUFFER_TYPE", path },
+        { code: "BUFFER_TYPE", path: path() },
       );
     }
     const sharding = shardings[i] ?? "replicated";
@@ -41,7 +42,7 @@ function checkSide(
       const message = `the graph has it ${describeSharding(sharding)}, the buffer is ${describeSharding(buffer.sharding)}.`;
       throw new ShapeError(`${message} Allocate the buffer as the graph is compiled.`, {
         code: "BUFFER_SHARDING",
-        path,
+        path: path(),
       });
     }
     return buffer;
@@ -55,6 +56,8 @@ export class XlaExecutable implements Executable {
   private readonly cached: CachedProgram;
   /** By position of a donated input, that of the output. */
   private readonly donated: ReadonlyMap<number, number>;
+  /** By position of an output, that of the input whose memory it takes. */
+  private readonly donors: ReadonlyMap<number, number>;
   private readonly onDispose: (executable: XlaExecutable) => void;
   private tail: Promise<unknown> = Promise.resolve();
   private disposed: Promise<void> | undefined;
@@ -79,6 +82,7 @@ export class XlaExecutable implements Executable {
     this.donated = new Map(
       [...donations].map(([input, output]) => [position(graph.inputs, input), position(graph.outputs, output)]),
     );
+    this.donors = new Map([...this.donated].map(([input, output]) => [output, input]));
   }
 
   /** What a run takes in memory, where the library tells. */
@@ -115,7 +119,6 @@ export class XlaExecutable implements Executable {
   /** An output is an input only where that was donated to it; a donated input is no other input. */
   private requireApart(sources: readonly XlaBuffer[], targets: readonly XlaBuffer[]): void {
     const facts = { code: "REGION_OVERLAP", path: `executable "${this.graph.name}"` };
-    const donors = new Map([...this.donated].map(([input, output]) => [output, input]));
     const given = new Map<XlaBuffer, number>();
     sources.forEach((buffer, i) => {
       const other = given.get(buffer);
@@ -128,7 +131,7 @@ export class XlaExecutable implements Executable {
     });
     const written = new Set<XlaBuffer>();
     targets.forEach((buffer, i) => {
-      const donor = donors.get(i);
+      const donor = this.donors.get(i);
       const isApart = donor === undefined ? !given.has(buffer) : sources[donor] === buffer;
       if (isApart && !written.has(buffer)) {
         written.add(buffer);
@@ -153,11 +156,12 @@ export class XlaExecutable implements Executable {
         if (this.donated.has(i)) source.take();
       });
       for (const i of this.donated.keys()) {
-        held[i]!.release();
-        await held[i]!.whenSole();
+        const content = held[i]!;
+        content.release();
+        if (!content.isSole) await content.whenSole();
       }
       const arrays: DeviceArray[] = [];
-      for (const content of held) arrays.push(await content.array());
+      for (const content of held) arrays.push(content.present ?? (await content.array()));
       isStarted = true;
       const results = await this.cached.executable.run(arrays);
       targets.forEach((target, i) => {
