@@ -10,9 +10,10 @@ import type { Weights } from "../nn/weights.ts";
 import { openEngine } from "../runtime.ts";
 import { testTable, testTokenizer } from "../tasks/testing.ts";
 import { textClassification } from "../tasks/text-classification.ts";
+import { textRanking } from "../tasks/text-ranking.ts";
 import type { TrainEvent } from "../train/event.ts";
 import { evaluate } from "./evaluate.ts";
-import { finetune } from "./finetune.ts";
+import { finetune, tell } from "./finetune.ts";
 import type { FinetuneOptions } from "./finetune-option.ts";
 import { loadClassifier } from "./load.ts";
 import { predict } from "./predict.ts";
@@ -180,6 +181,20 @@ describe("finetune", () => {
     );
     expect(notices).toContain('one.tsv: 16 examples, 2 classes, all of class "positive"');
     expect(notices).toContain("dev.tsv: 48 examples, 2 classes");
+  });
+
+  it("tells of how many queries candidates are, and how many have something to choose (bug: a table of which nearly nothing is learnt)", async () => {
+    const rows = [
+      { text: "good", other: "film", label: "1" },
+      { text: "good", other: "plot", label: "0" },
+      { text: "bad", other: "film", label: "0" },
+      { text: "new", other: "plot", label: "1" },
+    ];
+    const ranking = textRanking({ tokenizer, maxSeqLength: 16, textColumns: ["text", "other"] });
+    const notices: string[] = [];
+    const listener = (event: TrainEvent) => void (event.kind === "notice" && notices.push(event.message));
+    tell(listener, await ranking.read(testTable("pairs.tsv", rows)), 16);
+    expect(notices).toEqual(["pairs.tsv: 4 candidates of 3 queries; with a right one and others: 1"]);
   });
 
   it("refuses a label in dev that train has not", async () => {

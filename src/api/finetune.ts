@@ -3,6 +3,7 @@ import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import type { ClassificationModel } from "../models/model.ts";
 import type { ClassificationResult } from "../tasks/classification-evaluation.ts";
+import { isRanked, type RankingData } from "../tasks/ranking-data.ts";
 import { TextClassifierProgram } from "../tasks/text-classifier-program.ts";
 import type { LabelledText, TextTask, TextTaskData } from "../tasks/text-task.ts";
 import type { TrainListener } from "../train/event.ts";
@@ -40,13 +41,20 @@ function likenessOf({ examples, labels }: TextTaskData): string {
   return labels.length === 1 ? `, all of them ${first}` : `, all of class ${JSON.stringify(labels[first])}`;
 }
 
+/** Candidates and their queries: nothing is learnt from those without a right one and another, and their figures say little. */
+function rankedText({ examples, numQueries, training }: RankingData): string {
+  const numChoices = new Set(training.map(({ query }) => query)).size;
+  return `${examples.length} candidates of ${numQueries} queries; with a right one and others: ${numChoices}`;
+}
+
 /** Tells what a table holds. */
 export function tell(listener: TrainListener | undefined, data: TextTaskData, maxSeqLength: number): void {
   const { name, examples, labels, numTruncated, numSkipped } = data;
   const cut = numTruncated === 0 ? "" : `, ${numTruncated} cut to ${maxSeqLength} tokens`;
   const skipped = numSkipped === 0 ? "" : `, ${numSkipped} rows skipped for their label`;
   const classes = labels.length === 1 ? "numbers" : `${labels.length} classes`;
-  const message = `${name}: ${examples.length} examples, ${classes}${likenessOf(data)}${cut}${skipped}`;
+  const what = isRanked(data) ? rankedText(data) : `${examples.length} examples, ${classes}${likenessOf(data)}`;
+  const message = `${name}: ${what}${cut}${skipped}`;
   listener?.({ kind: "notice", message });
 }
 

@@ -72,3 +72,8 @@ export async function readRanked(source: TableSource, reading: RankingReading): 
     facts: regressionFacts([0, 1]),
   };
 }
+
+/** Whether what a table holds are candidates of queries. */
+export function isRanked(data: TextTaskData): data is RankingData {
+  return "numQueries" in data;
+}

@@ -87,7 +87,7 @@ export const trainOptionsTable = defineConfig({
       ? [{ path: "maxSteps", message: "must be given, or numEpochs.", code: "CONFIG_REQUIRED" }]
       : []),
     ...(maxSteps !== null && numEpochs !== null
-      ? [{ path: "numEpochs", message: "must be left out when maxSteps is given.", code: "CONFIG_AMBIGUOUS" }]
+      ? [{ path: "numEpochs", message: "must be left out (null) when maxSteps is given.", code: "CONFIG_AMBIGUOUS" }]
       : []),
     ...(numEpochs === 0 ? [{ path: "numEpochs", message: "must be above 0; got 0.", code: "CONFIG_RANGE" }] : []),
     // A mean that never moves, and 0 divided by 0 where a weight had no gradient yet.
