@@ -143,6 +143,12 @@ describe("one call goes by what the folder is", () => {
     expect(slice(place)).toEqual([prediction, prediction]);
     for (const candidate of best) expect(slice(candidate)).toEqual([candidate.text, candidate.text]);
     await expect(predicted("answers", [], { columns: ["text"] })).rejects.toMatchObject({ code: "CONFIG_RANGE" });
+    // Nothing that can be seen: a text, but no token (bug: told by its number in a part of the table).
+    const unseen = [
+      { question: "the film", context: text },
+      { question: "the film", context: "\u200b" },
+    ];
+    await expect(predicted("answers", unseen)).rejects.toThrow(/line 2: the question or its text has no token/);
   });
 
   test("written texts, for sources cut as in fine-tuning (bug: PROMPT_TOO_LONG in the middle of a file)", async () => {

@@ -184,6 +184,16 @@ function answerFields(context: string, answer: Answer, as: string): Record<strin
   return { [as]: text, ...Object.fromEntries(beside.map(([name, value]) => [named(name), value])) };
 }
 
+/** An error that names an item of a list, as one that names its row. */
+function withLine(error: unknown, rows: readonly TableRow[], file: string): unknown {
+  const row = error instanceof DataError && error.code === "TEXT_EMPTY" ? rows[Number(error.details.id)] : undefined;
+  if (row === undefined) return error;
+  return new DataError(
+    `line ${row.line}: the question or its text has no token: it holds nothing that can be seen. Fill it in, or remove the row.`,
+    { code: "TEXT_EMPTY", path: file, details: { line: row.line }, cause: error },
+  );
+}
+
 /** Answers to questions; an empty text where the model says that there is none. */
 export async function answerRowPredictor(model: AnswerModel, given: RowPredictorOptions = {}): Promise<RowPredictor> {
   checkOptions(given, { who: "models that answer questions", numColumns: [2] });
@@ -204,7 +214,9 @@ export async function answerRowPredictor(model: AnswerModel, given: RowPredictor
             details: { line: row.line },
           });
         });
-        const answers = await answerer.answer(asked);
+        const answers = await answerer.answer(asked).catch((error: unknown) => {
+          throw withLine(error, rows, source.name);
+        });
         for (const [i, row] of rows.entries()) {
           yield withAdded(row, source.name, answerFields(asked[i]!.context, answers[i]!, as), answers[i]!.text);
         }

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { type CsvError, parse } from "csv-parse";
+import { type CsvError, type InfoRecord, parse } from "csv-parse";
 import { DataError } from "../base/errors.ts";
 import { fileBlocks, wholeLines } from "./file-lines.ts";
 import { type DelimitedOptions, type TableRow, TableSource, type TextColumnOptions } from "./table.ts";
@@ -8,12 +8,6 @@ import { type DelimitedOptions, type TableRow, TableSource, type TextColumnOptio
 interface CellRow {
   readonly cells: readonly string[];
   readonly line: number;
-}
-
-/** What csv-parse gives for a row. */
-interface ParsedRow {
-  readonly record: string[];
-  readonly info: { readonly empty_lines: number };
 }
 
 /**
@@ -53,28 +47,33 @@ async function* quotedRows(file: string, options: DelimitedOptions): AsyncGenera
   const read = texts(file, options);
   const { value: first } = await read.next();
   if (first === undefined) return;
+  // csv-parse's own line numbers count a CRLF inside quotes twice. Lines are counted when rows are found, not when they are
+  // taken: those before a broken one may never be.
+  let end = 0;
+  const lines: number[] = [];
+  const counted = (cells: string[], { empty_lines: empty }: InfoRecord): string[] => {
+    lines.push(end + empty + 1);
+    end++;
+    for (const cell of cells) for (let at = cell.indexOf("\n"); at !== -1; at = cell.indexOf("\n", at + 1)) end++;
+    return cells;
+  };
   const parser = parse({
-    ...{ delimiter, relax_column_count: true, skip_empty_lines: true, info: true },
+    ...{ delimiter, relax_column_count: true, skip_empty_lines: true, on_record: counted },
     // Left to itself it takes the first line's end for that of all.
     record_delimiter: lineEnds(first),
   });
   const blocks = Readable.from(joined(first, read));
   blocks.on("error", (error) => parser.destroy(error));
   blocks.pipe(parser);
-  // csv-parse's own line numbers count a CRLF inside quotes twice.
-  let end = 0;
   try {
-    for await (const { record, info } of parser as AsyncIterable<ParsedRow>) {
-      yield { cells: record, line: end + info.empty_lines + 1 };
-      end++;
-      for (const cell of record) for (let at = cell.indexOf("\n"); at !== -1; at = cell.indexOf("\n", at + 1)) end++;
-    }
+    for await (const cells of parser as AsyncIterable<string[]>) yield { cells, line: lines.shift()! };
   } catch (cause) {
-    const { code } = cause as CsvError;
+    const { code, empty_lines: empty } = cause as CsvError & Pick<InfoRecord, "empty_lines">;
     if (!String(code).startsWith("CSV_")) throw cause;
+    const line = end + empty + 1;
     throw new DataError(
-      `the row at line ${end + 1}: CSV quoting is broken (${(cause as Error).message}). If quotes are plain text, read it with tsv and a delimiter.`,
-      { code: "CSV_INVALID", path: file, details: { line: end + 1 }, cause },
+      `the row at line ${line}: CSV quoting is broken (${(cause as Error).message.replace(/ at line \d+/, "")}). If quotes are plain text, read it with tsv and a delimiter.`,
+      { code: "CSV_INVALID", path: file, details: { line }, cause },
     );
   } finally {
     blocks.destroy();

@@ -161,7 +161,7 @@ export async function* wholeLines(
     if (own.isWhole) yield own;
     else {
       throw new DataError(
-        `line ${own.line}: is longer than ${longestLine >> 21} million characters. Divide it, or check the file's line ends.`,
+        `line ${own.line}: is longer than ${longestLine >> 20} MiB. Divide it, or check the file's line ends.`,
         { code: "LINE_TOO_LONG", path: file, details: { line: own.line } },
       );
     }

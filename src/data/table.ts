@@ -71,7 +71,8 @@ export class TableSource extends BlockSource {
       isEmpty = false;
       yield row;
     }
-    if (isEmpty) throw new DataError("the table has no rows.", { code: "TABLE_EMPTY", path: this.name });
+    if (isEmpty)
+      throw new DataError("the table has no rows. Is it the right file?", { code: "TABLE_EMPTY", path: this.name });
   }
 
   /** @throws {DataError} COLUMN_NEEDED, COLUMN_UNKNOWN, CELL_NOT_TEXT */

@@ -120,7 +120,7 @@ describe("textFile", () => {
     const text = `${"aé€😀".repeat(300_000)} end`;
     const lines = await collect(fileLines(await file(`${text}\nnext\n`)));
     expect(lines.map((entry) => entry.text).join("|").length).toBe(text.length + 5);
-    expect(lines.at(-1)).toEqual({ text: "next", line: 2 });
+    expect(lines.at(-1)).toEqual({ text: "next", line: 2, isWhole: true });
     const huge = "aé€😀".repeat(600_000);
     const pieces = await collect(fileLines(await file(huge)));
     expect(pieces.map((entry) => entry.text).join("") === huge).toBe(true);

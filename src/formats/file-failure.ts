@@ -49,12 +49,18 @@ export async function writeFailure(cause: unknown, path: string, neededBytes?: n
     case "EDQUOT":
     case "EFBIG":
       return diskFull(cause, path, neededBytes);
+    case "EISDIR":
+      return new CheckpointError("is a folder, where a file is to be written. Name a file.", {
+        code: "NOT_WRITABLE",
+        path,
+        cause,
+        details: { system },
+      });
     case "EACCES":
     case "EPERM":
     case "EROFS":
     case "ENOTDIR":
     case "EEXIST":
-    case "EISDIR":
     case "ENOENT":
       return new CheckpointError(`cannot be written; ${message(cause)}. Choose a folder that this user may write.`, {
         code: "NOT_WRITABLE",

@@ -1,7 +1,7 @@
 /** @file `firth ask`: answers to questions from an index. */
 import process from "node:process";
 import { createInterface } from "node:readline/promises";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { type FaqAnswer, type FaqBot, openFaqBot } from "../../api/faq-bot.ts";
 import { withIndex } from "../../api/vector-index.ts";
 import { chunksOf } from "../../data/chunk.ts";
@@ -108,8 +108,9 @@ async function answerTable(
 
 function parseThreshold(text: string): number | null {
   if (text === "none") return null;
-  const value = Number(text);
-  return text.trim() === "" ? Number.NaN : value;
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isNaN(value)) throw new InvalidArgumentError("must be a number, or none.");
+  return value;
 }
 
 /** `firth ask INDEX [QUESTION...]`. */

@@ -1,7 +1,11 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatOfName, rowLines } from "./row-output.ts";
+import { Session } from "../session.ts";
+import { formatOfName, rowLines, writeRows } from "./row-output.ts";
 import { parseSeeds, parseShares } from "./seed-option.ts";
 
 const row = (fields: Record<string, unknown>, added: Record<string, unknown> = {}, line = 1) => ({
@@ -9,6 +13,26 @@ const row = (fields: Record<string, unknown>, added: Record<string, unknown> = {
   added,
   line,
   text: "x",
+});
+
+test("an end by a signal leaves no file, and the old one where there was one (bug: a hidden part that stays)", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "firth-rows-out-"));
+  const [session, output] = [new Session({}), join(folder, "out.jsonl")];
+  const place = { format: "jsonl", output, source: "in" } as const;
+  const rows = async function* (controller?: AbortController) {
+    yield row({ n: 1 });
+    controller?.abort(new Error("by hand"));
+    yield row({ n: 2 });
+  };
+  const stopped = (controller: AbortController) =>
+    writeRows(session, rows(controller), { ...place, signal: controller.signal });
+  await expect(stopped(new AbortController())).rejects.toThrow("by hand");
+  expect(readdirSync(folder)).toEqual([]);
+  expect(await writeRows(session, rows(), place)).toBe(2);
+  await expect(stopped(new AbortController())).rejects.toThrow("by hand");
+  expect(readdirSync(folder)).toEqual(["out.jsonl"]);
+  expect(readFileSync(output, "utf8")).toBe('{"n":1}\n{"n":2}\n');
+  rmSync(folder, { recursive: true });
 });
 
 describe("rows as lines", () => {
