@@ -1,7 +1,8 @@
 // A short run on a language that can be learned, from a seed: its losses must be those of any other engine.
 //
-//   node bench/gpu/curve.mjs --engine cuda --dtype f32 --steps 200 > FILE.json
+//   node bench/gpu/curve.mjs --engine cuda --dtype f32 --steps 200 [--until 40] > FILE.json
 //
+// --until ends the run early; its steps are those of the whole run.
 // The language's words follow each other in cycles; weights, batches and dropout masks are functions of seeds. Prints a line of
 // JSON for each step, and one at the end.
 
@@ -10,7 +11,7 @@ import { say } from "./side.mjs";
 import { curve } from "./works.mjs";
 
 const text = { type: "string" };
-const values = backendOptions({ steps: text, preset: text });
+const values = backendOptions({ steps: text, until: text, preset: text });
 const dtype = values.dtype ?? "f32";
 const numWords = 59;
 const maxSeqLength = 64;
@@ -42,6 +43,7 @@ const examples = {
 };
 const { backend } = await openBackend(values);
 const began = performance.now();
+const early = new AbortController();
 await train({
   backend,
   model: module,
@@ -62,7 +64,9 @@ await train({
   listener: (event) => {
     if (event.kind !== "step") return;
     say({ step: event.step, loss: event.loss, norm: event.gradientNorm });
+    if (event.step === Number(values.until)) early.abort();
   },
+  signal: early.signal,
 });
 say({ engine: backend.name, dtype, seconds: (performance.now() - began) / 1000 });
 await backend.dispose();

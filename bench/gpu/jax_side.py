@@ -1,7 +1,9 @@
 """JAX's side: it compiles and runs the text that Firth made of a step, so that only what surrounds the graph differs.
 
     node bench/gpu/firth-side.mjs … --dump FOLDER
-    python3 bench/gpu/jax_side.py --graph FOLDER
+    python3 bench/gpu/jax_side.py --graph FOLDER [--plugin FILE]
+
+--plugin runs it with that PJRT plugin instead of JAX's own client, so that both sides have one compiler.
 
 Weights are random, optimizer state is small: figures mean nothing, times do. Arguments that results take the memory of are
 given back as those results in the next step. The protocol is that of side.mjs.
@@ -40,7 +42,11 @@ def draw(numpy, random, name, kind):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--graph", required=True)
+    parser.add_argument("--plugin")
     options = parser.parse_args()
+    if options.plugin is not None:
+        os.environ["PJRT_NAMES_AND_LIBRARY_PATHS"] = f"given:{os.path.abspath(options.plugin)}"
+        os.environ["JAX_PLATFORMS"] = "given"
     # Beside other programs on one device.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax

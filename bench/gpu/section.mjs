@@ -76,12 +76,21 @@ function trainingText({ work, rounds, block, sides, date, machine }) {
   return lines.join("\n");
 }
 
-function curveText({ dtype, steps, greatest, tolerance, losses, expected, date, failure }) {
-  if (steps === 0) return `| ${dtype} | 0 | – | ${failure} | – | – | ${date} |`;
+/** Whether steps that were made twice gave the same numbers. */
+function againText(again) {
+  if (again === undefined || again.steps === 0) return "not made again";
+  const { steps, firstOther } = again;
+  return firstOther === undefined
+    ? `${steps} steps made again: the same bits`
+    : `made again: other bits from step ${firstOther} on`;
+}
+
+function curveText({ dtype, steps, greatest, tolerance, losses, expected, again, date, failure }) {
+  if (steps === 0) return `| ${dtype} | 0 | – | ${failure} | – | – | – | ${date} |`;
   const within = greatest <= tolerance ? "within" : "**outside**";
   const last = (values) => fixed(median(values.slice(-10)), 4);
   const stopped = failure === undefined ? "" : ` (${failure})`;
-  return `| ${dtype} | ${steps}${stopped} | ${greatest.toExponential(1)} | ${within} ${tolerance} | ${last(losses)} | ${last(expected)} | ${date} |`;
+  return `| ${dtype} | ${steps}${stopped} | ${greatest.toExponential(1)} | ${within} ${tolerance} | ${last(losses)} | ${last(expected)} | ${againText(again)} | ${date} |`;
 }
 
 function finetuningText({ task, batch, dtype, target, sides, date }) {
@@ -135,7 +144,7 @@ export function summaryLines(record) {
     const { dtype, steps, greatest, greatestNorm, tolerance, failure } = record;
     if (steps === 0) return [`curve ${dtype} | missing: ${failure}`];
     return [
-      `curve ${dtype} | ${steps} steps | greatest difference of a loss ${greatest.toExponential(2)} of ${tolerance}, of a norm ${greatestNorm.toExponential(2)}`,
+      `curve ${dtype} | ${steps} steps | greatest difference of a loss ${greatest.toExponential(2)} of ${tolerance}, of a norm ${greatestNorm.toExponential(2)} | ${againText(record.again)}`,
     ];
   }
   const ours = record.sides.find(({ id }) => id.startsWith("firth"));
@@ -179,8 +188,8 @@ ${of("training").map(trainingText).join("\n\n")}
 
 A run of ${curve.steps} steps from the same weights, batches and dropout masks as the onnx engine's in f32.
 
-| dtype | steps | greatest difference of a loss | allowed | median of the last ten | the onnx engine's | date |
-|---|---|---|---|---|---|---|
+| dtype | steps | greatest difference of a loss | allowed | median of the last ten | the onnx engine's | a second time | date |
+|---|---|---|---|---|---|---|---|
 ${of("curve").map(curveText).join("\n")}
 
 ${of("finetuning").map(finetuningText).join("\n\n")}

@@ -27,8 +27,12 @@ async function commandOf({ label, kind, dtype, compile }, work, place, lateMs) {
   const program = place.firth("firth-side.mjs", ...shape, "--dtype", place.dtype, "--dump", graph);
   const { failure } = await place.lines(process.execPath, program, { lateMs });
   if (failure !== undefined) throw failure;
-  const env = device === "cpu" ? { JAX_PLATFORMS: "cpu" } : {};
-  return { label, command: python, args: [join(here, "jax_side.py"), "--graph", graph], env };
+  const { plugin } = place.options;
+  const isOnCpu = device === "cpu";
+  // A plugin that was named for the processor is JAX's, too: another release of the compiler makes other code.
+  const own = isOnCpu && plugin !== undefined ? ["--plugin", plugin] : [];
+  const env = isOnCpu && plugin === undefined ? { JAX_PLATFORMS: "cpu" } : {};
+  return { label, command: python, args: [join(here, "jax_side.py"), "--graph", graph, ...own], env };
 }
 
 const reasonOf = ({ message }) => {
