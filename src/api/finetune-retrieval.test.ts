@@ -120,6 +120,22 @@ describe("finetuneRetrieval", () => {
     expect([...byClass.weights.keys()].some((name) => name.startsWith("head."))).toBe(false);
   });
 
+  it("refuses pairs of one passage, group or question (bug: a run that learns nothing, with a loss of 0)", async () => {
+    const refusal = async (task: ReturnType<typeof retrieval>, ...rows: object[]) => {
+      const table = memoryTable("alike.jsonl", rows);
+      return finetuneRetrieval(pairedModel(), task, { train: table }, { engine, maxSteps: 1, batchSize: 2 }).catch(
+        String,
+      );
+    };
+    const plain = retrieval({ tokenizer, maxSeqLength: 16 });
+    const pair = (question: string, answer: string) => ({ question, answer, topic: 1 });
+    const alike = await refusal(plain, pair("ask1", "say1"), pair("ask2", "say1"));
+    expect(alike).toMatch(/alike\.jsonl: no question has a passage.*all 2 pairs are of one passage or group/);
+    const grouped = retrieval({ tokenizer, maxSeqLength: 16, groupColumn: "topic" });
+    expect(await refusal(grouped, pair("ask1", "say1"), pair("ask2", "say2"))).toContain("one passage or group");
+    expect(await refusal(plain, pair("ask1", "say1"), pair("ask1", "say2"))).toContain("are of one question");
+  });
+
   it("refuses what does not fit, all together", async () => {
     const task = retrieval({ tokenizer, maxSeqLength: 64 });
     const wrong = {

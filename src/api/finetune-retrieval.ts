@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ConfigError, type ConfigIssue } from "../base/errors.ts";
+import { ConfigError, type ConfigIssue, DataError } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import { isCarried, type PretrainingModel } from "../models/model.ts";
 import { adoptWeights, initialWeights } from "../nn/weights.ts";
@@ -79,6 +79,16 @@ function headIssues({ settings: { loss } }: Retrieval, { freeze }: FinetuneOptio
   return [{ path: "transfer.freeze", message, code: "CONFIG_AMBIGUOUS" }];
 }
 
+/** Refuses pairs from which nothing can be learnt: each question is told apart from passages of other groups. */
+function requireRivals({ name, examples, answers }: RetrievalData): void {
+  const { size } = new Set(examples.flatMap(({ groups }) => groups));
+  if (examples.some(({ question }) => answers[question]!.size < size)) return;
+  throw new DataError(
+    `no question has a passage that does not answer it: all ${examples.length} pairs are of ${size === 1 ? "one passage or group" : "one question"}. Check the columns of passages and groups, or add other pairs.`,
+    { code: "RIVALS_NONE", path: name },
+  );
+}
+
 /** Texts as language: the passage, the question, passages that are none of it. The same text is the same object. */
 function languageTexts(tokenizer: Tokenizer): (example: RetrievalExample) => readonly LanguageText[] {
   const known = new WeakMap<EncodedText, LanguageText>();
@@ -97,7 +107,7 @@ function languageTexts(tokenizer: Tokenizer): (example: RetrievalExample) => rea
  * @param start a model, or its folder
  * @param tables pairs to learn from and, for held-out figures, pairs and passages to search
  * @throws {ConfigError} when model and task do not fit, or options are wrong: all problems together
- * @throws {DataError} for rows that cannot be used, naming file and line
+ * @throws {DataError} for rows that cannot be used, naming file and line; RIVALS_NONE
  * @throws {DivergenceError} NOT_FINITE; the last checkpoint stays
  * @source Reimers & Gurevych 2019, arXiv:1908.10084
  */
@@ -135,6 +145,7 @@ export async function finetuneRetrieval(
   const { framing } = family;
   const data = await task.read(tables.train, { framing });
   tell(listener, data, loss);
+  if (loss === "inBatchNegatives") requireRivals(data);
   const { labels } = data;
   const held =
     tables.eval && (await task.read(tables.eval, { labels, framing, corpus: tables.corpus, ignoresNegatives: true }));
