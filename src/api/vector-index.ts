@@ -66,6 +66,8 @@ export interface VectorIndex {
    * @throws {DataError} TEXT_EMPTY; {ConfigError} for a wrong count
    */
   search(texts: readonly string[], options?: SearchOptions): Promise<FoundEntry[][]>;
+  /** Of some ids those that are not in the index. */
+  missing(ids: readonly string[]): Promise<string[]>;
   /** All entries with their vectors, in constant memory. */
   entries(): AsyncGenerator<Entry>;
   /** Keeps a threshold with the index. @throws {CheckpointError} INDEX_LOCKED */
@@ -102,6 +104,7 @@ async function openWhole(folder: string, { model: given, ...engine }: OpenIndexO
       for (const vector of await embed(texts)) found.push(await own.search(vector, count, isExact));
       return found;
     },
+    missing: (ids) => own.missing(ids),
     entries: () => own.entries(),
     setThreshold: (threshold) => own.setThreshold(threshold),
     dispose: async () => {

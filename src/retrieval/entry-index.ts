@@ -93,6 +93,12 @@ export class EntryIndex {
     return this.store.search(vector, { count, numProbes });
   }
 
+  /** Of some ids those that are not there. */
+  async missing(ids: readonly string[]): Promise<string[]> {
+    const there = await this.store.find(ids);
+    return ids.filter((id) => !there.has(id));
+  }
+
   entries(): AsyncGenerator<Entry> {
     return this.store.entries();
   }

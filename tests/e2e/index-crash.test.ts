@@ -147,7 +147,7 @@ test("build, killed again and again, ends with the rows of an undisturbed one (w
   expect(last).toBeGreaterThanOrEqual(PART);
   const found = place.run("index", "search", "faq.index", faq[0]!.text, "-k", "1", "-m", "start");
   expect([found.status, found.stdout]).toEqual([0, expect.stringMatching(/^1\.0000 {2}q/)]);
-  if (last < NUM_ROWS) expect(found.stderr).toContain("making it of faq.jsonl was broken off");
+  if (last < NUM_ROWS) expect(found.stderr).toContain("making it of faq.jsonl has not come to its end");
   expect(place.json(...build("faq.index"))).toMatchObject({
     added: NUM_ROWS - last,
     kept: last,

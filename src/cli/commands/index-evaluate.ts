@@ -1,11 +1,17 @@
 /** @file `firth index evaluate`: figures of an index on questions whose answers are known, and a threshold. */
 import { type Command, InvalidArgumentError } from "commander";
-import { evaluateRetrieval, type RetrievalEvaluation, readQuestions } from "../../api/evaluate-retrieval.ts";
+import {
+  evaluateRetrieval,
+  type JudgedQuestion,
+  type RetrievalEvaluation,
+  readQuestions,
+} from "../../api/evaluate-retrieval.ts";
 import { openFaqBot } from "../../api/faq-bot.ts";
-import { withIndex } from "../../api/vector-index.ts";
+import { type VectorIndex, withIndex } from "../../api/vector-index.ts";
 import { defineCommand, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
 import { count, percent, table } from "../number-text.ts";
+import type { Session } from "../session.ts";
 import {
   askFields,
   askTable,
@@ -59,6 +65,26 @@ function evaluationText(evaluation: RetrievalEvaluation): string {
   ]);
 }
 
+/** Says which right answers cannot be found, and whether there are any: figures of a wrong column look like those of a bad index. */
+async function sayUnknown(
+  session: Session,
+  index: VectorIndex,
+  file: string,
+  questions: readonly JudgedQuestion[],
+): Promise<void> {
+  const wanted = [...new Set(questions.flatMap(({ relevant }) => relevant))];
+  if (wanted.length === 0)
+    session.say(`${file}: no question has a right answer, so that there are no figures of order.`);
+  const missing = new Set(await index.missing(wanted));
+  for (const { relevant, line } of questions) {
+    const first = relevant.find((id) => missing.has(id));
+    if (first === undefined) continue;
+    const share = `${count(missing.size)} of ${count(wanted.length)} right answers are not in the index`;
+    session.say(`${file}: ${share} and count as not found; the first is ${JSON.stringify(first)} in line ${line}.`);
+    return;
+  }
+}
+
 function parsePrecision(text: string): number {
   const value = Number(text);
   if (value > 0 && value <= 1) return value;
@@ -89,6 +115,7 @@ export function evaluateCommand(): Command {
     const precision = given.precision as number | undefined;
     await withIndex(folder!, await openingOptions(session, given, settings), async (index) => {
       await sayUnfinished(session, index);
+      await sayUnknown(session, index, source.name, questions);
       const bot = await openFaqBot(index, {
         ...computingOptions(session, settings),
         ...(await givenReranker(given)),

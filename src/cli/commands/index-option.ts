@@ -84,10 +84,11 @@ export async function sayUnfinished(session: Session, index: VectorIndex): Promi
   const { folder, building, pending, numEntries } = await index.info();
   if (building !== null) {
     session.say(
-      `${folder}: making it of ${building} was broken off; these are its first ${count(numEntries)} entries.`,
+      `${folder}: making it of ${building} has not come to its end; these are its first ${count(numEntries)} entries.`,
     );
   }
-  for (const source of pending) session.say(`${folder}: adding ${source} was broken off; a part of it is missing.`);
+  for (const source of pending)
+    session.say(`${folder}: adding ${source} has not come to its end; a part of it is missing.`);
 }
 
 /** A count of the command line. */

@@ -35,6 +35,11 @@ it("makes a bot of a CSV file of questions and answers, without a word about col
 
   const evaluated = await run("index", "evaluate", at("faq.index"), "-d", at("asked.csv"), "--keep-threshold");
   expect(evaluated.out).toMatch(/on other questions +precision \d\.\d+.*5 parts/);
+  await writeFile(at("wrong.csv"), `question,id\n${cell("ask1")},2\n${cell("ask2")},nobody\n`);
+  const wrong = await run("index", "evaluate", at("faq.index"), "-d", at("wrong.csv"));
+  expect(wrong.error).toContain(
+    'wrong.csv: 1 of 2 right answers are not in the index and count as not found; the first is "nobody" in line 3.',
+  );
   const info = await runCommand("index", "info", at("faq.index"));
   expect(info.out).toMatch(
     /threshold +\S+ of cosines \(best F1 on .*asked\.csv; .*% right, .*% answered on other questions\)/,
