@@ -116,6 +116,10 @@ export const elementwiseSamples = {
     ...binary("div"),
     direct("div", {}, [i32([8], given(7, -7, 8, -8, 2_000_000_011)), i32([8], given(2, 2, -3, 3, 7, -1))]),
     direct("div", {}, [u32([4], given(0xffffffff, 7, 0x80000001)), u32([4], given(3, 2, 7, 0xffffffff))]),
+    direct("div", {}, [i32([5], given(7, -7, 0, -0x80000000, 9)), i32([5], given(0, 0, 0, 0, 2))], {
+      title: "i32 by 0",
+    }),
+    direct("div", {}, [u32([3], given(0xffffffff, 0, 9)), u32([3], given(0, 0, 2))], { title: "u32 by 0" }),
   ],
   max: [...binary("max"), ...integerBinary("max")],
   min: [...binary("min"), ...integerBinary("min")],
