@@ -28,7 +28,7 @@ export interface EngineOptions {
    * finds devices, and `xla` on the first of them that there are, at last on the CPU.
    */
   readonly engine?: EngineChoice;
-  /** Threads of the engine; all processors when left out. */
+  /** Threads of the engine; all processors when left out. An xla engine on a GPU or TPU has none to choose, and refuses it. */
   readonly threads?: number;
   /** How the onnx engine reaches ONNX Runtime; `auto` says in `firth doctor` what it chose. */
   readonly binding?: "auto" | "c-api" | "onnxruntime-node";
