@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { indexInfo } from "../../api/vector-index.ts";
 import { DataError } from "../../base/errors.ts";
 import { manifestFile, readManifest } from "../../data/manifest.ts";
 import { findLatestCheckpoint, listCheckpoints } from "../../formats/checkpoint.ts";
@@ -10,6 +11,7 @@ import { openWeights } from "../../formats/model-weights.ts";
 import { openSafetensors } from "../../formats/safetensors-reader.ts";
 import { elementCount } from "../../formats/stored-dtype.ts";
 import { adapterConfigName, adapterWeightsName } from "../../models/adapter/file.ts";
+import { isIndex } from "../../retrieval/index-manifest.ts";
 import { hasTokenizer, loadTokenizer } from "../../tokenizers/load.ts";
 import { runs } from "../define-command.ts";
 import { count, table } from "../number-text.ts";
@@ -17,6 +19,7 @@ import { formatBytes, formatFigure } from "../progress/index.ts";
 import { readRecipe } from "../recipe/read-recipe.ts";
 import { recipeFile } from "../recipe/run-recipe.ts";
 import { type Description, describeHeads } from "./info-head.ts";
+import { indexRows } from "./vector-index.ts";
 
 /** Weights, gradients and AdamW's two moments, 4 bytes each; activations come on top. */
 const trainingBytesPerParameter = 16;
@@ -157,17 +160,23 @@ async function describeTokenizer(path: string): Promise<Description> {
   };
 }
 
+async function describeIndex(folder: string): Promise<Description> {
+  const info = await indexInfo(folder);
+  return { facts: { kind: "index", ...info }, rows: indexRows(info) };
+}
+
 async function describe(path: string): Promise<Description> {
   const has = (name: string): boolean => existsSync(join(path, name));
   if (has(manifestFile)) return describeCorpus(path);
   if (has(recipeFile) || has("metrics.jsonl")) return describeRun(path);
   if (has(adapterConfigName) && has(adapterWeightsName)) return describeAdapter(path);
+  if (isIndex(path)) return describeIndex(path);
   if (has("config.json")) return describeModel(path);
   if (hasTokenizer(path)) return describeTokenizer(path);
   const isThere = existsSync(path);
   throw new DataError(
     isThere
-      ? `holds none of config.json, ${manifestFile}, ${recipeFile}, tokenizer.json. Name a model, a corpus, a run or a tokenizer.`
+      ? `holds none of config.json, ${manifestFile}, ${recipeFile}, tokenizer.json. Name a model, a corpus, a run, an index or a tokenizer.`
       : "no such folder. Check the name and the working folder.",
     { code: isThere ? "NOTHING_KNOWN" : "FOLDER_MISSING", path },
   );
@@ -176,7 +185,7 @@ async function describe(path: string): Promise<Description> {
 /** `firth info PATH`. */
 export function infoCommand(command: Command): Command {
   command
-    .description("say what a folder holds: a model, an adapter, a prepared corpus, a run, a tokenizer")
+    .description("say what a folder holds: a model, an adapter, a prepared corpus, a run, an index, a tokenizer")
     .argument("<folder>", "folder to look into");
   return runs(command, async (session, _given, [path]) => {
     const { facts, rows } = await describe(path!);

@@ -41,6 +41,7 @@ it("makes a bot of a CSV file of questions and answers, without a word about col
     'wrong.csv: 1 of 2 right answers are not in the index and count as not found; the first is "nobody" in line 3.',
   );
   const info = await runCommand("index", "info", at("faq.index"));
+  expect((await runCommand("info", at("faq.index"))).out).toBe(info.out);
   expect(info.out).toMatch(
     /threshold +\S+ of cosines \(best F1 on .*asked\.csv; .*% right, .*% answered on other questions\)/,
   );

@@ -80,9 +80,10 @@ function thresholdText(threshold: IndexInfo["threshold"]): string {
   return `${value.toPrecision(4)} of ${by} (${aim}${held ?? ""})`;
 }
 
-function infoText(info: IndexInfo): string {
+/** What an index says of itself, as people read it. */
+export function indexRows(info: IndexInfo): readonly (readonly [string, string])[] {
   const { model, neighbours, threshold, building, pending } = info;
-  return table([
+  return [
     ["index", info.folder],
     ["entries", count(info.numEntries)],
     ["model", `${model.family}, ${model.folder ?? "in memory"}, ${model.fingerprint}`],
@@ -100,14 +101,14 @@ function infoText(info: IndexInfo): string {
     ["threshold", thresholdText(threshold)],
     ...(building === null ? [] : [["not whole", `being made of ${building}; the same command goes on`] as const]),
     ...pending.map((source) => ["not whole", `adding ${source}; the same command goes on`] as const),
-  ]);
+  ];
 }
 
 function infoCommand(): Command {
   const command = defineCommand("info", "what an index holds").argument("<folder>", "folder of the index");
   return runs(command, async (session, _given, [folder]) => {
     const info = await indexInfo(folder!);
-    session.result(info, infoText(info));
+    session.result(info, table(indexRows(info)));
   });
 }
 
