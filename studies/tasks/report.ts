@@ -134,13 +134,14 @@ function commandOf(task: TaskCase): string[] {
 
 /** What can be told from the deviations: tasks where the pre-trained start is better than from scratch, or worse. */
 function verdict(start: string): string {
+  const compared = shown.flatMap((task) => {
+    const [own, scratch] = [start, "scratch"].map((name) => spread(valuesOf(task, task.figures[0]!, name)));
+    return own!.count < 2 || scratch!.count < 2 ? [] : [{ task, own: own!, scratch: scratch! }];
+  });
+  if (compared.length === 0) return "a seed or none of each task, which tells no deviation";
   const names = (sign: 1 | -1): string[] =>
-    shown.flatMap((task) => {
-      const figure = task.figures[0]!;
-      const [own, scratch] = [start, "scratch"].map((name) => valuesOf(task, figure, name));
-      if (own!.length < 2 || scratch!.length < 2) return [];
-      const [a, b] = [spread(own!), spread(scratch!)];
-      const isClear = sign * (a.mean - b.mean) > 2 * Math.max(a.deviation, b.deviation);
+    compared.flatMap(({ task, own, scratch }) => {
+      const isClear = sign * (own.mean - scratch.mean) > 2 * Math.max(own.deviation, scratch.deviation);
       return isClear ? [task.title.split(",")[0]!] : [];
     });
   const told = (list: readonly string[]): string => (list.length === 0 ? "none" : list.join(", "));
