@@ -25,6 +25,7 @@ import {
   WordPiece,
 } from "../../index.ts";
 import type { PretrainingModel } from "../../models/model.ts";
+import { mostLanes } from "../../train/lane-choice.ts";
 import { documentation, moduleSentences } from "./documentation.ts";
 import { accuracyChart, pretrainingChart, type QuickstartFigures, quickstartReport } from "./report.ts";
 import { blanks, finetuning, maxSeqLength, model, pretraining, sentencesPerModule, vocabSize } from "./settings.ts";
@@ -89,6 +90,8 @@ async function pretrainOn(options: QuickstartOptions, files: TaskFiles) {
   const pretrained = await watch((listen) =>
     pretrain(start, objective, source.split({ evalFraction: 0.05, seed }), {
       ...pretraining,
+      // Not measured: the same machine is to give the same figures each time.
+      lanes: mostLanes("auto", engine),
       seed,
       engine,
       signal,

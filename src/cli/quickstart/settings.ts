@@ -20,7 +20,6 @@ export const pretraining = {
   evalSteps: 200,
   checkpointSteps: 1000,
   weightDecay: 0.01,
-  lanes: "auto",
 } as const;
 
 /** Labelled sentences a module that the classifiers learn from: few, as in most projects. */
