@@ -17,7 +17,7 @@ export async function wholeIndex(
   table: TableSource,
   options: BuildIndexOptions & Pick<OpenIndexOptions, "model">,
 ): Promise<VectorIndex> {
-  const isWhole = existsSync(join(folder, "index.json")) && (await indexInfo(folder)).pending === null;
+  const isWhole = existsSync(join(folder, "index.json")) && (await indexInfo(folder)).building === null;
   if (!isWhole) return (await buildIndex(folder, table, options)).index;
   const { model, engine, dtype } = options;
   return openIndex(folder, { model, engine, dtype });
