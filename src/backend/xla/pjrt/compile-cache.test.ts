@@ -1,22 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { FakePlugins, pair, program } from "./testing/harness.ts";
+import { expect, it } from "vitest";
+import { FakePlugins, pair, program, TestFolder } from "./testing/harness.ts";
 
 const plugins = new FakePlugins();
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "firth-pjrt-"));
-});
-
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+const folder = new TestFolder();
 
 it("compiled programs are kept in a folder, and compiled again where they are damaged", async () => {
-  const options = { compileCache: join(folder, "cache") };
+  const options = { compileCache: folder.at("cache") };
   const use = async (): Promise<readonly string[]> => {
     const executor = await plugins.open(options);
     const add = await executor.compile(program("add"));

@@ -1,25 +1,14 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { FolderStore } from "./key-value-store.ts";
-import { FakePlugins, failure } from "./testing/harness.ts";
+import { FakePlugins, failure, TestFolder } from "./testing/harness.ts";
 
 const plugins = new FakePlugins();
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "firth-pjrt-"));
-});
-
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+const folder = new TestFolder();
 
 describe("several hosts", () => {
   // Catches a callback whose struct is laid out otherwise, and a value that is freed before the plugin has copied it.
   it("exchange keys and values through a store", async () => {
-    const store = new FolderStore(join(folder, "store"));
+    const store = new FolderStore(folder.at("store"));
     const second = { index: 1, count: 2, store };
     store.put("local:0", new TextEncoder().encode("node 0"));
     const executor = await plugins.open({ host: second });

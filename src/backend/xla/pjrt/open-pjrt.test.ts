@@ -1,24 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { PjrtApi } from "./api.ts";
 import { Native } from "./native.ts";
 import { openExecutor, openPjrt, openUntested } from "./open-pjrt.ts";
-import { FakePlugins, failure, pair, program } from "./testing/harness.ts";
+import { FakePlugins, failure, pair, program, TestFolder } from "./testing/harness.ts";
 import { type FakeOptions, FakePlugin } from "./testing/plugin.ts";
 
 const plugins = new FakePlugins();
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "firth-pjrt-"));
-});
-
-afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
-});
+const folder = new TestFolder();
 
 describe("a plugin's executor", () => {
   it("tells what it is", async () => {
@@ -69,9 +60,9 @@ describe("versions of the interface", () => {
 
 describe("files that are no plugin", () => {
   it("are told apart", async () => {
-    const absent = join(folder, "absent.so");
+    const absent = folder.at("absent.so");
     expect((await failure(openPjrt({ plugin: absent }))).code).toBe("PJRT_LIBRARY_MISSING");
-    const broken = join(folder, "broken.so");
+    const broken = folder.at("broken.so");
     writeFileSync(broken, "not a library");
     expect((await failure(openUntested({ plugin: broken }))).code).toBe("PJRT_LIBRARY_BROKEN");
     const { platform, arch } = process;
@@ -79,7 +70,7 @@ describe("files that are no plugin", () => {
     const other = join(dirname(addon), `${platform}_${arch}`, "koffi.node");
     expect((await failure(openUntested({ plugin: other }))).code).toBe("PJRT_NOT_A_PLUGIN");
     // Tried in another process first, where a crash would harm nobody.
-    const tried = await failure(openPjrt({ plugin: other }, { cacheFolder: folder }));
+    const tried = await failure(openPjrt({ plugin: other }, { cacheFolder: folder.at() }));
     expect(tried).toMatchObject({ code: "PJRT_UNUSABLE", message: expect.stringContaining("has no GetPjrtApi") });
   });
 });

@@ -1,5 +1,8 @@
 /** @file What tests of executors share: an imitated plugin that is opened and given back, programs, failures. */
-import { afterEach, expect } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect } from "vitest";
 import { FirthError } from "../../../../base/errors.ts";
 import type { XlaExecutor, XlaProgram } from "../../executor.ts";
 import { PjrtApi } from "../api.ts";
@@ -33,6 +36,23 @@ export async function failure(work: Promise<unknown>): Promise<FirthError> {
   );
   expect(error).toBeInstanceOf(FirthError);
   return error as FirthError;
+}
+
+/** A folder of each test's own, which is removed after it. */
+export class TestFolder {
+  private path = "";
+
+  constructor() {
+    beforeEach(() => {
+      this.path = mkdtempSync(join(tmpdir(), "firth-pjrt-"));
+    });
+    afterEach(() => rmSync(this.path, { recursive: true, force: true }));
+  }
+
+  /** The path of a name in it; its own without one. */
+  at(name = ""): string {
+    return join(this.path, name);
+  }
 }
 
 /** Plugins of a file's tests, one at a time; each is given back after its test. */
