@@ -8,6 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { engineOptions } from "../engine.ts";
 import { preparedFile, usualFolder } from "./case.ts";
 import { casesOf } from "./cases.ts";
 import { curveFile, curveTasks, type DrawnCurve, writeCurve } from "./curve-section.ts";
@@ -19,7 +20,7 @@ const text = { type: "string" } as const;
 const { values } = parseArgs({
   options: {
     ...{ here: text, minilm: text, tasks: text, seeds: text, sizes: text, steps: text, folder: text },
-    ...{ engine: text, dtype: text, threads: text, build: { type: "boolean", default: false } },
+    ...{ build: { type: "boolean", default: false }, ...engineOptions },
   },
 });
 const { folder = usualFolder, seeds = "1,2,3", sizes = "100,300,1000,3000", steps = "150", build, ...given } = values;

@@ -13,6 +13,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { engineOptions } from "../engine.ts";
 import { baselineOf } from "./baseline.ts";
 import { resultFolder, type TaskCase, usualFolder } from "./case.ts";
 import { casesOf } from "./cases.ts";
@@ -25,8 +26,8 @@ const flag = { type: "boolean", default: false } as const;
 const { values } = parseArgs({
   options: {
     ...{ here: text, chinese: text, minilm: text, tasks: text, starts: text, seeds: text, shard: text },
-    ...{ "max-minutes": text, folder: text, steps: text, engine: text, dtype: text, threads: text },
-    ...{ list: flag, build: flag },
+    ...{ "max-minutes": text, folder: text, steps: text, list: flag, build: flag },
+    ...engineOptions,
   },
 });
 const { folder = usualFolder, here, chinese, minilm, engine = "onednn", dtype = "bf16", threads = "1" } = values;
