@@ -119,7 +119,7 @@ function checkAdapter(
 
 /**
  * A batch with an auxiliary loss is two: the task's rows, and those that its texts make as language. They are not as many, so
- * that the two cannot be cut into lanes together: one where the choice is left to a measurement.
+ * that the two cannot be cut into lanes together: one where nothing is said.
  */
 function withAuxiliaryLanes(
   train: TrainOptions | undefined,

@@ -124,7 +124,7 @@ function laneIssues(tasks: readonly ResolvedTask[], lanes: TrainOptions["lanes"]
   return [{ path: "lanes", message, code: "LANES_UNSUPPORTED" }];
 }
 
-/** Lanes that are to be measured are one where there is nothing to measure. */
+/** One lane where a head looks at several rows and nothing is said. */
 function withLanes(options: TrainOptions, tasks: readonly ResolvedTask[]): TrainOptions {
   return options.lanes === "auto" && !tasks.every(isDivisible) ? { ...options, lanes: 1 } : options;
 }

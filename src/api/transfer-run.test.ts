@@ -343,7 +343,7 @@ describe("strategies", () => {
     });
   });
 
-  it("an auxiliary loss runs in one lane: two are refused, and a measurement is not asked for (bug: a later batch that cannot be cut ends the run)", async () => {
+  it("an auxiliary loss runs in one lane: two are refused, and auto is one (bug: a later batch that cannot be cut ends the run)", async () => {
     const learn = (lanes: 2 | "auto") =>
       finetune(
         pretrained,

@@ -178,10 +178,9 @@ export class BatchProgram {
     return results;
   }
 
-  /** Frees what was compiled, for all batches or for those that are not kept; it is compiled again when needed. */
-  async release(isKept: (signature: string) => boolean = () => false): Promise<void> {
+  /** Frees what was compiled; it is compiled again when needed. */
+  async release(): Promise<void> {
     for (const [signature, pending] of this.compiled) {
-      if (isKept(signature)) continue;
       this.compiled.delete(signature);
       // What failed to compile was told to the run that asked for it.
       const compiled = await pending.catch(() => undefined);

@@ -1,15 +1,17 @@
-/** @file In how many lanes a run computes its batches: as told, as its checkpoint says, or by a short measurement. */
+/** @file In how many lanes a run computes its batches: as told, as its checkpoint says, or by a rule. */
 import type { Backend } from "../backend/backend.ts";
 import { BackendError, CheckpointError, FirthError } from "../base/errors.ts";
-import type { Batch } from "../data/batch.ts";
 
 /** Parts of a batch that run at the same time, each on its share of the threads. */
 export type Lanes = 1 | 2;
 
+/** Whether an engine can run two graphs at the same time. */
+const isAble = (backend: Backend): boolean => (backend.maxLanes ?? 1) >= 2;
+
 /** Lanes that a step of a run is made ready for. */
 export function mostLanes(asked: Lanes | "auto", backend: Backend): Lanes {
   if (asked !== "auto") return asked;
-  return (backend.maxLanes ?? 1) < 2 ? 1 : 2;
+  return isAble(backend) ? 2 : 1;
 }
 
 /** @throws {BackendError} LANES_UNSUPPORTED when the engine cannot run so many graphs at the same time */
@@ -22,52 +24,13 @@ export function requireLanes(backend: Backend, lanes: number): void {
   );
 }
 
-/** Two lanes must be this much faster: less is within what the measurement tells. */
-const LEAST_GAIN = 0.02;
-/** Gradients that are timed in each number of lanes. */
-const MOST_ROUNDS = 7;
-const LEAST_ROUNDS = 2;
-/** Where rounds take long, their number is cut so that they end after about so many milliseconds. */
-const MOST_MS = 5_000;
-
-/** What a measurement of lanes needs of a step. */
-export interface TimedStep {
-  timeGradient(batches: readonly Batch[], lanes: number): Promise<number>;
-}
-
-/** The lanes that a measurement chose, with medians in milliseconds. */
-export interface LaneTimes {
-  readonly lanes: Lanes;
-  readonly one: number;
-  readonly two: number;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
 /**
- * Times a gradient in one lane and in two, in turns.
- * @param batches of a step; its first part stands for all of them
+ * A model with more weights runs in one lane where nothing is said: its products are large enough for all threads. Two lanes
+ * were 4 to 29 % faster with 1 to 11 million weights (batches of 32 rows), and no faster with 29 million (`bench/lanes.mjs`).
  */
-export async function measureLanes(step: TimedStep, [first]: readonly Batch[]): Promise<LaneTimes> {
-  const [one, two]: [number[], number[]] = [[], []];
-  const batches = first === undefined ? [] : [first];
-  // The first runs compile, the second ones lay out memory.
-  for (let i = 0; i < 2; i++) for (const lanes of [1, 2]) await step.timeGradient(batches, lanes);
-  const began = performance.now();
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (round >= LEAST_ROUNDS && performance.now() - began > MOST_MS) break;
-    one.push(await step.timeGradient(batches, 1));
-    two.push(await step.timeGradient(batches, 2));
-  }
-  const times = { one: median(one), two: median(two) };
-  return { lanes: times.two < (1 - LEAST_GAIN) * times.one ? 2 : 1, ...times };
-}
+const MOST_WEIGHTS = 20e6;
 
-/** Errors of a measurement that mean "not in two lanes". */
+/** Errors that mean "not in two lanes". */
 const AGAINST_LANES = ["LANES_UNSUPPORTED", "MEMORY_EXCEEDED"];
 
 export interface LaneFacts {
@@ -75,20 +38,19 @@ export interface LaneFacts {
   readonly backend: Backend;
   /** The checkpoint that the run goes on from, and its lanes. */
   readonly recorded?: { readonly checkpoint: string; readonly lanes: Lanes } | undefined;
-  /** Measures in the run's own step. */
-  readonly measure: () => Promise<LaneTimes>;
+  /** Of the model. */
+  readonly numWeights: number;
+  /** Throws where the run's batches cannot be divided, or two parts of them have no room. */
+  readonly requireTwo: () => void;
 }
 
 /**
- * Decides the lanes of a run.
+ * Decides the lanes of a run. Nothing is timed: lanes sum gradients in another order, and the same run must give the same numbers.
  * @returns the lanes, and a sentence on them where there was a choice
  * @throws {CheckpointError} LANES_MISMATCH when the checkpoint's run had others: its numbers could not be gone on with
  */
-export async function chooseLanes(
-  facts: LaneFacts,
-): Promise<{ readonly lanes: Lanes; readonly reason: string | undefined }> {
-  const { asked, backend, recorded, measure } = facts;
-  const isAble = (backend.maxLanes ?? 1) >= 2;
+export function chooseLanes(facts: LaneFacts): { readonly lanes: Lanes; readonly reason: string | undefined } {
+  const { asked, backend, recorded, numWeights, requireTwo } = facts;
   if (recorded !== undefined && asked !== "auto" && recorded.lanes !== asked) {
     throw new CheckpointError(
       `was made in ${recorded.lanes} lane${recorded.lanes === 1 ? "" : "s"}, which sum gradients in another order; got train.lanes ${asked}. Set train.lanes: ${recorded.lanes}, or "auto".`,
@@ -99,14 +61,16 @@ export async function chooseLanes(
   const without = `the engine ${backend.name} runs one graph at a time here`;
   if (recorded !== undefined) {
     const { lanes } = recorded;
-    if (lanes === 2 && !isAble) return { lanes: 1, reason: `1, where the checkpoint has 2: ${without}` };
+    if (lanes === 2 && !isAble(backend)) return { lanes: 1, reason: `1, where the checkpoint has 2: ${without}` };
     return { lanes, reason: `${lanes}, as in the checkpoint` };
   }
-  if (!isAble) return { lanes: 1, reason: `1: ${without}` };
+  if (!isAble(backend)) return { lanes: 1, reason: `1: ${without}` };
+  const inWords = (count: number): string => count.toLocaleString("en");
+  const size = `the model has ${inWords(numWeights)} weights, and two lanes are for at most ${inWords(MOST_WEIGHTS)}`;
+  if (numWeights > MOST_WEIGHTS) return { lanes: 1, reason: `1: ${size}` };
   try {
-    const { lanes, one, two } = await measure();
-    const times = `a gradient takes ${one.toFixed(1)} ms in one, ${two.toFixed(1)} ms in two`;
-    return { lanes, reason: `${lanes}: ${times}` };
+    requireTwo();
+    return { lanes: 2, reason: `2: ${size}` };
   } catch (error) {
     if (!(error instanceof FirthError) || !AGAINST_LANES.includes(error.code)) throw error;
     return { lanes: 1, reason: `1: ${error.message}` };

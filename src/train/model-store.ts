@@ -1,6 +1,6 @@
 import type { Backend, Buffer, ParameterStore, Sharding } from "../backend/backend.ts";
 import { internalError } from "../base/errors.ts";
-import { tensorType } from "../ir/shape.ts";
+import { sizeOf, tensorType } from "../ir/shape.ts";
 import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
 
@@ -30,6 +30,10 @@ export class ModelStore {
       sections,
       shardingOf && ((section, index) => shardingOf(section, all[index]!)),
     );
+  }
+
+  get numWeights(): number {
+    return this.names.reduce((sum, name) => sum + sizeOf(this.parameters.get(name)!.shape), 0);
   }
 
   buffer(section: string, name: string): Buffer {

@@ -16,14 +16,14 @@ import type { Lanes } from "./lane-choice.ts";
 
 const laneChoices: readonly (Lanes | "auto")[] = [1, 2, "auto"];
 
-/** In the checkpoint, so that a resume takes the same; other runs of a recipe may measure otherwise. */
+/** In the checkpoint, so that a resume takes the same. */
 const lanesField: ConfigField<Lanes | "auto", false> = {
   kind: 'one of 1, 2, "auto"',
   jsonKey: undefined,
   aliases: [],
   needed: false,
   default: 1,
-  doc: "Parts of a batch that run at the same time, each on its share of the threads; auto: measured at the start.",
+  doc: "Parts of a batch that run at the same time, each on its share of the threads; auto: two for small models.",
   check: (value) => {
     const found = laneChoices.find((choice) => choice === value);
     return found === undefined ? { rule: `must be 1, 2 or "auto"; got ${showValue(value)}.` } : { value: found };

@@ -46,20 +46,12 @@ export class StepPrograms<M extends Module> {
     return this.of(this.joins.length < 2 ? this.lastStep : this.joins.at(-1)!);
   }
 
-  private current(): LossProgram<M>[] {
-    const stretch = this.stretchOf(this.lastStep);
-    return [...this.programs].filter(([key]) => key.startsWith(`${stretch} `)).map(([, program]) => program);
-  }
-
   /** Goes to a step. Graphs of the stretch before are freed: a run does not go back. */
   async enter(step: number): Promise<void> {
-    if (this.stretchOf(step) !== this.stretchOf(this.lastStep)) await this.release();
+    const [before, now] = [this.stretchOf(this.lastStep), this.stretchOf(step)];
     this.lastStep = step;
-  }
-
-  /** Frees graphs of the step made last, but for those of some batches. */
-  async release(isKept?: (signature: string) => boolean): Promise<void> {
-    for (const program of this.current()) await program.release(isKept);
+    if (before === now) return;
+    for (const [key, program] of this.programs) if (key.startsWith(`${before} `)) await program.release();
   }
 
   async dispose(): Promise<void> {

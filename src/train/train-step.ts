@@ -4,7 +4,7 @@ import type { Backend, Partitioning } from "../backend/backend.ts";
 import { FirthError, internalError } from "../base/errors.ts";
 import { residentBytes } from "../base/machine-memory.ts";
 import { foldSeed } from "../base/random.ts";
-import { type Batch, batchSignature } from "../data/batch.ts";
+import type { Batch } from "../data/batch.ts";
 import { sizeOf } from "../ir/shape.ts";
 import { type Module, namedParameters, type Parameter } from "../nn/module.ts";
 import type { Weights } from "../nn/weights.ts";
@@ -248,25 +248,6 @@ export class TrainStep<M extends Module> {
     };
   }
 
-  /**
-   * Milliseconds that the gradient of a step takes in so many lanes; weights and optimizer state stay as they are. Only
-   * where steps are not one graph.
-   */
-  async timeGradient(batches: readonly Batch[], lanes: number): Promise<number> {
-    const { separate, store } = this.parts;
-    if (separate === undefined) throw internalError("the gradient of a step that is one graph cannot be timed");
-    const before = this.lanes;
-    this.lanes = lanes;
-    const began = performance.now();
-    try {
-      await this.programs.enter(1);
-      await separate.differentiate(this.inputsOf(batches, 1), this.programs.of(), store.store, this.ranges(batches));
-    } finally {
-      this.lanes = before;
-    }
-    return performance.now() - began;
-  }
-
   /** A step by separate programs. */
   private async runSeparate(
     batches: readonly Batch[],
@@ -355,12 +336,6 @@ export class TrainStep<M extends Module> {
   async run(batches: readonly Batch[], step: number, learningRate: number): Promise<StepFigures> {
     const { figures } = await this.start(batches, step, learningRate);
     return figures;
-  }
-
-  /** Frees the graphs that are not those of these batches in the present number of lanes. */
-  async releaseOthers(batches: readonly Batch[]): Promise<void> {
-    const kept = new Set(batches.flatMap((batch) => this.lanesOf(batch)).map(batchSignature));
-    await this.programs.release((signature) => kept.has(signature));
   }
 
   async dispose(): Promise<void> {

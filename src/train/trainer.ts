@@ -12,7 +12,7 @@ import { learningRateAt } from "../optim/schedule.ts";
 import { batchMaker, type Examples, type Made, makeBehind, takeMade } from "./batch-maker.ts";
 import type { EndReason, EvaluationEvent, TrainListener } from "./event.ts";
 import type { DTypePolicy } from "./forward-graph.ts";
-import { chooseLanes, type Lanes, measureLanes, mostLanes } from "./lane-choice.ts";
+import { chooseLanes, type Lanes, mostLanes } from "./lane-choice.ts";
 import { memoryText, requireMemory } from "./memory-estimate.ts";
 import type { ModelStore } from "./model-store.ts";
 import { planRun, type TrainOptions } from "./options.ts";
@@ -147,21 +147,17 @@ export async function train<E, M extends Module>(spec: TrainSpec<E, M>): Promise
       state = await restore(found.checkpoint, store, optimizer.state, fingerprint);
       listener({ kind: "notice", message: `going on from ${found.checkpoint}` });
     }
-    const chosen = await chooseLanes({
+    const chosen = chooseLanes({
       asked: options.lanes,
       backend,
       recorded: found?.checkpoint === undefined ? undefined : { checkpoint: found.checkpoint, lanes: state.lanes ?? 1 },
-      measure: () => {
-        checkMemory(2);
-        return measureLanes(step, first);
-      },
+      numWeights: store.numWeights,
+      requireTwo: () => checkMemory(2),
     });
     const { lanes } = chosen;
-    // Those of the checkpoint were not measured here.
     if (!checked.has(lanes)) checkMemory(lanes);
     step.lanes = lanes;
     if (chosen.reason !== undefined) listener({ kind: "notice", message: `lanes: ${chosen.reason}` });
-    await step.releaseOthers(first);
     if (backend.wholeSteps === true && !step.isWhole) {
       const message = `steps: gradients, their norm and the update run one after the other, as ${optimizer.name} in ${lanes} lane${lanes === 1 ? "" : "s"} cannot be one graph`;
       listener({ kind: "notice", message });

@@ -25,7 +25,6 @@ import {
   WordPiece,
 } from "../../index.ts";
 import type { PretrainingModel } from "../../models/model.ts";
-import { mostLanes } from "../../train/lane-choice.ts";
 import { documentation, moduleSentences } from "./documentation.ts";
 import { accuracyChart, pretrainingChart, type QuickstartFigures, quickstartReport } from "./report.ts";
 import { blanks, finetuning, maxSeqLength, model, pretraining, sentencesPerModule, vocabSize } from "./settings.ts";
@@ -90,8 +89,7 @@ async function pretrainOn(options: QuickstartOptions, files: TaskFiles) {
   const pretrained = await watch((listen) =>
     pretrain(start, objective, source.split({ evalFraction: 0.05, seed }), {
       ...pretraining,
-      // Not measured: the same machine is to give the same figures each time.
-      lanes: mostLanes("auto", engine),
+      lanes: "auto",
       seed,
       engine,
       signal,
