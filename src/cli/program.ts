@@ -20,6 +20,7 @@ import { perplexityCommand, promptCommand } from "./commands/likelihood.ts";
 import { predictCommand } from "./commands/predict.ts";
 import { pretrainCommand } from "./commands/pretrain.ts";
 import { searchCommand } from "./commands/search.ts";
+import { settingsCommand } from "./commands/settings.ts";
 import { tokenizerCommands } from "./commands/tokenizer.ts";
 import { indexCommands } from "./commands/vector-index.ts";
 import { positionCommands, vocabularyCommands } from "./commands/vocabulary.ts";
@@ -63,6 +64,7 @@ export function createProgram(): Command {
   program.addCommand(generateCommand(defineCommand("generate")));
   program.addCommand(perplexityCommand(defineCommand("perplexity")));
   program.addCommand(promptCommand(defineCommand("prompt")));
+  program.addCommand(settingsCommand(defineCommand("settings")));
   program.addCommand(infoCommand(defineCommand("info")));
   program.addCommand(doctorCommand(defineCommand("doctor")));
   engineCommands(program.command("engine"));

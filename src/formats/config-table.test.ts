@@ -163,13 +163,6 @@ it.each([
   expect(issuesOf(() => toy.parse({ vocab_size: 5, ...part }, "config.json")).join("\n")).toContain(says);
 });
 
-it("documents every setting in one row, and escapes what would break the table", () => {
-  const lines = toy.docs().split("\n");
-  expect(lines).toHaveLength(2 + Object.keys(fields).length);
-  expect(lines[2]).toBe("| `vocabSize` | `vocab_size` | integer ≥ 1 | required | Entries of the vocabulary. |");
-  expect(lines[10]).toContain("Widths \\| characters.");
-});
-
 it("refuses a table that contradicts itself: shared keys, a default outside its range", () => {
   const width = integerField({ jsonKey: "width", default: 1, doc: "" });
   expect(() => defineFields({ a: width, b: width })).toThrow("a and b both have the JSON key width");

@@ -20,7 +20,7 @@ export interface ParsedConfig<F extends ConfigFields> extends ConfigExtras {
   readonly notice: string | undefined;
 }
 
-/** One model's settings: parser, defaults, serializer and documentation from one table. */
+/** One model's settings: parser, defaults and serializer from one table; `firth settings` tells of its fields. */
 export interface ConfigTable<F extends ConfigFields> {
   readonly fields: F;
   /** Fills in defaults and checks. @throws {ConfigError} all problems together */
@@ -29,8 +29,6 @@ export interface ConfigTable<F extends ConfigFields> {
   parse(json: JsonObject, where: string): ParsedConfig<F>;
   /** The object of a `config.json`, keys sorted as Hugging Face sorts them. */
   serialize(config: ConfigOf<F>, extras?: Partial<ConfigExtras>): JsonObject;
-  /** A Markdown table of the settings. */
-  docs(): string;
 }
 
 /** Rules that concern several settings at once; `path` of an issue is the setting's name. */
@@ -160,16 +158,5 @@ export function defineConfig<const F extends ConfigFields>(definition: ConfigDef
       for (const [name, field] of Object.entries(fields)) json[jsonKeyOf(name, field)] = config[name]!;
       return Object.fromEntries(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)));
     },
-    docs: () => fieldDocs(fields),
   };
-}
-
-/** A Markdown table of settings: name, key in `config.json`, kind, default, meaning. */
-export function fieldDocs(fields: ConfigFields): string {
-  const rows = Object.entries(fields).map(([name, field]) => {
-    const byDefault = field.default === undefined ? "required" : `\`${JSON.stringify(field.default)}\``;
-    const cells = [`\`${name}\``, `\`${jsonKeyOf(name, field)}\``, field.kind, byDefault, field.doc];
-    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  });
-  return ["| setting | config.json | kind | default | meaning |", "|---|---|---|---|---|", ...rows].join("\n");
 }

@@ -83,6 +83,15 @@ const tuningTable = defineConfig({
   rules: (config) => atMostOne("numEpochs", "maxSteps", config),
 });
 
+/** The settings of a strategy's sections, by the section and its name where there are several. */
+export const strategyTables = {
+  "unfreezing: gradual": gradualTable,
+  "unfreezing: sequential": sequentialTable,
+  "schedule: slantedTriangular": slantedTable,
+  auxiliary: auxiliaryTable,
+  languageTuning: tuningTable,
+} as const;
+
 export type ResolvedUnfreezing =
   | ({ readonly name: "gradual" } & ConfigOf<typeof gradualTable.fields>)
   | ({ readonly name: "sequential" } & ConfigOf<typeof sequentialTable.fields>);

@@ -1,8 +1,10 @@
 /** @file `firth evaluate` with a model that answers questions. */
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { loadAnswerModel } from "../../api/answer-model.ts";
 import { type AnswerOptions, openAnswerer } from "../../api/answer-questions.ts";
 import { placesNotice, questionFile } from "../../data/question-file.ts";
+import { requireWritableFile } from "../../formats/writable-file.ts";
 import { count, table } from "../number-text.ts";
 import { writeAnswerFiles } from "../recipe/answer-seed.ts";
 import type { Session } from "../session.ts";
@@ -14,6 +16,7 @@ export async function evaluateAnswers(
   { file, outputDir }: { readonly file: string; readonly outputDir: string | undefined },
   options: AnswerOptions,
 ): Promise<void> {
+  if (outputDir !== undefined) await requireWritableFile(join(outputDir, "predictions.json"));
   const data = await questionFile(file);
   const notice = placesNotice(data);
   if (notice !== undefined) session.say(notice);

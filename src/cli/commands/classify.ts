@@ -12,6 +12,7 @@ import { ConfigError } from "../../base/errors.ts";
 import type { TableSource } from "../../data/table.ts";
 import { defineFields, integerField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
+import { requireWritableFile } from "../../formats/writable-file.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import { type Given, runs } from "../define-command.ts";
 import { addFieldOptions, fieldValues } from "../field-option.ts";
@@ -23,7 +24,7 @@ import { evaluateAnswers } from "./answer.ts";
 import { evaluateChoices, isChooserModel } from "./choose.ts";
 import { checkTaskOption, openGivenClassifier, taskOption } from "./given-classifier.ts";
 import { givenColumn, givenColumns } from "./given-column.ts";
-import { addJudgeOptions, wantsJudged, writeJudgement } from "./judge.ts";
+import { addJudgeOptions, checkJudged, refuseJudged, wantsJudged, writeJudgement } from "./judge.ts";
 import { evaluateTags, isTaggerModel } from "./tag.ts";
 import { type EvaluatedPlace, refuseLayout, refuseOwned, tellClasses, tellNumbers } from "./told-evaluation.ts";
 import { addWritingOptions, evaluateWrites, pairFiles, refuseWriting, writerOptions } from "./write.ts";
@@ -87,6 +88,7 @@ export function evaluateCommand(command: Command): Command {
   addJudgeOptions(command);
   return runs(command, async (session, given, [model]) => {
     const settings = settingsOf(given);
+    await checkJudged(given);
     const written = await evaluateGiven(session, given, model!, settings);
     if (!wantsJudged(given)) return;
     const { reading, options } = settings;
@@ -118,6 +120,7 @@ async function evaluateGiven(
   }
   if (await isWriterFolder(model)) {
     refuseOwned(given, ["text"]);
+    if (given.written !== undefined) await requireWritableFile(given.written as string);
     return evaluateWrites(session, model, pairFiles(given, reading), writerOptions(given, options));
   }
   refuseWriting(given);
@@ -154,6 +157,7 @@ async function evaluateGiven(
   const columns = columnsOf(opened.columns, given);
   if (opened.task?.task.kind === "textRanking") {
     refuseOwned(given, ["text", "label"]);
+    refuseJudged(given);
     tellNumbers(session, place, await evaluateTask(opened.task, source(), { ...options, ...columns, onNotice }));
     return undefined;
   }

@@ -9,6 +9,7 @@ import type { PredictOptions } from "../../api/predict.ts";
 import { ConfigError } from "../../base/errors.ts";
 import { questionFile } from "../../data/question-file.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
+import { requireWritableFile } from "../../formats/writable-file.ts";
 import { errorReport, type JudgedRow, writeJudged } from "../../selection/index.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import type { Given } from "../define-command.ts";
@@ -30,6 +31,18 @@ export function addJudgeOptions(command: Command): void {
 /** Whether a command asks for more than figures. */
 export function wantsJudged(given: Given): boolean {
   return given.report !== undefined || given.predictions !== undefined;
+}
+
+/** Looks whether the files that are asked for can be written. @throws {CheckpointError} NOT_WRITABLE */
+export async function checkJudged({ report, predictions }: Given): Promise<void> {
+  for (const file of [report, predictions]) if (file !== undefined) await requireWritableFile(file as string);
+}
+
+/** Refuses those files where nothing is said of single rows. @throws {ConfigError} CONFIG_UNSUPPORTED */
+export function refuseJudged(given: Given): void {
+  if (!wantsJudged(given)) return;
+  const message = "is not there for rankings. Leave out --report and --predictions.";
+  throw new ConfigError("evaluate", [{ path: "--report", message, code: "CONFIG_UNSUPPORTED" }]);
 }
 
 export interface JudgedData {
@@ -66,10 +79,6 @@ async function rowsOf(
   }
   if (await isChooserModel(model)) return judgeChoices(await loadChooser(model), openTable(file, reading), options);
   const opened = await openGivenClassifier("evaluate", model, task);
-  if (opened.task?.task.kind === "textRanking") {
-    const message = "is not there for rankings. Leave out --report and --predictions.";
-    throw new ConfigError("evaluate", [{ path: "--report", message, code: "CONFIG_UNSUPPORTED" }]);
-  }
   const { classifier } = opened;
   const table = openTable(file, reading);
   const skipLabels = (given.skipLabels as readonly string[] | undefined) ?? [];

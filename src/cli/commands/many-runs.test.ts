@@ -92,6 +92,17 @@ describe("single runs", () => {
     expect(readFileSync(at("page.html"), "utf8")).toContain("Class by class");
   });
 
+  test("evaluate looks first whether its files can be written (bug: figures, and then an error about the page)", async () => {
+    writeFileSync(at("a-file"), "");
+    const page = await run("evaluate", at("good/model"), "--data", at("dev.tsv"), "--report", at("a-file/page.html"));
+    expect(page).toMatchObject({ out: "", error: expect.stringContaining("NOT_WRITABLE") });
+    const rows = await run("evaluate", at("good/model"), "--data", at("dev.tsv"), "--predictions", folder);
+    expect(rows).toMatchObject({
+      out: "",
+      error: expect.stringContaining("is a folder, where a file is to be written"),
+    });
+  });
+
   test("predict writes CSV and text, and keeps the fields (bug: commas and quotes that break a row)", async () => {
     writeFileSync(
       at("in.jsonl"),

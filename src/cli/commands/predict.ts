@@ -7,6 +7,7 @@ import { classRowPredictor, openRowPredictor, tagRowPredictor } from "../../api/
 import { isWriterFolder } from "../../api/saved-task.ts";
 import { choiceField, defineFields, integerField, nullableField } from "../../formats/config-fields.ts";
 import { defineConfig } from "../../formats/config-table.ts";
+import { requireWritableFile } from "../../formats/writable-file.ts";
 import type { GenerationInput } from "../../generation/settings.ts";
 import { generationFields } from "../../generation/settings.ts";
 import { type Given, runs } from "../define-command.ts";
@@ -68,6 +69,7 @@ export function predictCommand(command: Command): Command {
       settings;
     const { onednnLibrary, plugin, ...reading } = rest;
     const { data, as, output } = given as { readonly data: string; readonly as: string; readonly output?: string };
+    if (output !== undefined) await requireWritableFile(output);
     const source = openRows(data, input, reading);
     const columns = givenColumns(given.text as string[] | undefined) ?? (areLines(data, input) ? ["text"] : undefined);
     const predictor = await opened(model!, given, {

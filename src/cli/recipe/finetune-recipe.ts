@@ -157,14 +157,14 @@ function checkTaskParts(problems: Problems, recipe: Section, writes: boolean): v
   problems.add("transfer.selectionFigure", message, "CONFIG_VALUE");
 }
 
-const numWritten = integerField({ default: 100, min: 0, doc: "Held-out sources that are written for." });
+export const writtenField = integerField({ default: 100, min: 0, doc: "Held-out sources that are written for." });
 
 /** How a model writes in the end: at most the longest target, for a hundred sources. */
 function checkGeneration(problems: Problems, value: unknown, longest: number): WritingChoice | undefined {
   const section = problems.section("generation", value);
   if (section === undefined) return undefined;
-  const { numWritten: given = numWritten.default, ...settings } = section;
-  const count = numWritten.check(given);
+  const { numWritten: given = writtenField.default, ...settings } = section;
+  const count = writtenField.check(given);
   if ("rule" in count) problems.add("generation.numWritten", count.rule, "CONFIG_VALUE");
   const resolved = problems.resolve("generation", generationTable, { maxNewTokens: longest, ...settings });
   return resolved && { ...resolved, numWritten: "value" in count ? count.value : 0 };

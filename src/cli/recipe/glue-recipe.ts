@@ -24,7 +24,7 @@ export const glueFields = defineFields({
   ...engineFields,
 });
 
-const glueTable = defineConfig({
+export const glueTable = defineConfig({
   name: "glue",
   fields: defineFields({
     kind: choiceField(["glue"], { default: "glue", doc: "The recipe's kind." }),

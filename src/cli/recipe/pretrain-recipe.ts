@@ -20,7 +20,7 @@ import { type TokenizerSettings, tokenizerTable, withFamilyPreset } from "../set
 import { pathsField } from "./path-field.ts";
 import { isSection, Problems, type Section } from "./problems.ts";
 
-const dataTable = defineConfig({
+export const textDataTable = defineConfig({
   name: "data",
   fields: defineFields({
     input: nullableField(pathsField("Text to learn from: files, tables, folders, patterns.")),
@@ -71,7 +71,7 @@ export interface PretrainRecipe {
   readonly outputDir: string;
   readonly model: ModelSettings;
   readonly tokenizer: TokenizerChoice;
-  readonly data: ConfigOf<typeof dataTable.fields>;
+  readonly data: ConfigOf<typeof textDataTable.fields>;
   readonly objective: { readonly name: ObjectiveName } & ObjectiveSettings;
   readonly train: TrainOptions;
   readonly engine: EngineSettings;
@@ -171,7 +171,7 @@ export function checkPretrainRecipe(recipe: Section, where: string): PretrainRec
     problems.add("outputDir", "must be given: a folder for the run (or --output-dir).", "CONFIG_MISSING");
   }
   const model = checkModel(problems, recipe.model);
-  const data = problems.resolve("data", dataTable, recipe.data);
+  const data = problems.resolve("data", textDataTable, recipe.data);
   const hasText = !(isSection(recipe.data) && typeof recipe.data.corpus === "string");
   const tokenizer = checkTokenizer(problems, recipe.tokenizer, { family: model?.family, hasText });
   const objective = checkObjective(problems, recipe.objective);

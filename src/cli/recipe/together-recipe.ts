@@ -27,7 +27,7 @@ import { isSection, Problems, type Section } from "./problems.ts";
 import { checkRunPlace, checkSeeds } from "./run-place.ts";
 
 /** A head as a recipe names it: a word, or a section with its kind. */
-const answerTable = defineConfig({
+export const answerHeadTable = defineConfig({
   name: "head",
   fields: defineFields({
     kind: choiceField(["stochasticAnswer"], { default: "stochasticAnswer", doc: "The only kind with settings." }),
@@ -42,7 +42,7 @@ const answerTable = defineConfig({
   }),
 });
 
-const mixingTable = defineConfig({
+export const mixingTable = defineConfig({
   name: "mixing",
   fields: defineFields({
     exponent: numberField({
@@ -96,7 +96,7 @@ function checkHead(problems: Problems, path: string, value: unknown): HeadOption
   if (value === undefined || value === null) return null;
   if (value === "linear" || value === "stochasticAnswer") return value;
   if (isSection(value)) {
-    return (problems.resolve(path, answerTable, value) as HeadOption | undefined) ?? null;
+    return (problems.resolve(path, answerHeadTable, value) as HeadOption | undefined) ?? null;
   }
   const message = `must be linear, stochasticAnswer, or a section with its settings; got ${showValue(value)}.`;
   problems.add(path, message, "CONFIG_VALUE");

@@ -55,7 +55,7 @@ export type AdapterOptions = LoraOptions | BottleneckAdapterOptions;
 
 const kinds = ["lora", "houlsby", "pfeiffer"] as const;
 
-const loraTable = defineConfig({
+export const loraTable = defineConfig({
   name: "adapter",
   fields: defineFields({
     kind: choiceField(["lora"], { default: "lora", doc: "Low-rank changes." }),
@@ -78,7 +78,7 @@ const loraTable = defineConfig({
   ],
 });
 
-const bottleneckTable = defineConfig({
+export const bottleneckTable = defineConfig({
   name: "adapter",
   fields: defineFields({
     kind: choiceField(["houlsby", "pfeiffer"], { default: "houlsby", doc: "Where the networks are." }),
