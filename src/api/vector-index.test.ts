@@ -116,6 +116,10 @@ describe("an index", () => {
       'line 2: the id "a" stands in line 1 too',
     );
     expect(await refused({ id: "", text: "ask1" })).toMatchObject({ code: "ID_EMPTY" });
+    // Two ids that differ in it would become one in the store.
+    const half = await refused(good, { id: "b\ud83d", text: "ask1" });
+    expect(half).toMatchObject({ code: "ID_INVALID" });
+    expect(half.message).toContain('faq.jsonl: line 2: the id "b\\ud83d" in column id holds half of a surrogate pair');
     expect(await failure(build(newFolder(), memoryTable("x", [{ text: "ask1" }]), { idColumn: "id" }))).toMatchObject({
       code: "COLUMN_UNKNOWN",
     });

@@ -55,7 +55,7 @@ export interface VectorIndex {
    * Adds the rows of a table. All of them are looked at before the first is put in (those of a stream as they come), in memory
    * for their ids. What was written stays when the program is killed; the same call then passes over what is there. While it
    * goes on nobody else can change the index.
-   * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+   * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, ID_INVALID, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
    * @throws {CheckpointError} INDEX_UNFINISHED, INDEX_LOCKED, INDEX_LOCK_LOST, DISK_FULL, NOT_WRITABLE
    */
   add(source: TableSource, options?: AddOptions): Promise<Added>;
@@ -158,7 +158,7 @@ function columnsIn(
  * @returns the index, open
  * @throws {CheckpointError} INDEX_EXISTS, OUTPUT_EXISTS, INDEX_LOCKED, INDEX_SETTINGS_MISMATCH, INDEX_MODEL_MISMATCH,
  * INDEX_SOURCE_CHANGED, DISK_FULL, NOT_WRITABLE and those of {@link openIndex}
- * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, COLUMN_NEEDED, naming file and line
+ * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, ID_INVALID, TEXT_EMPTY, COLUMN_UNKNOWN, COLUMN_NEEDED, naming file and line
  */
 export async function buildIndex(
   folder: string,

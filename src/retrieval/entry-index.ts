@@ -119,7 +119,7 @@ export class EntryIndex {
   /**
    * Adds the rows of a table. All of them are looked at before the first is put in (those of a stream as they come), in memory
    * for their ids. What was written stays when the program is killed; the same call then passes over what is there.
-   * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
+   * @throws {DataError} ID_TAKEN, ID_TWICE, ID_EMPTY, ID_INVALID, TEXT_EMPTY, COLUMN_UNKNOWN, naming file and line
    * @throws {CheckpointError} INDEX_UNFINISHED, INDEX_LOCKED, INDEX_LOCK_LOST, DISK_FULL, NOT_WRITABLE
    */
   add(source: TableSource, embed: EmbedTexts, options: AddOptions = {}): Promise<Added> {

@@ -20,18 +20,22 @@ export interface EntryLine {
 }
 
 /**
- * A row as an entry. Halves of surrogate pairs, which JSON can hold and files cannot, are U+FFFD in its id and its text, as they
- * are for tokenizers; the fields keep them.
- * @throws {DataError} ID_EMPTY, TEXT_EMPTY, COLUMN_UNKNOWN, CELL_NOT_TEXT
+ * A row as an entry. Halves of surrogate pairs, which JSON can hold and files cannot, are U+FFFD in its text, as they are for
+ * tokenizers; the fields keep them, and ids must have none: two of them would become one.
+ * @throws {DataError} ID_EMPTY, ID_INVALID, TEXT_EMPTY, COLUMN_UNKNOWN, CELL_NOT_TEXT
  */
 export function entryOf(row: TableRow, { idColumn, textColumn }: EntryColumns, file: string): PlainEntry {
-  const fail = (what: string, code: string): never => {
-    const message = `line ${row.line}: ${what}. Fill it in, or remove the row.`;
+  const fail = (what: string, code: string, fix = "Fill it in"): never => {
+    const message = `line ${row.line}: ${what}. ${fix}, or remove the row.`;
     throw new DataError(message, { code, path: file, details: { line: row.line } });
   };
-  const id = idColumn === null ? String(row.line) : cellText(row, idColumn, file).toWellFormed().trim();
+  const id = idColumn === null ? String(row.line) : cellText(row, idColumn, file).trim();
   const text = cellText(row, textColumn, file).toWellFormed();
   if (id === "") fail(`the id in column ${idColumn} is empty`, "ID_EMPTY");
+  if (!id.isWellFormed()) {
+    const what = `the id ${JSON.stringify(id)} in column ${idColumn} holds half of a surrogate pair, which no file can keep`;
+    fail(what, "ID_INVALID", "Give it another id");
+  }
   if (text.trim() === "") fail(`the text in column ${textColumn} is empty`, "TEXT_EMPTY");
   return { id, text, fields: row.fields };
 }
