@@ -63,8 +63,11 @@ export async function runGlueTask(
   return outcome(model, await evaluate(model, devMismatched, labelled));
 }
 
-/** Endings of the submission files of the test sets. */
-const endings: Readonly<Partial<Record<GluePart, string>>> = { test: "", testMismatched: "-mm" };
+/** Names of the submission files of the parts without labels. */
+function submissionNames({ name, title }: GlueTask): Readonly<Partial<Record<GluePart, string>>> {
+  if (name !== "mnli") return { test: title };
+  return { test: `${title}-m`, testMismatched: `${title}-mm`, diagnostic: "AX" };
+}
 
 async function predictions(
   model: TextClassifier,
@@ -98,7 +101,7 @@ async function predictions(
 }
 
 /**
- * Writes the submission files of a task, one for each test set that there is.
+ * Writes the submission files of a task, one for each test set that there is; for MNLI those of the diagnostic set, too.
  * @returns their names
  */
 export async function writeGlueSubmissions(
@@ -107,11 +110,10 @@ export async function writeGlueSubmissions(
   pathOf: (file: string) => string,
   options: PredictOptions,
 ): Promise<string[]> {
-  const { title } = run.task;
   const written: string[] = [];
-  for (const [part, ending] of Object.entries(endings) as [GluePart, string][]) {
+  for (const [part, name] of Object.entries(submissionNames(run.task)) as [GluePart, string][]) {
     if (run.data.tables[part] === undefined) continue;
-    const path = pathOf(`${title}${title === "MNLI" && ending === "" ? "-m" : ending}.tsv`);
+    const path = pathOf(`${name}.tsv`);
     await writeFileAtomic(path, await predictions(model, run, part, options));
     written.push(basename(path));
   }

@@ -101,6 +101,37 @@ describe("glue", () => {
     expect(report.tasks.map(({ submissions }) => submissions)).toEqual([["RTE.tsv"], ["STS-B.tsv"]]);
   });
 
+  it("answers MNLI's two test sets and the diagnostic one (bugs: files exchanged; a zip without AX, which GLUE refuses)", async () => {
+    const own = join(folder, "mnli-only");
+    const names = ["contradiction", "entailment", "neutral"];
+    const header = ["index", "sentence1", "sentence2"];
+    const rows = (...ids: string[]) => ids.map((id, i) => [id, words[i % 6]!, i === 1 ? "" : "so"]);
+    const labelled = words.map((text, i) => [String(i), text, "so", names[i % 3]!]);
+    for (const file of ["train", "dev_matched", "dev_mismatched"]) {
+      await put(`mnli-only/MNLI/${file}.tsv`, [[...header, "gold_label"], ...labelled]);
+    }
+    await put("mnli-only/MNLI/test_matched.tsv", [header, ...rows("0", "1")]);
+    await put("mnli-only/MNLI/test_mismatched.tsv", [header, ...rows("5", "6", "7")]);
+    await put("mnli-only/diagnostic/diagnostic.tsv", [header, ...rows("20", "21")]);
+    const options = { tokenizer, tasks: ["mnli"], learningRates: [1e-3], maxSeqLength: 16 } as const;
+    const train = { engine, numEpochs: 1 };
+    const { tasks } = await glue(bert(config, { seed: 1 }), own, { ...options, outputDir: join(own, "out"), train });
+    expect(tasks[0]!.submissions).toEqual(["MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv"]);
+    expect(Object.keys(tasks[0]!.best.figures)).toEqual(["accuracy", "mismatchedAccuracy"]);
+    const idsIn = async (file: string): Promise<string[]> => {
+      const text = await readFile(join(own, "out", "submission", file), "utf8");
+      const cells = text
+        .split("\n")
+        .slice(1, -1)
+        .map((line) => line.split("\t"));
+      for (const [, prediction] of cells) expect(names).toContain(prediction);
+      return cells.map(([id]) => id!);
+    };
+    expect(await idsIn("MNLI-m.tsv")).toEqual(["0", "1"]);
+    expect(await idsIn("MNLI-mm.tsv")).toEqual(["5", "6", "7"]);
+    expect(await idsIn("AX.tsv")).toEqual(["20", "21"]);
+  });
+
   it("does not end well where no task has its files (bug: an empty report that looks like success)", async () => {
     const nothing = glue(bert(config, { seed: 1 }), join(folder, "out"), { tokenizer, tasks: ["rte"] });
     await expect(nothing).rejects.toMatchObject({ code: "GLUE_MISSING" });

@@ -6,8 +6,11 @@ import { fileLines } from "../data/file-lines.ts";
 import { type ColumnRef, type TableRow, TableSource } from "../data/table.ts";
 import type { GlueTaskName } from "./glue.ts";
 
-/** The parts of a task; several files are read one after the other. */
-export type GluePart = "train" | "dev" | "devMismatched" | "test" | "testMismatched";
+/** The parts of a task; several files are read one after the other. `diagnostic`: GLUE's AX, which a model of MNLI answers. */
+export type GluePart = "train" | "dev" | "devMismatched" | "test" | "testMismatched" | "diagnostic";
+
+/** Parts without labels, of which every row must have a prediction. */
+const testParts: readonly string[] = ["test", "testMismatched", "diagnostic"] satisfies GluePart[];
 
 interface GlueLayout {
   readonly folder: string;
@@ -81,6 +84,7 @@ const layouts: Readonly<Record<GlueTaskName, readonly GlueLayout[]>> = {
       devMismatched: ["dev_mismatched.tsv"],
       test: ["test_matched.tsv"],
       testMismatched: ["test_mismatched.tsv"],
+      diagnostic: [join("..", "diagnostic", "diagnostic.tsv")],
     },
     text: sentences,
     label: "gold_label",
@@ -158,7 +162,7 @@ export function findGlueData(folder: string, task: GlueTaskName): GlueData | { r
     const broken = new Set<string>();
     const tableOf = ([part, list]: [string, readonly string[]]) => {
       // Test sets have a header whatever the others have.
-      const isTest = part.startsWith("test");
+      const isTest = testParts.includes(part);
       const reading = {
         columns: isTest ? undefined : columns,
         text,
