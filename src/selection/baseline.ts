@@ -9,7 +9,7 @@ export type TrainingTruth =
       readonly task: "tokenClassification";
       readonly sentences: readonly { readonly words: readonly string[]; readonly tags: readonly string[] }[];
     }
-  | { readonly task: "questionAnswering" | "sequenceToSequence" | "multipleChoice" };
+  | { readonly task: "questionAnswering" | "sequenceToSequence" | "multipleChoice" | "retrieval" };
 
 export interface Baseline {
   /** What is said of every item. */
@@ -32,7 +32,7 @@ function commonest(counts: ReadonlyMap<string, number>): string {
  * What a rule without a model says of held-out rows: the training data's commonest class, their mean, each word's commonest
  * tag (of new words the commonest of all), or the source itself.
  * @param held judged rows of any model; only what is true of them is used
- * @returns undefined for answers to questions, which no such rule gives
+ * @returns undefined where no such rule is: for answers to questions, chosen options and searches
  */
 export function baselineRows(truth: TrainingTruth, held: readonly JudgedRow[]): Baseline | undefined {
   switch (truth.task) {

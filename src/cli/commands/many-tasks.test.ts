@@ -81,6 +81,15 @@ beforeAll(async () => {
   );
   const intents = Array.from({ length: 24 }, (_, i) => `${word()} ${word()} ${word()},${["good", "poor"][i % 2]}`);
   writeFileSync(at("intents.csv"), `text,category\n${intents.join("\n")}\n`);
+  // Twelve questions, each with two answers.
+  const asked12 = Array.from({ length: 24 }, (_, i) =>
+    JSON.stringify({
+      question: `${testWords[(i >> 1) % 6]} ${i >> 1 < 6 ? "so" : "very"}`,
+      answer: `${word()} ${testWords[i % 12]}`,
+    }),
+  );
+  writeFileSync(at("asked.jsonl"), `${asked12.join("\n")}\n`);
+  recipe("asked", "name: retrieval, maxSeqLength: 8", `train: ${at("asked.jsonl")}, eval: ${at("asked.jsonl")}`);
   recipe(
     "intents",
     "name: retrieval, textColumn: text, labelColumn: category, numOthers: 1, maxSeqLength: 8",
@@ -130,6 +139,29 @@ test("a curve over words says each word's commonest tag as its baseline (bug: a 
     figure: "f1",
     baseline: { name: "each word's commonest tag", figures: { f1: expect.any(Number) } },
   });
+});
+
+test("a curve over pairs for search has the figures of searches, with growing parts (bug: refused, or all pairs in every run)", async () => {
+  const curve = ["--learning-curve", "25%,100%", "--json"];
+  const { out, error } = await run("finetune", at("asked.yaml"), ...curve);
+  const result = JSON.parse(out) as { runs: { size: number; figures: object }[] };
+  expect(result, error).toMatchObject({ figure: "mrr" });
+  expect(result.runs.map(({ size }) => size)).toEqual([6, 6, 24, 24]);
+  for (const { figures } of result.runs) expect(figures).toMatchObject({ mrr: expect.any(Number) });
+  expect(error).toMatch(/asked\.jsonl: 6 pairs of 3 questions.*asked\.jsonl: 24 pairs of 12 questions/s);
+  // Pairs that are drawn from classes are drawn from the part alone.
+  const drawn = await run("finetune", at("intents.yaml"), ...curve);
+  expect(drawn.error).toMatch(/6 pairs of 6 questions.*24 pairs of 24 questions/s);
+  const folds = await run("finetune", at("asked.yaml"), "--folds", "2");
+  expect(folds.error).toMatch(/task\.name: is tested item by item in folds, which retrieval has not/);
+});
+
+test("a search over settings for search is measured in folds, a question's pairs together (bug: a question asked in training)", async () => {
+  const args = ["--try", "train.learningRate=[0.001,0.002]", "--max-trials", "1", "--folds", "2"];
+  const { out, error } = await run("search", at("asked.yaml"), ...args, "--output-dir", at("asked-search"), "--json");
+  const { trials } = JSON.parse(out) as { trials: { state: string; runs: { figures: object }[] }[] };
+  expect(trials, error).toMatchObject([{ state: "finished", runs: [{ figures: { mrr: expect.any(Number) } }, {}] }]);
+  expect(error).toMatch(/asked\.jsonl: 12 pairs of 6 questions/);
 });
 
 test("what reads no tables refuses their options, in recipes and on the command line (bug: silently ignored)", async () => {

@@ -18,7 +18,7 @@ import { errorReport, type JudgedRow, judgedFile, writeJudged } from "../../sele
 import { sequenceToSequence } from "../../tasks/index.ts";
 import { isRegression } from "../../tasks/regression-data.ts";
 import type { TaskSettings } from "../settings/task.ts";
-import { type FinetuneRecipe, isChoosing, isTagging, isWriting } from "./finetune-recipe.ts";
+import { type FinetuneRecipe, isChoosing, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
 import type { TaskSource } from "./recipe-data.ts";
 
 /** Where a model is judged. */
@@ -31,7 +31,10 @@ export interface JudgePlace {
 /** Name of the page about errors in a run's folder. */
 export const errorReportFile = "errors.html";
 
-/** What the model of a recipe's run makes of held-out items. */
+/** Whether something can be said of single held-out items: of a search only of all together. */
+export const isJudged = (recipe: FinetuneRecipe): boolean => !isRetrieving(recipe);
+
+/** What the model of a recipe's run makes of held-out items. @param recipe one that `isJudged` */
 export async function judgeModel(
   recipe: FinetuneRecipe,
   folder: string,

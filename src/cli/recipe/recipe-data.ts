@@ -1,18 +1,19 @@
 /** @file The data of a fine-tuning recipe: as files, as the items they hold, and as parts of these. */
-import { ConfigError, internalError } from "../../base/errors.ts";
+import { internalError } from "../../base/errors.ts";
 import { parallelText } from "../../data/parallel-text.ts";
 import { type KeepItem, questionPart, tablePart, taggedPart } from "../../data/part.ts";
 import { type QuestionData, questionFile } from "../../data/question-file.ts";
-import type { TableSource } from "../../data/table.ts";
+import { cellText, type TableSource } from "../../data/table.ts";
 import type { TaggedSource } from "../../data/tagged-sentence.ts";
 import type { DataUnit, TrainingTruth } from "../../selection/index.ts";
 import { sortLabels } from "../../tasks/label-name.ts";
 import { rowLabel } from "../../tasks/table-text.ts";
 import { schemedTags, sentencesIn } from "../../tasks/tagging-data.ts";
+import type { RetrievalTaskSettings } from "../settings/retrieval-task.ts";
 import { openTagged } from "../settings/tagging-task.ts";
 import type { TaskSettings } from "../settings/task.ts";
 import { openTable } from "../settings/text.ts";
-import { type FinetuneRecipe, isAnswering, isTagging, isWriting } from "./finetune-recipe.ts";
+import { type FinetuneRecipe, isAnswering, isRetrieving, isTagging, isWriting } from "./finetune-recipe.ts";
 
 /** Items of one of the kinds that tasks read. */
 export type TaskSource =
@@ -26,12 +27,6 @@ export interface RecipeData {
   readonly eval: TaskSource | undefined;
 }
 
-/** Whether a recipe's task is one whose data can be divided. */
-export function isDivisible(recipe: FinetuneRecipe): boolean {
-  const names: readonly string[] = ["textClassification", "textRegression", "multipleChoice"];
-  return isAnswering(recipe) || isTagging(recipe) || isWriting(recipe) || names.includes(recipe.task.name);
-}
-
 async function openSource(recipe: FinetuneRecipe, file: string, target: string | null): Promise<TaskSource> {
   const { data } = recipe;
   if (isAnswering(recipe)) return { kind: "questions", source: await questionFile(file) };
@@ -40,15 +35,8 @@ async function openSource(recipe: FinetuneRecipe, file: string, target: string |
   return { kind: "table", source };
 }
 
-/**
- * Opens the files of a recipe.
- * @throws {ConfigError} TASK_UNSUPPORTED where the task's data cannot be divided
- */
+/** Opens the files of a recipe. */
 export async function openRecipeData(recipe: FinetuneRecipe): Promise<RecipeData> {
-  if (!isDivisible(recipe)) {
-    const message = `has data that cannot be divided yet; got ${recipe.task.name}. Run single recipes.`;
-    throw new ConfigError("recipe", [{ path: "task.name", message, code: "TASK_UNSUPPORTED" }]);
-  }
   const { train, trainTarget, eval: held, evalTarget } = recipe.data;
   return {
     train: await openSource(recipe, train, trainTarget),
@@ -97,6 +85,19 @@ async function classItems(source: TableSource, { labelColumn, ...task }: TaskSet
   return { units, labels: task.labels ?? sortLabels(labels), truth: { task: "textClassification", labels } };
 }
 
+/** Rows of pairs, those of one question together; or of texts whose classes they are drawn by. */
+async function pairItems(source: TableSource, task: RetrievalTaskSettings): Promise<TrainingItems> {
+  const { textColumn, labelColumn, questionColumn, loss } = task;
+  const hasClasses = textColumn !== null || loss === "classification";
+  const units: DataUnit[] = [];
+  for await (const row of source.rows()) {
+    const stratum = hasClasses ? { stratum: rowLabel(row, labelColumn, source.name) } : {};
+    const group = textColumn === null ? { group: cellText(row, questionColumn, source.name) } : {};
+    units.push({ index: units.length, ...stratum, ...group });
+  }
+  return { units, labels: undefined, truth: { task: "retrieval" } };
+}
+
 /**
  * Reads what can be learnt from: each item's number, class and group.
  * @throws {DataError} LABEL_MISSING and the file's own, naming file and line
@@ -122,6 +123,7 @@ export async function trainingItems(recipe: FinetuneRecipe, train: TaskSource): 
       if (name === "textClassification" || name === "textRegression") {
         return classItems(train.source, recipe.task as TaskSettings);
       }
+      if (isRetrieving(recipe)) return pairItems(train.source, recipe.task);
       const units: DataUnit[] = [];
       for await (const _row of train.source.rows()) units.push({ index: units.length });
       return { units, labels: undefined, truth: { task: isWriting(recipe) ? "sequenceToSequence" : "multipleChoice" } };

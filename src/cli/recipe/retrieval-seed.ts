@@ -19,12 +19,12 @@ const MINED = "minedNegatives";
 /** Learns vectors for search, and writes the model. */
 export async function retrievalSeed(
   recipe: FinetuneRecipe<RetrievalTaskSettings>,
-  { session, engine, signal }: SeedPlace,
+  { session, engine, signal, data: parts }: SeedPlace,
 ): Promise<FinetuneOutcome> {
   const { model, task, transfer, train, outputDir } = recipe;
   const tokenizer = await loadTokenizer(recipe.tokenizer ?? model);
   const { dtype } = recipe.engine;
-  const { columns, ...tables } = await openPairs(recipe);
+  const { columns, ...tables } = await openPairs(recipe, parts);
   let { train: pairs } = tables;
   // What trains when does not hang on them.
   const mines = task.numMined > 0 && (train as FinetuneOptions)[explaining] === undefined;

@@ -15,7 +15,7 @@ import {
 import { lowerIsBetter } from "../../selection/trial.ts";
 import type { Session } from "../session.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import { judgeRun, selectionText } from "./judge-run.ts";
+import { isJudged, judgeRun, selectionText } from "./judge-run.ts";
 import { dropCheckpoints, judgePlace, recipeFacts, runOne, withManyRuns } from "./many-runs.ts";
 import { openRecipeData, sourcePart, trainingItems, withLabels } from "./recipe-data.ts";
 
@@ -25,7 +25,7 @@ export const curveFiles = ["report.html", "curve.svg", "figures.json"] as const;
 /**
  * Draws the learning curve of a recipe on its held-out data.
  * @param shares of the training data, in (0, 1]
- * @throws {ConfigError} CONFIG_MISSING without held-out data, TASK_UNSUPPORTED
+ * @throws {ConfigError} CONFIG_MISSING without held-out data
  */
 export function runCurve(session: Session, recipe: FinetuneRecipe, shares: readonly number[]): Promise<LearningCurve> {
   if (recipe.data.eval === null) {
@@ -52,7 +52,8 @@ export function runCurve(session: Session, recipe: FinetuneRecipe, shares: reado
         const { recipe: one, outcome } = await runOne(started, place, own);
         if (outcome.modelFolder === undefined) return undefined;
         const selection = selectionText(one, outcome.run);
-        const found = await judgeRun(one, outcome.modelFolder, data.eval!, { ...judgePlace(one, place), selection });
+        const judging = { ...judgePlace(one, place), selection };
+        const found = isJudged(one) ? await judgeRun(one, outcome.modelFolder, data.eval!, judging) : undefined;
         await dropCheckpoints(folder!);
         judged = found?.rows ?? [];
         const figures = { ...outcome.figures, ...judgedFigures(judged) };

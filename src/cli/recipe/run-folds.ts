@@ -1,5 +1,6 @@
 /** @file A fine-tuning recipe in k folds of its training data. */
 import { join } from "node:path";
+import { ConfigError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../formats/atomic.ts";
 import {
   type CrossValidation,
@@ -11,7 +12,7 @@ import {
 } from "../../selection/index.ts";
 import type { Session } from "../session.ts";
 import type { FinetuneRecipe } from "./finetune-recipe.ts";
-import { judgeModel } from "./judge-run.ts";
+import { isJudged, judgeModel } from "./judge-run.ts";
 import { dropCheckpoints, judgePlace, recipeFacts, runOne, withManyRuns } from "./many-runs.ts";
 import { openRecipeData, sourcePart, trainingItems, withLabels } from "./recipe-data.ts";
 
@@ -27,6 +28,10 @@ export const foldsReportFile = "report.html";
  * @throws {ConfigError} FOLDS_TOO_MANY, TASK_UNSUPPORTED
  */
 export function runFolds(session: Session, recipe: FinetuneRecipe, folds: number): Promise<CrossValidation> {
+  if (!isJudged(recipe)) {
+    const message = `is tested item by item in folds, which ${recipe.task.name} has not. Use firth search --folds, or --learning-curve.`;
+    throw new ConfigError("recipe", [{ path: "task.name", message, code: "TASK_UNSUPPORTED" }]);
+  }
   return withManyRuns(session, recipe, async (place) => {
     const data = await openRecipeData(recipe);
     const { units, labels } = await trainingItems(recipe, data.train);
