@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -181,4 +181,18 @@ test("files give rows back, and bad lines are named", async () => {
     writeFileSync(bad, text);
     await expect(readJudged(bad)).rejects.toThrow(message);
   }
+});
+
+test("a folder of several seeds says which of its runs can be compared (bug: a missing file that no command of the user's has named)", async () => {
+  const seeds = join(folder, "seeds");
+  mkdirSync(join(seeds, "seed-1", "model"), { recursive: true });
+  await expect(readJudged(seeds)).rejects.toThrow(
+    /has no predictions\.jsonl\. Runs of firth finetune have one, unless/,
+  );
+  await writeJudged(join(seeds, "seed-1", "predictions.jsonl"), [classRow("a", "b", 1)]);
+  await writeJudged(join(seeds, "seed-2", "predictions.jsonl"), [classRow("a", "b", 1)]);
+  await expect(readJudged(seeds)).rejects.toMatchObject({
+    code: "PREDICTIONS_MISSING",
+    message: expect.stringContaining(`Name one of its runs: ${join(seeds, "seed-1")}, ${join(seeds, "seed-2")}.`),
+  });
 });

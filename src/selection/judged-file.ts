@@ -1,5 +1,6 @@
 /** @file Files of judged rows: one JSON object a line. */
-import { stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../base/errors.ts";
 import { fileLines } from "../data/file-lines.ts";
@@ -60,14 +61,26 @@ function checked(value: Record<string, unknown>, file: string, line: number, tas
   return value as unknown as JudgedRow;
 }
 
+/** The file of a run's folder. @throws {DataError} PREDICTIONS_MISSING saying which folders below it have one */
+async function fileIn(folder: string): Promise<string> {
+  const file = join(folder, judgedFile);
+  if (existsSync(file)) return file;
+  const below = (await readdir(folder)).filter((name) => existsSync(join(folder, name, judgedFile)));
+  const fix =
+    below.length > 0
+      ? `Name one of its runs: ${below.map((name) => join(folder, name)).join(", ")}.`
+      : "Runs of firth finetune have one, unless they were made with --no-predictions; firth evaluate --predictions writes one.";
+  throw new DataError(`has no ${judgedFile}. ${fix}`, { code: "PREDICTIONS_MISSING", path: folder });
+}
+
 /**
  * Reads judged rows.
  * @param path the file, or the folder of the run that has one
- * @throws {DataError} PREDICTIONS_LAYOUT, JSON_INVALID, naming file and line; DATA_EMPTY, FILE_MISSING
+ * @throws {DataError} PREDICTIONS_LAYOUT, JSON_INVALID, naming file and line; DATA_EMPTY, PREDICTIONS_MISSING, FILE_MISSING
  */
 export async function readJudged(path: string): Promise<JudgedRow[]> {
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
-  const file = isFolder ? join(path, judgedFile) : path;
+  const file = isFolder ? await fileIn(path) : path;
   const rows: JudgedRow[] = [];
   for await (const { text, line } of fileLines(file)) {
     if (text.trim() !== "") rows.push(checked(parseJsonLine(text, file, line), file, line, rows[0]?.task));

@@ -71,7 +71,7 @@ describe("single runs", () => {
     const bare = await run("finetune", at("recipe.yaml"), "--output-dir", at("bare"), "--no-predictions");
     expect(existsSync(at("bare/predictions.jsonl")), bare.error).toBe(false);
     const missing = await run("compare", at("bare"), at("good"));
-    expect(missing.error).toMatch(/predictions\.jsonl: no such file/);
+    expect(missing.error).toMatch(/bare: has no predictions\.jsonl.*--no-predictions/);
   });
 
   test("evaluate writes the same rows and page (bug: columns of the recipe forgotten)", async () => {
