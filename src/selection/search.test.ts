@@ -1,7 +1,7 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { FirthError } from "../base/errors.ts";
 import type { EvaluationEvent } from "../train/event.ts";
 import { FactFolder } from "./fact-folder.ts";
@@ -12,6 +12,9 @@ import type { TrialOutcome } from "./trial.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "firth-search-"));
 afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const STEPS = 9;
 
@@ -144,8 +147,10 @@ describe("search", () => {
 
   test("time that is over begins nothing more, and says so (bug: a budget that is not told)", async () => {
     const training = new FakeTraining();
-    const slow: FakeTraining["run"] = async (place) => {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+    let now = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const slow: FakeTraining["run"] = (place) => {
+      now += 60;
       return training.run(place);
     };
     const options = { ...base, space: rates, method: "grid", run: slow, maxMinutes: 0.1 / 60 } as const;
