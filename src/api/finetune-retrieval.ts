@@ -50,7 +50,7 @@ function dataHash({ examples, labels }: RetrievalData): string {
 
 function tell(listener: TrainListener | undefined, data: RetrievalData, loss: RetrievalLoss): void {
   const { name, examples, answers, passages, numNegatives, numTruncated } = data;
-  const negatives = numNegatives === 0 ? "" : `, ${numNegatives} negatives each`;
+  const negatives = numNegatives === 0 ? "" : `, ${numNegatives} ${numNegatives === 1 ? "negative" : "negatives"} each`;
   const cut = numTruncated === 0 ? "" : `, ${numTruncated} texts cut`;
   const kind = loss === "inBatchNegatives" ? ` of ${answers.length} questions and ${passages.length} passages` : "";
   listener?.({ kind: "notice", message: `${name}: ${examples.length} pairs${kind}${negatives}${cut}` });

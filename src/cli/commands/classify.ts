@@ -76,9 +76,12 @@ function withoutLength(what: string, { maxSeqLength, ...options }: ReturnType<ty
 
 /** `firth evaluate MODEL --data FILE`. */
 export function evaluateCommand(command: Command): Command {
-  const what = "figures of a fine-tuned model on a labelled table; of one that writes, on sources and targets";
-  addOptions(command.description(what), "labelled table")
-    .option("--label <column>", "column of the class; as in fine-tuning")
+  const what = "figures of a fine-tuned model on held-out data";
+  addOptions(
+    command.description(what),
+    "labelled table; tagged sentences, questions with answers or sources with targets for models of these",
+  )
+    .option("--label <column>", "column of the class or number; as in fine-tuning")
     .option("--skip-labels <labels...>", "leave out rows with one of these labels")
     .option(
       "--answers <folder>",
