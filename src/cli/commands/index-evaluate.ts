@@ -85,6 +85,36 @@ async function sayUnknown(
   }
 }
 
+interface Keeping {
+  readonly precision: number | undefined;
+  readonly file: string;
+  readonly reranker: string | null;
+  /** Whether it is asked for. */
+  readonly isKept: boolean;
+}
+
+/** Keeps the threshold with the index, if that is asked for; says so where there is none as it was wanted. */
+async function keepThreshold(
+  session: Session,
+  index: VectorIndex,
+  { threshold: found, heldOutThreshold: held }: RetrievalEvaluation,
+  { precision, file, reranker, isKept }: Keeping,
+): Promise<void> {
+  if (!Number.isFinite(found.threshold)) {
+    session.say(`No answer is right: there is no threshold${isKept ? ", and none is kept" : ""}.`);
+    return;
+  }
+  if (!found.isReached) {
+    const best = `the highest there is, ${found.precision.toFixed(4)}${isKept ? ", is kept" : ""}`;
+    session.say(`No threshold reaches a precision of ${precision}: ${best}.`);
+  }
+  if (!isKept) return;
+  const wanted =
+    precision === undefined ? "best F1" : `precision ${precision}${found.isReached ? "" : ", not reached,"}`;
+  const heldOut = held && { precision: held.precision, answered: held.answered };
+  await index.setThreshold({ value: found.threshold, reranker, aim: `${wanted} on ${file}`, heldOut });
+}
+
 function parsePrecision(text: string): number {
   const value = Number(text);
   if (value > 0 && value <= 1) return value;
@@ -129,15 +159,9 @@ export function evaluateCommand(): Command {
         const evaluation = await session.watch({ label: "Asking", unit: "questions" }, (display) =>
           evaluateRetrieval(bot, questions, { aim, onProgress: (done) => display.update(done, questions.length) }),
         );
-        const { threshold, isReached } = evaluation.threshold;
-        if (!isReached) session.say(`No threshold reaches a precision of ${precision}.`);
-        if (given.keepThreshold === true && Number.isFinite(threshold)) {
-          const wanted = precision === undefined ? "best F1" : `precision ${precision}`;
-          const aimText = `${wanted} on ${source.name}`;
-          const held = evaluation.heldOutThreshold;
-          const heldOut = held && { precision: held.precision, answered: held.answered };
-          await index.setThreshold({ value: threshold, reranker: bot.reranker, aim: aimText, heldOut });
-        }
+        await keepThreshold(session, index, evaluation, {
+          ...{ precision, file: source.name, reranker: bot.reranker, isKept: given.keepThreshold === true },
+        });
         session.result({ index: folder, data: source.name, ...evaluation }, evaluationText(evaluation));
       } finally {
         await bot.dispose();

@@ -24,7 +24,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const run = (...args: string[]) => runCommand(...args, "--threads", "1");
 
-it("makes a bot of a CSV file of questions and answers, without a word about columns (bugs: the answers searched by, a threshold that is not kept)", async () => {
+it("makes a bot of a CSV file of questions and answers, without a word about columns (bugs: the answers searched by, a threshold that is not kept, or not said to miss its aim)", async () => {
   const made = await run("index", "build", at("faq.index"), "-m", at("model"), "-d", at("faq.csv"));
   expect(made.error).toContain("Searched by column question; ids: the numbers of the lines.");
   expect(made.out).toContain("20 entries added");
@@ -45,6 +45,16 @@ it("makes a bot of a CSV file of questions and answers, without a word about col
   expect(info.out).toMatch(
     /threshold +\S+ of cosines \(best F1 on .*asked\.csv; .*% right, .*% answered on other questions\)/,
   );
+
+  // Every right answer is said to be another one.
+  const shifted = rows.map(({ question }, i) => `${cell(question)},${i === 0 ? 21 : i + 1}`);
+  await writeFile(at("shifted.csv"), ["question,id", ...shifted, ""].join("\n"));
+  const shift = ["index", "evaluate", at("faq.index"), "-d", at("shifted.csv"), "--keep-threshold"];
+  const missed = await run(...shift, "--precision", "0.9");
+  expect(missed.error).toContain("No threshold reaches a precision of 0.9: the highest there is, 0.0000, is kept.");
+  const unreached = await runCommand("index", "info", at("faq.index"));
+  expect(unreached.out).toMatch(/of cosines \(precision 0\.9, not reached, on .*shifted\.csv/);
+  expect((await run(...shift)).error).toContain("No answer is right: there is no threshold, and none is kept.");
 
   await writeFile(at("lines.jsonl"), `${JSON.stringify({ question: rows[3]!.question, answer: "mine" })}\n`);
   const taken = await run("ask", at("faq.index"), "-d", at("lines.jsonl"));
