@@ -55,6 +55,24 @@ test("rows keep their fields and get answers with places in code points", async 
   expect(row.probability).toBe(row.best[0]!.probability);
 });
 
+// A file that the model was evaluated on, refused for want of a column.
+test("a file in the layout of SQuAD is a row for each question", async () => {
+  const file = join(folder, "test.json");
+  const qas = ["q1", "q2"].map((id) => ({
+    id,
+    question: "the film",
+    answers: [{ text: "very good", answer_start: 6 }],
+  }));
+  await writeFile(file, JSON.stringify({ data: [{ paragraphs: [{ context, qas }] }] }));
+  const { out, error } = await run("predict", model, "--data", file, "--engine", "reference");
+  const rows = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { prediction: string });
+  expect(rows, error).toMatchObject(["q1", "q2"].map((id) => ({ id, question: "the film", answers: ["very good"] })));
+  for (const { prediction } of rows) expect(context).toContain(prediction);
+});
+
 // Answers of an evaluation that official scripts cannot read, or figures that are not those of the answers.
 test("an evaluation writes the official predictions", async () => {
   const file = join(folder, "dev.json");

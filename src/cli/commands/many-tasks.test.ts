@@ -184,12 +184,21 @@ test("what reads no tables refuses their options, in recipes and on the command 
   expect(questions.error).toMatch(/data\.encoding: is for tables; got "latin1", and files of questions are JSON/);
 });
 
-test("evaluate tells of tags that a tagger does not know, and of a model that is not there (bugs: a silence; a wrong option blamed)", async () => {
+test("files of tags are evaluated and predicted, with what a tagger does not know; a model that is not there is told (bugs: a silence; a column of a table missed; a wrong option blamed)", async () => {
   await run("finetune", at("tags.yaml"), "--json");
   writeFileSync(at("planets.conll"), "good B-x\nfilm B-planet\n\n");
   const { error, code } = await run("evaluate", at("tags/model"), "--data", at("planets.conll"));
   expect(error).toMatch(/planets\.conll: "B-planet" are not among the training data's tags/);
   expect(code).toBeUndefined();
+  writeFileSync(at("two.conllu"), "1\tgood\t_\tADJ\t_\t_\t_\t_\t_\t_\n2\tfilm\t_\tNOUN\t_\t_\t_\t_\t_\t_\n\n");
+  for (const [file, tags] of [
+    ["planets.conll", ["B-x", "B-planet"]],
+    ["two.conllu", ["ADJ", "NOUN"]],
+  ] as const) {
+    const tagged = await run("predict", at("tags/model"), "--data", at(file));
+    const row = { words: ["good", "film"], tags, prediction: [expect.any(String), expect.any(String)] };
+    expect(JSON.parse(tagged.out), tagged.error).toMatchObject(row);
+  }
   const missing = await run("predict", at("nowhere"), "--task", "first", "--data", at("tags.conll"));
   expect(missing.error).toMatch(/nowhere: no such folder.*FOLDER_MISSING/);
 });

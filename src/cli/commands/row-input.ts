@@ -2,7 +2,10 @@
 
 import { ConfigError } from "../../base/errors.ts";
 import { fileLines } from "../../data/file-lines.ts";
+import { questionFile } from "../../data/question-file.ts";
 import { type TableRow, TableSource } from "../../data/table.ts";
+import type { TaggedSource } from "../../data/tagged-sentence.ts";
+import { openTagged, type TaggedFileSettings } from "../settings/tagging-task.ts";
 import { openTable, type TableSettings } from "../settings/text.ts";
 import { inputLines, standardTable } from "./standard-input.ts";
 
@@ -42,4 +45,43 @@ export function openRows(file: string, format: InputFormat, reading: Reading): T
     return new TableSource(file, () => textRows(fileLines(file, reading)), {});
   }
   return openTable(file, reading, format === "auto" ? undefined : (format as "jsonl" | "csv" | "tsv"));
+}
+
+/** The questions of a file in the layout of SQuAD; they are counted, since such a file has no lines. */
+async function* questionRows(file: string): AsyncGenerator<TableRow> {
+  const { questions } = await questionFile(file);
+  for (const [i, { id, question, context, answers }] of questions.entries()) {
+    yield { fields: { id, question, context, answers: answers.map(({ text }) => text) }, line: i + 1 };
+  }
+}
+
+async function* taggedRows(source: TaggedSource): AsyncGenerator<TableRow> {
+  for await (const { words, tags, line } of source.sentences()) yield { fields: { words, tags }, line };
+}
+
+/** What a model learns from besides tables. */
+export interface ModelLayout {
+  /** What it has learnt, as a {@link RowPredictor} says it. */
+  readonly task: string;
+  /** How a tagger's training file was read. */
+  readonly tagged: TaggedFileSettings | undefined;
+}
+
+/**
+ * Opens a file in the layout of a model's own training files by its name: questions in that of SQuAD (`.json`), words with tags
+ * in columns (`.conllu`, `.conll`, `.bio`, `.iob`, `.iob2`).
+ * @returns undefined for other names and models, whose files are tables
+ */
+export function openModelRows(
+  file: string,
+  format: InputFormat,
+  { task, tagged }: ModelLayout,
+  reading: Reading,
+): TableSource | undefined {
+  if (format !== "auto") return undefined;
+  if (task === "questionAnswering" && /\.json(\.gz)?$/i.test(file)) {
+    return new TableSource(file, () => questionRows(file), {});
+  }
+  if (tagged === undefined || !/\.(conllu|conll|bio|iob2?)(\.gz)?$/i.test(file)) return undefined;
+  return new TableSource(file, () => taggedRows(openTagged(file, { ...tagged, format: "auto" }, reading)), {});
 }
