@@ -49,7 +49,7 @@ export function searchCommand(command: Command): Command {
     const where: [string, string][] = [
       ...(bestRecipe === undefined
         ? []
-        : [["recipe of the best", `${bestRecipe} (firth finetune goes on with it)`] as [string, string]]),
+        : [["recipe of the best", `${bestRecipe} (firth finetune runs it)`] as [string, string]]),
       ...(model === undefined ? [] : [["its model", model] as [string, string]]),
     ];
     const text = `${searchText(result)}${where.length === 0 ? "" : `\n${table(where)}`}`;
