@@ -76,7 +76,14 @@ export {
   openFeaturePredictor,
   saveFeatureModel,
 } from "./api/feature-model.ts";
-export { type FilledText, type FillMaskOptions, fillMask, type MaskCandidate } from "./api/fill-mask.ts";
+export {
+  type FilledText,
+  type FillMaskOptions,
+  fillMask,
+  type MaskCandidate,
+  type MaskFiller,
+  openMaskFiller,
+} from "./api/fill-mask.ts";
 export { type Finetuned, type FinetuneOptions, finetune } from "./api/finetune.ts";
 export {
   type FeatureOptions,
