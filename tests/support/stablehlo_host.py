@@ -47,7 +47,7 @@ def compiled(text, devices):
     options = compiler.get_compile_options(num_replicas=1, num_partitions=len(devices))
     build = options.executable_build_options
     build.use_spmd_partitioning = True
-    build.use_shardy_partitioner = "sdy." in text
+    build.use_shardy_partitioner = "sdy.mesh @" in text
     build.device_assignment = xla_client.DeviceAssignment.create(np.array([[device.id for device in devices]]))
     with mlir.make_ir_context():
         module = ir.Module.parse(text)

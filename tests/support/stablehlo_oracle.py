@@ -48,7 +48,7 @@ def sharding_of(value, devices):
 def compiled(text, devices):
     """Parses, which verifies, and compiles."""
     options = compiler.get_compile_options(num_replicas=1, num_partitions=len(devices))
-    options.executable_build_options.use_shardy_partitioner = False
+    options.executable_build_options.use_shardy_partitioner = "sdy.mesh @" in text
     options.executable_build_options.device_assignment = xla_client.DeviceAssignment.create(
         np.array([[device.id for device in devices]])
     )

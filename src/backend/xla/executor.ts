@@ -9,6 +9,12 @@ import type { DType, HostData, TensorType } from "../../ir/dtype.ts";
 /** How a tensor lies on the devices: a copy on each, or cut into equal parts along one axis. */
 export type Sharding = "replicated" | { readonly axis: number };
 
+/**
+ * What of XLA divides a program among devices: Shardy, or GSPMD, which it takes the place of. Each reads shardings of its own
+ * notation in a text.
+ */
+export type Partitioner = "gspmd" | "shardy";
+
 /** One compiled unit: a StableHLO module whose public function is `main`. */
 export interface XlaProgram {
   readonly name: string;
@@ -66,6 +72,8 @@ export interface ExecutorFacts {
   readonly deviceBytes: number | undefined;
   /** Calls that the compiler of this platform has fused kernels for, by the name of the StableHLO custom call. */
   readonly customCalls: ReadonlySet<string>;
+  /** What divides programs that several devices share; undefined where there is one device. */
+  readonly partitioner?: Partitioner | undefined;
 }
 
 export interface XlaExecutor {

@@ -52,8 +52,9 @@ export class ProgramCache {
     const entries = this.byGraph.get(graph) ?? new Map<string, Entry>();
     this.byGraph.set(graph, entries);
     const key = keyOf(options);
-    const { customCalls } = this.executor.facts;
-    const entry = entries.get(key) ?? new Entry(this.executor, this.lower(graph, { customCalls, ...options }));
+    const { customCalls, partitioner } = this.executor.facts;
+    const entry =
+      entries.get(key) ?? new Entry(this.executor, this.lower(graph, { customCalls, partitioner, ...options }));
     entries.set(key, entry);
     this.held.add(entry);
     entry.holders++;

@@ -4,6 +4,7 @@ import type { Graph, Node, NodeOf, OpName, Value } from "../../../ir/graph.ts";
 import { formatType, sameShape } from "../../../ir/shape.ts";
 import { ValueUses } from "../../../ir/value-uses.ts";
 import type { Emitter, Ref } from "./emitter.ts";
+import type { Spread } from "./sharding-text.ts";
 import { planSums, type SumPlan } from "./sum-plan.ts";
 import { planWide } from "./wide.ts";
 
@@ -23,7 +24,7 @@ export interface FusedAttention {
 export interface LowerFacts {
   readonly customCalls: ReadonlySet<string>;
   readonly oneHotRows: number;
-  readonly partitions: number;
+  readonly spread: Spread;
   /** How often attention was lowered in which way. */
   readonly attention: { fused: number; exact: number };
 }

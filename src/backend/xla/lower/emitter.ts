@@ -104,9 +104,9 @@ export class Emitter {
     return types.map(({ dtype, shape }, i) => ({ name: `${name}#${i}`, dtype, shape }));
   }
 
-  /** The operation's text on lines of its own, where it has regions. */
-  region(block: Emitter, results: readonly Ref[]): string {
-    const returned = `${block.indent}stablehlo.return ${results.map(({ name }) => name).join(", ")} : ${typesText(results)}`;
+  /** A block's lines with what it returns at their end, for an operation that has regions. */
+  region(block: Emitter, results: readonly Ref[], end: "stablehlo.return" | "sdy.return" = "stablehlo.return"): string {
+    const returned = `${block.indent}${end} ${results.map(({ name }) => name).join(", ")} : ${typesText(results)}`;
     return [...block.lines, returned].join("\n");
   }
 

@@ -10,7 +10,7 @@ import type { Graph, Node, NodeOf, Value } from "../../../ir/graph.ts";
 import { type Shape, tensorType } from "../../../ir/shape.ts";
 import type { LowerContext } from "./context.ts";
 import type { Emitter, Ref } from "./emitter.ts";
-import { partOf, wholeOf } from "./manual-shard.ts";
+import { onParts } from "./manual-shard.ts";
 import { stringText, typesText } from "./type-text.ts";
 
 /** Largest head that cuDNN's kernels take (Hopper; 128 before). */
@@ -128,7 +128,8 @@ function isFusible({ graph, facts }: LowerContext, node: NodeOf<"attention">): b
   const [q, k] = node.inputs as readonly [Value, Value];
   const [, queries, , size] = q.shape as [number, number, number, number];
   const isHalf = q.dtype === "bf16" || q.dtype === "f16";
-  if (mask || !isHalf || q.shape[0]! % facts.partitions !== 0 || size % 8 !== 0 || size > MOST_HEAD_SIZE) return false;
+  if (mask || !isHalf || q.shape[0]! % facts.spread.partitions !== 0 || size % 8 !== 0 || size > MOST_HEAD_SIZE)
+    return false;
   if (hasBias && (queries % 2 !== 0 || k.shape[1]! % 2 !== 0)) return false;
   const probabilities = node.outputs[1]!;
   const readers = readersOf(graph, probabilities);
@@ -150,18 +151,6 @@ const swapped = ({ dtype, shape: [b, t, n, d] }: TensorType): Result => ({
   layout: HEADS_INSIDE,
 });
 
-/** Operands as the device has them, and results as the program does: the same where there is one device. */
-function onDevice(
-  { emitter, facts }: LowerContext,
-  operands: readonly Ref[],
-  run: (parts: readonly Ref[]) => readonly Ref[],
-): Ref[] {
-  const { partitions } = facts;
-  if (partitions === 1) return [...run(operands)];
-  const results = run(operands.map((ref) => partOf(emitter, ref, partitions)));
-  return results.map((ref) => wholeOf(emitter, ref, partitions));
-}
-
 /** The attention's result, without its probabilities; undefined where no kernel takes it. */
 export function fusedAttention(context: LowerContext, node: NodeOf<"attention">): readonly Ref[] | undefined {
   if (!isFusible(context, node)) return undefined;
@@ -170,13 +159,13 @@ export function fusedAttention(context: LowerContext, node: NodeOf<"attention">)
   const probabilities = node.outputs[1]!;
   const isTraining = readersOf(context.graph, probabilities).length > 0;
   const ownBias = bias === undefined ? [] : [kernelBias(emitter, bias, q, k)];
-  const [heads, statistic] = onDevice(context, [q, k, v, ...ownBias], (parts) => {
+  const [heads, statistic] = onParts(emitter, context.facts.spread, [q, k, v, ...ownBias], (device, parts) => {
     const [query, key] = parts as readonly [Ref, Ref];
     const [batch, length, numHeads] = query.shape as [number, number, number];
     const rows = tensorType("f32", [batch, numHeads, length]);
     const results = [swapped(query), ...(isTraining ? [{ type: rows, layout: rowMajor(rows) }] : [])];
     const config = backendConfig(query, key, node.params.scale, FORWARD);
-    return customCall(emitter, callName(bias !== undefined, false), config, parts, results);
+    return customCall(device, callName(bias !== undefined, false), config, parts, results);
   }) as [Ref, Ref | undefined];
   const out = emitter.transpose(heads, [0, 2, 1, 3]);
   if (statistic !== undefined) context.fusedAttentions.set(probabilities, { out, statistic, bias: ownBias });
@@ -196,10 +185,11 @@ export function fusedAttentionGrad(context: LowerContext, node: NodeOf<"attentio
     Ref,
   ];
   const { out, statistic, bias } = forward;
-  const gradients = onDevice(context, [q, k, v, statistic, dOut, ...bias, out], (parts) => {
+  const operands = [q, k, v, statistic, dOut, ...bias, out];
+  const gradients = onParts(emitter, context.facts.spread, operands, (device, parts) => {
     const [query, key, value] = parts as readonly [Ref, Ref, Ref];
     const config = backendConfig(query, key, node.params.scale, BACKWARD);
-    return customCall(emitter, callName(bias.length > 0, true), config, parts, [query, key, value].map(swapped));
+    return customCall(device, callName(bias.length > 0, true), config, parts, [query, key, value].map(swapped));
   });
   return gradients.map((gradient) => emitter.transpose(gradient, [0, 2, 1, 3]));
 }

@@ -53,6 +53,7 @@ const drop = trace("dropout", { x: f32(2, 3), key: tensorType("u32", [2]) }, ({ 
   y: dropout(x, 0.25, key),
 }));
 
+const shared = { partitions: 2, inputs: new Map(["ids", "labels"].map((name) => [name, { axis: 0 }])) };
 const kernels = ["", "Backward"].map((way) => `__cudnn$fmhaScaleBiasSoftmax${way}`);
 
 it.each<[string, Graph, LowerOptions]>([
@@ -66,11 +67,8 @@ it.each<[string, Graph, LowerOptions]>([
       ]),
     },
   ],
-  [
-    "step-of-two-devices",
-    step,
-    { partitioning: { partitions: 2, inputs: new Map(["ids", "labels"].map((name) => [name, { axis: 0 }])) } },
-  ],
+  ["step-of-two-devices", step, { partitioning: shared }],
+  ["step-of-two-devices-shardy", step, { partitioning: shared, partitioner: "shardy" }],
   ["lstm", recurrent, {}],
   ["fused-attention", fused, { customCalls: new Set(kernels) }],
   ["dropout", drop, {}],

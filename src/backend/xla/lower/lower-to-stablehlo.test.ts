@@ -222,6 +222,17 @@ describe("several devices", () => {
     expect(inputShardings).toEqual(["replicated", { axis: 0 }]);
   });
 
+  // Shardy gives a module with GSPMD's attributes back to GSPMD, without an error.
+  it("writes them in Shardy's alone where that divides, and nothing of either for one device", () => {
+    const partitioning = { partitions: 2, inputs: new Map([["x", { axis: 0 }]]) };
+    const { text } = lowerToStableHlo(graph, { partitioner: "shardy", partitioning });
+    expect(text).toContain('sdy.mesh @mesh = <["device"=2]>');
+    expect(text).toContain("%w: tensor<4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}]>}");
+    expect(text).toContain('%x: tensor<8x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{"device"}, {}]>}');
+    expect(text).not.toContain("mhlo.sharding");
+    expect(lowerToStableHlo(graph, { partitioner: "shardy" }).text).not.toMatch(/sdy|mhlo\.sharding/);
+  });
+
   it.each([
     [{ partitions: 3, inputs: new Map([["x", { axis: 0 }]]) }, "divide into 3 equal parts; got f32[8,4]"],
     [{ partitions: 2, inputs: new Map([["x", { axis: 2 }]]) }, "axis 2 of input x must be there"],
@@ -281,6 +292,24 @@ describe("attention", () => {
     for (const line of calls) expect(line).toMatch(/: \(tensor<1x8x3x16xbf16>, .*tensor<1x1x8x8xbf16>/);
     expect(text.match(/@SPMDFullToShardShape\(/g)).toHaveLength(4 + 7);
     expect(text.match(/@SPMDShardToFullShape\(/g)).toHaveLength(2 + 3);
+  });
+
+  it("is so under Shardy in regions, whose biases of one row for all are on every device", () => {
+    const graph = step({ ...inputs, bias: f32(1, 1, 1, 8) }, ({ bias }) => ({ bias }));
+    const partitioning = { partitions: 2, inputs: new Map(["q", "k", "v"].map((name) => [name, { axis: 0 }])) };
+    const { text } = lowerToStableHlo(graph, { customCalls: kernels, partitioner: "shardy", partitioning });
+    const calls = text.split("\n").filter((line) => line.includes("@__cudnn$"));
+    expect(calls).toHaveLength(2);
+    for (const line of calls) expect(line).toMatch(/: \(tensor<1x8x3x16xbf16>, .*tensor<1x1x8x8xbf16>/);
+    const regions = text.split("\n").filter((line) => line.includes("sdy.manual_computation"));
+    const rows = '<@mesh, [{"device"}, {}, {}, {}]>';
+    const all = "<@mesh, [{}, {}, {}, {}]>";
+    const statistic = '<@mesh, [{"device"}, {}, {}]>';
+    expect(regions.map((line) => /in_shardings=\[(.*)\] out_shardings/.exec(line)?.[1])).toEqual([
+      [rows, rows, rows, all].join(", "),
+      [rows, rows, rows, statistic, rows, all, rows].join(", "),
+    ]);
+    expect(text).not.toMatch(/@SPMD|@Sharding/);
   });
 
   it("describes itself as XLA reads it", () => {

@@ -6,7 +6,8 @@ import { Emitter, type Ref } from "./emitter.ts";
 import { FunctionTable } from "./function-table.ts";
 import type { LoweredModule, LowerOptions } from "./module.ts";
 import { NameScope, symbolName } from "./name-scope.ts";
-import { donationsOf, placed, shardingText } from "./placement.ts";
+import { donationsOf, placed } from "./placement.ts";
+import { meshLines, shardingText } from "./sharding-text.ts";
 import { rules } from "./table.ts";
 import { typesText, typeText } from "./type-text.ts";
 
@@ -55,13 +56,14 @@ export function lowerToStableHlo(graph: Graph, options: LowerOptions = {}): Lowe
   const { customCalls = new Set<string>(), oneHotRows = 0, f32Products = "full", locations = true } = options;
   const partitioning = options.partitioning ?? { partitions: 1 };
   const { partitions } = partitioning;
+  const spread = { partitions, partitioner: options.partitioner ?? "gspmd" };
   const places = placed(graph.inputs, graph.outputs, partitioning);
   const donations = donationsOf(graph.inputs, graph.outputs, places, options.donations);
 
   const functions = new FunctionTable();
   const names = new NameScope();
   const emitter = new Emitter({ functions, fullProducts: f32Products === "full", locations }, names);
-  const facts: LowerFacts = { customCalls, oneHotRows, partitions, attention: { fused: 0, exact: 0 } };
+  const facts: LowerFacts = { customCalls, oneHotRows, spread, attention: { fused: 0, exact: 0 } };
   const context = new LowerContext(graph, emitter, facts, lowerNodes);
   const parameters = graph.inputs.map(({ name, value }): Ref => {
     const ref = { name: `%${names.own(name)}`, dtype: value.dtype, shape: value.shape };
@@ -73,19 +75,20 @@ export function lowerToStableHlo(graph: Graph, options: LowerOptions = {}): Lowe
   emitter.source = undefined;
   const results = graph.outputs.map(({ value }) => context.ref(value));
 
-  const spread = (kind: "inputs" | "outputs", i: number, rank: number): string[] =>
-    partitions === 1 ? [] : [shardingText(places[kind][i]!, rank, partitions)];
+  const shardings = (kind: "inputs" | "outputs", i: number, rank: number): string[] =>
+    partitions === 1 ? [] : [shardingText(places[kind][i]!, rank, spread)];
   const parameterLines = parameters.map((ref, i) => {
     const target = donations.get(i);
     const alias = target === undefined ? [] : [`tf.aliasing_output = ${target} : i32`];
-    return `      ${ref.name}: ${typeText(ref)}${attributesText([...alias, ...spread("inputs", i, ref.shape.length)])}`;
+    return `      ${ref.name}: ${typeText(ref)}${attributesText([...alias, ...shardings("inputs", i, ref.shape.length)])}`;
   });
   const resultLines = results.map(
     (ref, i) =>
-      `      ${typeText(ref)}${attributesText(spread("outputs", i, ref.shape.length))}${i + 1 < results.length ? "," : ""} // ${graph.outputs[i]!.name}`,
+      `      ${typeText(ref)}${attributesText(shardings("outputs", i, ref.shape.length))}${i + 1 < results.length ? "," : ""} // ${graph.outputs[i]!.name}`,
   );
   const text = [
     `module @${symbolName(graph.name)} attributes {mhlo.num_partitions = ${partitions} : i32, mhlo.num_replicas = 1 : i32} {`,
+    ...meshLines(spread),
     `  func.func public @main(\n${parameterLines.join(",\n")}) -> (`,
     ...resultLines,
     "    ) {",

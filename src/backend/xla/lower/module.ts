@@ -1,13 +1,15 @@
 /** @file What a graph becomes: a StableHLO module with what an executor must know of it, and what may be chosen. */
 import type { Graph } from "../../../ir/graph.ts";
 import type { Partitioning } from "../../backend.ts";
-import type { XlaProgram } from "../executor.ts";
+import type { Partitioner, XlaProgram } from "../executor.ts";
 
 export interface LowerOptions {
   /** Names of outputs by the names of the inputs whose memory they take. Types and shardings of both must be the same. */
   readonly donations?: ReadonlyMap<string, string> | undefined;
   /** One device when left out. */
   readonly partitioning?: Partitioning | undefined;
+  /** Who divides the module among several devices, whose notation it must have; `gspmd` by default. */
+  readonly partitioner?: Partitioner | undefined;
   /** Calls that the compiler has kernels for (`ExecutorFacts.customCalls`); without them attention is written out. */
   readonly customCalls?: ReadonlySet<string> | undefined;
   /** Whether products of f32 are in f32, or what the device prefers (TF32 on NVIDIA's); `full` by default. */

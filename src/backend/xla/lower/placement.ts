@@ -42,13 +42,6 @@ export function shardingsOf(
   });
 }
 
-/** The attribute of an argument or result: XLA's own notation of a sharding. */
-export function shardingText(sharding: Sharding, rank: number, partitions: number): string {
-  if (sharding === "replicated") return 'mhlo.sharding = "{replicated}"';
-  const parts = Array.from({ length: rank }, (_, axis) => (axis === sharding.axis ? partitions : 1));
-  return `mhlo.sharding = "{devices=[${parts.join(",")}]<=[${partitions}]}"`;
-}
-
 export interface PlacedValues {
   readonly inputs: readonly Sharding[];
   readonly outputs: readonly Sharding[];

@@ -118,7 +118,7 @@ async function compileWithFlags(context: CompileContext, program: XlaProgram): P
   const options = encodeCompileOptions({
     partitions: program.partitions,
     devices: used.map(({ id }) => id),
-    usesShardy: program.text.includes("sdy."),
+    usesShardy: program.text.includes("sdy.mesh @"),
     flags: { ...Object.fromEntries(ownFlags), ...flags },
   });
   const key = cache?.key(program.text, options);

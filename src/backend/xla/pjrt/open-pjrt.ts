@@ -3,7 +3,15 @@ import { existsSync, statSync } from "node:fs";
 import { BackendError } from "../../../base/errors.ts";
 import type { DType, HostData, TensorType } from "../../../ir/dtype.ts";
 import type { SelfTestOptions } from "../../self-test.ts";
-import type { DeviceArray, ExecutorFacts, Sharding, XlaExecutable, XlaExecutor, XlaProgram } from "../executor.ts";
+import type {
+  DeviceArray,
+  ExecutorFacts,
+  Partitioner,
+  Sharding,
+  XlaExecutable,
+  XlaExecutor,
+  XlaProgram,
+} from "../executor.ts";
 import type { XlaPlatform } from "../plugin/library.ts";
 import { selfTestXla } from "../self-test.ts";
 import { PjrtApi } from "./api.ts";
@@ -19,6 +27,7 @@ import type { KeyValueStore } from "./key-value-store.ts";
 import type { CreateOptions } from "./named-value.ts";
 import { Native } from "./native.ts";
 import { loadNvidiaLibraries, nvidiaLibraries } from "./nvidia-libraries.ts";
+import { partitionerOf } from "./partitioner.ts";
 import { PjrtArray } from "./pjrt-array.ts";
 
 /** What an executor is opened with, beside the plugin. */
@@ -94,7 +103,8 @@ class PjrtExecutor implements XlaExecutor {
   private readonly devices: readonly PjrtDevice[];
   private readonly context: CompileContext;
 
-  constructor(client: PjrtClient, devices: readonly PjrtDevice[], context: CompileContext) {
+  constructor(context: CompileContext, partitioner: Partitioner | undefined) {
+    const { client, devices } = context;
     this.client = client;
     this.devices = devices;
     this.context = context;
@@ -110,6 +120,7 @@ class PjrtExecutor implements XlaExecutor {
       devices: devices.length,
       deviceBytes: client.memory(first!)?.bytesLimit,
       customCalls: customCallsOf(client),
+      partitioner,
     };
   }
 
@@ -172,7 +183,13 @@ export async function openExecutor(api: PjrtApi, options: ExecutorOptions = {}):
   const facts = [api.version, client.platform, client.platformVersion, devices[0]!.kind, threads, fileFacts(api.path)];
   const cache = options.compileCache === undefined ? undefined : new CompileCache(options.compileCache, facts);
   const ownFlags = new Map(client.platform === "cpu" ? processorFlags : []);
-  return new PjrtExecutor(client, devices, { client, devices, flags, ownFlags, cache });
+  const context = { client, devices, flags, ownFlags, cache };
+  try {
+    return new PjrtExecutor(context, devices.length > 1 ? await partitionerOf(context) : undefined);
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
 }
 
 /** What changes when another file takes a plugin's place. */
