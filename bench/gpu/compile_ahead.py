@@ -1,7 +1,7 @@
 """Compiles the text that Firth made of a step for an NVIDIA GPU that is not there, with the very plugin that will run it.
 
     node bench/gpu/firth-side.mjs … --dump FOLDER --target cuda
-    python3 bench/gpu/compile_ahead.py --plugin xla_cuda_plugin.so --graph FOLDER
+    python3 bench/gpu/compile_ahead.py --plugin xla_cuda_plugin.so --graph FOLDER [--devices N] [--flags xla_gpu_autotune_level=0]
 
 The plugin is that of the Python package jax-cuda13-pjrt; beside it, in nvidia/cu13, must lie CUDA's libdevice (package nvidia-nvvm).
 jaxlib loads it. What is found without the device: whether the text is read, whether the compiler knows its calls, code for every
@@ -10,7 +10,9 @@ fusion, and the memory of a run. Not found: what is fast (nothing is timed), and
 
 import argparse
 import os
+import re
 import time
+from collections import Counter
 
 # An H100's (SXM), as XLA describes devices.
 LIMITS = {
@@ -47,10 +49,27 @@ def target_config():
     return f'{info} platform_name: "CUDA" dnn_version_info {{ major: 9 minor: 10 }} device_description_str: "{NAME}"'
 
 
+def flags(given):
+    """`name=value,…` as flags of the compiler."""
+    words = {"true": True, "false": False}
+    pairs = [one.partition("=") for one in given.split(",") if one != ""]
+    return [(name, words.get(value, int(value) if value.isdigit() else value)) for name, _, value in pairs]
+
+
+def calls(text):
+    """How often compiled HLO calls each library, and how many fusions it has by the compiler's way of making them."""
+    targets = Counter(re.findall(r'custom_call_target="([^"]+)"', text))
+    fusions = Counter(re.findall(r'"fusion_backend_config":\{"kind":"([^"]+)"', text))
+    return targets, fusions
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--plugin", required=True)
     parser.add_argument("--graph", required=True, help="what --dump wrote, or a file of StableHLO")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs of one machine, which the text is divided among")
+    parser.add_argument("--flags", default="", help="name=value,… of the compiler")
+    parser.add_argument("--hlo", help="a file for what the compiler made")
     options = parser.parse_args()
     from jax._src import compiler
     from jax._src.interpreters import mlir
@@ -59,15 +78,19 @@ def main():
 
     interface = xla_client.load_pjrt_plugin_dynamically("cuda", os.path.abspath(options.plugin))
     xla_client.initialize_pjrt_plugin("cuda")
+    shape = f"1x1x{options.devices}"
     topology = xla_client.make_c_api_device_topology(
-        interface, "1x1x1", target_config=target_config(), topology="1x1x1"
+        interface, shape, target_config=target_config(), topology=shape
     )
     devices = topology._make_compile_only_devices()
     is_folder = os.path.isdir(options.graph)
     with open(os.path.join(options.graph, "step.mlir") if is_folder else options.graph, encoding="utf-8") as file:
         text = file.read()
-    compile_options = compiler.get_compile_options(num_replicas=1, num_partitions=1)
-    compile_options.executable_build_options.use_shardy_partitioner = False
+    compile_options = compiler.get_compile_options(num_replicas=1, num_partitions=options.devices)
+    build = compile_options.executable_build_options
+    build.use_spmd_partitioning = options.devices > 1
+    build.use_shardy_partitioner = "sdy.mesh @" in text
+    compile_options.env_option_overrides = flags(options.flags)
     began = time.perf_counter()
     with mlir.make_ir_context():
         module = ir.Module.parse(text)
@@ -82,6 +105,12 @@ def main():
     }
     print(f"compiled for {devices[0].device_kind} in {seconds:.1f} s; MiB: ", end="")
     print(", ".join(f"{name} {size / 2**20:.1f}" for name, size in sizes.items()))
+    made = compiled.hlo_modules()[0].to_string()
+    if options.hlo is not None:
+        with open(options.hlo, "w", encoding="utf-8") as file:
+            file.write(made)
+    for what, counts in zip(("calls", "fusions"), calls(made)):
+        print(f"{what}: " + (", ".join(f"{count} × {name}" for name, count in counts.most_common()) or "none"))
 
 
 if __name__ == "__main__":

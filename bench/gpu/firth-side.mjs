@@ -2,8 +2,9 @@
 //
 //   node bench/gpu/firth-side.mjs --engine cuda --model bert-base --vocab 30522 --batch 256 --seq 128 --dtype bf16
 //
-// --dump FOLDER writes the text of the step's graph and what its arguments are, for jax_side.py, and ends; with --target cuda as it
-// is for that platform, whatever the engine, for compile_ahead.py.
+// --layers N takes that many of the model's layers. --dump FOLDER writes the text of the step's graph and what its arguments are, for
+// jax_side.py, and ends; with --target cuda as it is for that platform, whatever the engine, for compile_ahead.py;
+// with --devices N divided among so many, by --partitioner shardy (or gspmd).
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +14,8 @@ import { answerBlocks, say } from "./side.mjs";
 
 const text = { type: "string" };
 const values = backendOptions({
-  ...{ model: text, vocab: text, batch: text, seq: text, "attention-dropout": text, dump: text, target: text },
+  ...{ model: text, vocab: text, batch: text, seq: text, layers: text, "attention-dropout": text },
+  ...{ dump: text, target: text, devices: text, partitioner: text },
 });
 
 const SEED = 1;
@@ -32,7 +34,8 @@ const compiled = { milliseconds: 0, memory: undefined, attention: undefined };
 
 /** Writes down what a peer needs to run the same graph, and ends. */
 function dump(graph, options) {
-  const module = lowerToStableHlo(graph, { ...options, ...(customCalls === undefined ? {} : { customCalls }) });
+  const { partitioner = "shardy" } = values;
+  const module = lowerToStableHlo(graph, { ...options, partitioner, customCalls });
   const { text: program, inputs, outputs, inputNames, outputNames } = module;
   const donated = [...(options.donations ?? [])].map(([input, output]) => [
     inputNames.indexOf(input),
@@ -51,6 +54,7 @@ const watched = new Proxy(backend, {
     // The text is that of a whole step with all its composites, whichever engine is at hand.
     if (values.dump !== undefined && (name === "wholeSteps" || name === "donates")) return true;
     if (values.dump !== undefined && name === "fuses") return () => true;
+    if (values.dump !== undefined && name === "devices") return Number(values.devices ?? 1);
     const value = target[name];
     if (name === "compile") {
       return async (graph, options = {}) => {
@@ -73,6 +77,7 @@ const { state, objective, batch } = trainingTask({
   batch: Number(values.batch),
   seq: Number(values.seq),
   seed: SEED,
+  ...(values.layers === undefined ? {} : { layers: Number(values.layers) }),
   ...(values["attention-dropout"] === undefined ? {} : { attentionDropout: Number(values["attention-dropout"]) }),
 });
 const step = await TrainStep.create({
