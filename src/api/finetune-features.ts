@@ -5,6 +5,7 @@ import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { TableSource } from "../data/table.ts";
 import { VectorFile } from "../formats/vector-file.ts";
 import type { ModelState } from "../models/family.ts";
+import { hiddenStateParameters } from "../models/hidden-state.ts";
 import type { Encoder } from "../models/model.ts";
 import type { Module } from "../nn/module.ts";
 import { initialWeights } from "../nn/weights.ts";
@@ -99,8 +100,11 @@ async function vectorsOf(data: TextTaskData, folder: string, extraction: Extract
   const { examples } = data;
   const size = featureSize(features, encoder.module.encoder);
   const texts = { ...data, labels: [], examples: examples.map((example) => ({ ...example, label: 0 })) };
+  // Heads that a model's folder lacks are drawn by the seed, and have no part in vectors.
+  const used = hiddenStateParameters(encoder.module);
+  const weights = new Map([...encoder.weights].filter(([name]) => used.has(name)));
   const identity = fingerprintOf({
-    ...{ config: encoder.config, weights: wholeWeightsHash(encoder.weights), tokenizer: tokenizerHash },
+    ...{ config: encoder.config, weights: wholeWeightsHash(weights), tokenizer: tokenizerHash },
     ...{ layers, poolings, maxSeqLength, dtype, texts: dataHash(texts) },
   });
   async function* make(first: number) {

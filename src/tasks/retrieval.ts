@@ -3,11 +3,12 @@ import { ConfigError, type ConfigIssue } from "../base/errors.ts";
 import type { ColumnRef, TableSource } from "../data/table.ts";
 import type { HostTensor } from "../ir/dtype.ts";
 import { bertFraming, type Framing } from "../models/framing.ts";
+import { hiddenStateParameters } from "../models/hidden-state.ts";
 import type { Encoder, PretrainingModel } from "../models/model.ts";
 import { CarriedPart } from "../models/multi-task.ts";
 import { truncatedNormal } from "../nn/initializer.ts";
 import { Linear } from "../nn/layers.ts";
-import { type ForwardContext, type Module, namedParameters } from "../nn/module.ts";
+import { type ForwardContext, namedParameters } from "../nn/module.ts";
 import type { LossFigures, Objective } from "../objectives/objective.ts";
 import { integers } from "../objectives/row-batch.ts";
 import { abs, add, compare, convert, mul, sub } from "../tensor/elementwise.ts";
@@ -101,12 +102,10 @@ export class SiameseNetwork extends CarriedPart {
 
 /** Whether the task uses a parameter of its network never, by name: those of the pooler, and of a decoder. */
 export function unusedBySearch(model: SiameseNetwork): (name: string) => boolean {
-  const { encoder } = model as { readonly encoder: Encoder & { readonly pooler?: Module | undefined } };
-  const used = new Set(namedParameters(encoder).values());
-  if (encoder.pooler !== undefined) for (const own of namedParameters(encoder.pooler).values()) used.delete(own);
-  if (model.head !== undefined) for (const own of namedParameters(model.head).values()) used.add(own);
-  const unused = [...namedParameters(model)].flatMap(([name, own]) => (used.has(own) ? [] : [name]));
-  const names = new Set(unused);
+  const used = hiddenStateParameters(model);
+  const own = new Set<unknown>(model.head === undefined ? [] : namedParameters(model.head).values());
+  const unused = [...namedParameters(model)].filter(([name, parameter]) => !used.has(name) && !own.has(parameter));
+  const names = new Set(unused.map(([name]) => name));
   return (name) => names.has(name);
 }
 
