@@ -26,6 +26,7 @@ import {
 } from "../../index.ts";
 import type { PretrainingModel } from "../../models/model.ts";
 import { documentation, moduleSentences } from "./documentation.ts";
+import { reportName } from "./place.ts";
 import { accuracyChart, pretrainingChart, type QuickstartFigures, quickstartReport } from "./report.ts";
 import { blanks, finetuning, maxSeqLength, model, pretraining, sentencesPerModule, vocabSize } from "./settings.ts";
 import { type TaskFiles, writeTaskFiles } from "./task-data.ts";
@@ -171,7 +172,7 @@ export async function runQuickstart(options: QuickstartOptions): Promise<Quickst
       candidates: masks[0]!.map(({ token, probability }) => ({ token, probability })),
     })),
   };
-  const reportFile = join(outputDir, "report.html");
+  const reportFile = join(outputDir, reportName);
   await writeFile(
     reportFile,
     quickstartReport(
