@@ -1,5 +1,5 @@
 /** @file Settings that a word is about. */
-import { type Chapter, groupTitle, type Setting, type SettingGroup } from "./setting-group.ts";
+import type { Chapter, Setting, SettingGroup } from "./setting-group.ts";
 
 const has = (text: string, word: string): boolean => text.toLowerCase().includes(word);
 
@@ -32,9 +32,4 @@ export function findSettings(chapters: readonly Chapter[], words: readonly strin
       return { ...group, settings: group.settings.filter((own) => wanted.every((some) => some.has(own))) };
     });
   return found.filter(({ settings }) => settings.length > 0);
-}
-
-/** Names of the groups, each once. */
-export function groupNames(chapters: readonly Chapter[]): readonly string[] {
-  return [...new Set(chapters.flatMap(({ groups }) => groups).map(groupTitle))];
 }
